@@ -1,0 +1,153 @@
+//! A batch as the arguments of the append function: one array a column.
+
+use time::OffsetDateTime;
+use tokio_postgres::types::ToSql;
+use uuid::Uuid;
+
+use crate::append::batch::Batch;
+use crate::append::request::Request;
+use crate::filter::{CheckedItem, ProbeKey};
+use crate::sql::{JsonText, Recheck, key_columns, sql_number};
+
+/// The columns of a batch, borrowed from it. Numbers of requests count from 1, as in SQL.
+#[derive(Debug, Default)]
+pub(super) struct Arguments<'a> {
+    request: Vec<i32>,
+    id: Vec<Uuid>,
+    event_type: Vec<&'a str>,
+    occurred_at: Vec<OffsetDateTime>,
+    payload: Vec<JsonText<&'a str>>,
+    metadata: Vec<JsonText<&'a str>>,
+    path_request: Vec<i32>,
+    path: Vec<&'a str>,
+    path_top_level: Vec<bool>,
+    after_request: Vec<i32>,
+    after_condition: Vec<i32>,
+    after: Vec<i64>,
+    after_id: Vec<Uuid>,
+    probe_request: Vec<i32>,
+    probe_condition: Vec<i32>,
+    probe_item: Vec<i32>,
+    probe_after: Vec<i64>,
+    probe_type: Vec<Option<&'a str>>,
+    probe_path: Vec<Option<&'a str>>,
+    probe_value: Vec<Option<JsonText<String>>>,
+    probe_types: Vec<Option<JsonText<String>>>,
+    probe_predicate: Vec<Option<String>>,
+    pair_blocker: Vec<i32>,
+    pair_blocked: Vec<i32>,
+    pair_condition: Vec<i32>,
+    pair_item: Vec<i32>,
+}
+
+impl<'a> Arguments<'a> {
+    pub(super) fn new(batch: &'a Batch) -> Self {
+        let mut arguments = Self::default();
+        for (nth, request) in batch.requests.iter().enumerate() {
+            let number = sql_number(nth + 1);
+            for event in &request.events {
+                arguments.request.push(number);
+                arguments.id.push(event.id.uuid());
+                arguments.event_type.push(event.event_type.as_str());
+                arguments.occurred_at.push(event.occurred_at);
+                arguments.payload.push(JsonText(event.payload_text.as_str()));
+                arguments.metadata.push(JsonText(event.metadata_text.as_str()));
+            }
+            arguments.add_conditions(number, request);
+        }
+        for (nth, path) in batch.paths() {
+            arguments.path_request.push(sql_number(nth + 1));
+            arguments.path.push(path.canonical());
+            arguments.path_top_level.push(path.is_top_level());
+        }
+        for pair in &batch.pairs {
+            arguments.pair_blocker.push(sql_number(pair.blocker + 1));
+            arguments.pair_blocked.push(sql_number(pair.blocked + 1));
+            arguments.pair_condition.push(sql_number(pair.condition));
+            arguments.pair_item.push(sql_number(pair.item));
+        }
+        arguments
+    }
+
+    fn add_conditions(&mut self, number: i32, request: &'a Request) {
+        for (nth, condition) in request.conditions.iter().enumerate() {
+            let nth = sql_number(nth);
+            let filter = &condition.checked.filter;
+            let after = Some(condition.checked.after).filter(|token| !token.is_start());
+            for token in after.into_iter().chain(condition.witness) {
+                self.after_request.push(number);
+                self.after_condition.push(nth);
+                self.after.push(token.position().to_sql());
+                self.after_id.push(token.id().uuid());
+            }
+            let since = condition.settled.max(condition.checked.after.position()).to_sql();
+            let mut place = Place { request: number, condition: nth, item: 0, after: since };
+            if let Some(all) = filter.items().iter().position(CheckedItem::is_all) {
+                place.item = sql_number(all);
+                self.add_probe(place, None, &Recheck::default());
+                continue;
+            }
+            for (nth_item, item) in filter.items().iter().enumerate() {
+                place.item = sql_number(nth_item);
+                let recheck = Recheck::new(item);
+                for key in item.shortest_driver() {
+                    self.add_probe(place, Some(key), &recheck);
+                }
+            }
+        }
+    }
+
+    fn add_probe(&mut self, place: Place, key: Option<ProbeKey<'a>>, recheck: &Recheck) {
+        let (event_type, path, value) = key.map_or((None, None, None), key_columns);
+        self.probe_request.push(place.request);
+        self.probe_condition.push(place.condition);
+        self.probe_item.push(place.item);
+        self.probe_after.push(place.after);
+        self.probe_type.push(event_type);
+        self.probe_path.push(path);
+        self.probe_value.push(value);
+        self.probe_types.push(recheck.types.clone());
+        self.probe_predicate.push(recheck.predicate.clone());
+    }
+
+    /// In the order of the function's parameters.
+    pub(super) fn as_params(&self) -> [&(dyn ToSql + Sync); 26] {
+        [
+            &self.request,
+            &self.id,
+            &self.event_type,
+            &self.occurred_at,
+            &self.payload,
+            &self.metadata,
+            &self.path_request,
+            &self.path,
+            &self.path_top_level,
+            &self.after_request,
+            &self.after_condition,
+            &self.after,
+            &self.after_id,
+            &self.probe_request,
+            &self.probe_condition,
+            &self.probe_item,
+            &self.probe_after,
+            &self.probe_type,
+            &self.probe_path,
+            &self.probe_value,
+            &self.probe_types,
+            &self.probe_predicate,
+            &self.pair_blocker,
+            &self.pair_blocked,
+            &self.pair_condition,
+            &self.pair_item,
+        ]
+    }
+}
+
+/// What a probe is for, and where it begins.
+#[derive(Debug, Clone, Copy)]
+struct Place {
+    request: i32,
+    condition: i32,
+    item: i32,
+    after: i64,
+}

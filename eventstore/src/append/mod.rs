@@ -1,0 +1,19 @@
+//! Appending: the call, the batch, and the task that sends it.
+//!
+//! ```text
+//!  Append (call)  ──check──▶ Request ──bounded inbox──▶ Writer (one task) ──Batch──▶ append_v1
+//!       ▲                                                     │
+//!       └───────────────── verdict, by oneshot ◀──────────────┘
+//! ```
+
+mod arguments;
+mod batch;
+mod call;
+mod receipt;
+mod request;
+mod verdict;
+mod writer;
+
+pub use call::Append;
+pub use receipt::Receipt;
+pub(crate) use writer::Writer;

@@ -1,0 +1,101 @@
+//! What the append function said of each request of a batch.
+
+use tokio_postgres::Row;
+
+use crate::append::Receipt;
+use crate::append::batch::Batch;
+use crate::error::{Conflict, Error, ErrorKind};
+use crate::position::Position;
+
+/// Reads the verdicts: one result for every request, in their order.
+pub(super) fn read(
+    batch: &Batch,
+    rows: &[Row],
+) -> Result<Vec<Result<Receipt, Error>>, tokio_postgres::Error> {
+    let mut verdicts: Vec<Option<Verdict>> = batch.requests.iter().map(|_| None).collect();
+    for row in rows {
+        let verdict = Verdict::read(row)?;
+        if let Some(place) = verdict.request.checked_sub(1).and_then(|nth| verdicts.get_mut(nth)) {
+            *place = Some(verdict);
+        }
+    }
+    let results = (0..batch.requests.len()).map(|nth| match &verdicts[nth] {
+        Some(verdict) => verdict.result(nth, batch, &verdicts),
+        None => Err(Error::internal("append_v1 gave no verdict on a request")),
+    });
+    Ok(results.collect())
+}
+
+#[derive(Debug)]
+struct Verdict {
+    request: usize,
+    code: u8,
+    place: Position,
+    condition: usize,
+    item: usize,
+    blocker: Option<usize>,
+}
+
+impl Verdict {
+    fn read(row: &Row) -> Result<Self, tokio_postgres::Error> {
+        let number = |column: usize| -> Result<Option<usize>, tokio_postgres::Error> {
+            Ok(row.try_get::<_, Option<i32>>(column)?.and_then(|number| usize::try_from(number).ok()))
+        };
+        Ok(Self {
+            request: number(0)?.unwrap_or_default(),
+            code: row.try_get::<_, i8>(1)?.unsigned_abs(),
+            place: Position::from_sql(row.try_get::<_, Option<i64>>(2)?.unwrap_or_default()),
+            condition: number(3)?.unwrap_or_default(),
+            item: number(4)?.unwrap_or_default(),
+            blocker: number(5)?,
+        })
+    }
+
+    fn result(&self, nth: usize, batch: &Batch, verdicts: &[Option<Self>]) -> Result<Receipt, Error> {
+        let request = &batch.requests[nth];
+        match self.code {
+            b'a' => request.receipt(self.place, false),
+            b'd' => request.receipt(self.place, true),
+            b'c' => Err(Error::refused(Conflict {
+                position: self.conflicting_position(nth, batch, verdicts),
+                condition: self.condition,
+                item: self.item,
+            })),
+            b'h' => Err(Error::new(
+                ErrorKind::HistoryDiverged,
+                format!(
+                    "append refused: the log does not have the event that condition {} names at position {}; its end \
+                     was lost in a failover, or the token is from another log",
+                    self.condition, self.place
+                ),
+            )),
+            b'x' => Err(Error::invalid(format!(
+                "append refused: some of its event ids are in the log already, from position {}, with another \
+                 type, payload or metadata, or without the rest of them",
+                self.place
+            ))),
+            b'u' => Err(self.unindexed(batch)),
+            code => {
+                Err(Error::internal(format!("append_v1 gave the unknown verdict {:?}", char::from(code))))
+            }
+        }
+    }
+
+    fn unindexed(&self, batch: &Batch) -> Error {
+        let path = self.condition.checked_sub(1).and_then(|nth| batch.paths().nth(nth));
+        path.map_or_else(
+            || Error::internal("append_v1 refused a path that it was not given"),
+            |(_, path)| path.unindexed(),
+        )
+    }
+
+    /// A conflict inside the batch is with an event of its blocker.
+    fn conflicting_position(&self, nth: usize, batch: &Batch, verdicts: &[Option<Self>]) -> Position {
+        let Some(blocker) = self.blocker.and_then(|number| number.checked_sub(1)) else {
+            return self.place;
+        };
+        let first = verdicts.get(blocker).and_then(Option::as_ref).map_or(0, |verdict| verdict.place.get());
+        let event = batch.pairs.iter().find(|pair| pair.blocker == blocker && pair.blocked == nth);
+        Position::new(first + event.map_or(0, |pair| pair.event as u64))
+    }
+}

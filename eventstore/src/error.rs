@@ -1,0 +1,141 @@
+//! One opaque error, sorted by what its receiver does next.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::position::Position;
+
+/// What went wrong, in the one way that matters to the caller: what to do next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// An event that matches the append condition has been written. Nothing was appended: read again and decide
+    /// again. [`Error::conflict`] tells which event it is.
+    Conflict,
+    /// The database could not be reached or did not answer in time. Nothing was written: try again later.
+    Unavailable,
+    /// The append was sent and its outcome is unknown. Appending the same events (with the same ids) again is
+    /// safe: it gives the first receipt if they were written, and writes them if not.
+    Indeterminate,
+    /// The call can not succeed as it stands: mend it. Nothing was sent, or nothing was written.
+    Invalid,
+    /// The log is not the one that a token came from: the event it names is not at its position. A failover
+    /// lost the end of the log, or the token belongs to another log.
+    HistoryDiverged,
+    /// The store has been closed.
+    Closed,
+    /// A defect, here or in the schema. Please report it.
+    Internal,
+}
+
+impl fmt::Display for ErrorKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Conflict => "conflict",
+            Self::Unavailable => "unavailable",
+            Self::Indeterminate => "indeterminate",
+            Self::Invalid => "invalid",
+            Self::HistoryDiverged => "history diverged",
+            Self::Closed => "closed",
+            Self::Internal => "internal",
+        })
+    }
+}
+
+/// Why an append was refused: the event that matched, and what it matched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Conflict {
+    /// Position of the first event found that matches the condition.
+    pub position: Position,
+    /// Which condition of the append it matched, counted from 0.
+    pub condition: usize,
+    /// Which item of that condition's filter it matched, counted from 0 in the order written.
+    pub item: usize,
+}
+
+/// An error of the event store. Cheap to clone: one failed batch is reported to many callers.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{}", .0.message)]
+pub struct Error(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    kind: ErrorKind,
+    message: String,
+    conflict: Option<Conflict>,
+    sqlstate: Option<String>,
+    timed_out: bool,
+}
+
+impl Error {
+    /// What to do next.
+    #[must_use]
+    pub fn kind(&self) -> ErrorKind {
+        self.0.kind
+    }
+
+    /// Whether an append was refused because its condition did not hold.
+    #[must_use]
+    pub fn is_conflict(&self) -> bool {
+        self.kind() == ErrorKind::Conflict
+    }
+
+    /// The event that refused the append, if this is a [`ErrorKind::Conflict`].
+    #[must_use]
+    pub fn conflict(&self) -> Option<&Conflict> {
+        self.0.conflict.as_ref()
+    }
+
+    /// Whether a deadline passed; its kind tells whether anything may have been written.
+    #[must_use]
+    pub fn is_timeout(&self) -> bool {
+        self.0.timed_out
+    }
+
+    /// The five characters of the SQLSTATE, if PostgreSQL gave one.
+    #[must_use]
+    pub fn sqlstate(&self) -> Option<&str> {
+        self.0.sqlstate.as_deref()
+    }
+
+    fn build(kind: ErrorKind, message: String) -> Inner {
+        Inner { kind, message, conflict: None, sqlstate: None, timed_out: false }
+    }
+
+    pub(crate) fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
+        Self(Arc::new(Self::build(kind, message.into())))
+    }
+
+    pub(crate) fn invalid(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Invalid, message)
+    }
+
+    pub(crate) fn internal(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Internal, message)
+    }
+
+    pub(crate) fn unavailable(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Unavailable, message)
+    }
+
+    pub(crate) fn closed() -> Self {
+        Self::new(ErrorKind::Closed, "the event store is closed")
+    }
+
+    pub(crate) fn timeout(kind: ErrorKind, message: impl Into<String>) -> Self {
+        Self(Arc::new(Inner { timed_out: true, ..Self::build(kind, message.into()) }))
+    }
+
+    pub(crate) fn refused(conflict: Conflict) -> Self {
+        let message = format!(
+            "append refused: the event at position {} matches item {} of condition {}",
+            conflict.position, conflict.item, conflict.condition
+        );
+        Self(Arc::new(Inner { conflict: Some(conflict), ..Self::build(ErrorKind::Conflict, message) }))
+    }
+
+    pub(crate) fn from_server(kind: ErrorKind, message: String, sqlstate: &str) -> Self {
+        Self(Arc::new(Inner { sqlstate: Some(sqlstate.to_owned()), ..Self::build(kind, message) }))
+    }
+}

@@ -1,0 +1,14 @@
+//! Events: as drafts, as checked values, and as the log returns them.
+
+mod checked;
+mod draft;
+mod event_id;
+mod event_type;
+mod json;
+mod recorded;
+
+pub(crate) use checked::{CheckedEvent, check_events, check_instant};
+pub use draft::NewEvent;
+pub use event_id::EventId;
+pub use event_type::EventType;
+pub use recorded::RecordedEvent;

@@ -1,0 +1,166 @@
+//! A valid filter, and the keys under which its events can be found.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use crate::error::Error;
+use crate::event::EventType;
+use crate::filter::draft::{Group, Item};
+use crate::filter::{FieldValue, Filter, Path};
+
+/// The most event types and predicates a filter may have: as many probes go into one statement.
+const MAX_TERMS: usize = 1_000;
+
+/// A valid filter: types and predicates sorted and without repetition, items in the order written.
+#[derive(Debug, Clone)]
+pub(crate) struct CheckedFilter {
+    items: Vec<CheckedItem>,
+}
+
+/// One item: the event has one of the types (any, if none are named), and in each group a predicate holds.
+#[derive(Debug, Clone)]
+pub(crate) struct CheckedItem {
+    pub(super) types: Vec<EventType>,
+    pub(super) groups: Vec<Vec<Predicate>>,
+}
+
+/// The payload has a value at a path.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Predicate {
+    pub(crate) path: Path,
+    pub(crate) value: FieldValue,
+}
+
+/// A key that some of an item's events have.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum ProbeKey<'a> {
+    Type(&'a EventType),
+    Value(&'a Predicate),
+}
+
+impl CheckedFilter {
+    pub(super) fn new(draft: &Filter) -> Result<Self, Error> {
+        if draft.items.is_empty() {
+            return Err(Error::invalid("filter has no items; Filter::all() matches every event"));
+        }
+        let items = draft.items.iter().map(CheckedItem::new).collect::<Result<Vec<_>, _>>()?;
+        let terms: usize = items.iter().map(CheckedItem::terms).sum();
+        if terms > MAX_TERMS {
+            return Err(Error::invalid(format!(
+                "filter has {terms} types and predicates; expected at most {MAX_TERMS}"
+            )));
+        }
+        Ok(Self { items })
+    }
+
+    pub(crate) fn items(&self) -> &[CheckedItem] {
+        &self.items
+    }
+
+    /// Whether every event matches.
+    pub(crate) fn is_all(&self) -> bool {
+        self.items.iter().any(CheckedItem::is_all)
+    }
+
+    /// The paths that the filter mentions, each once.
+    pub(crate) fn paths(&self) -> BTreeSet<&Path> {
+        self.items
+            .iter()
+            .flat_map(|item| item.groups.iter().flatten())
+            .map(|predicate| &predicate.path)
+            .collect()
+    }
+}
+
+impl CheckedItem {
+    fn new(draft: &Item) -> Result<Self, Error> {
+        let mut types = Vec::new();
+        if let Some(names) = &draft.types {
+            if names.is_empty() {
+                return Err(Error::invalid("filter names an empty list of event types"));
+            }
+            types = names.iter().map(|name| EventType::new(name.as_str())).collect::<Result<_, _>>()?;
+            types.sort_unstable();
+            types.dedup();
+        }
+        let mut groups = Vec::new();
+        for group in &draft.groups {
+            match group {
+                Group::Any(pairs) => {
+                    let mut group = predicates(pairs)?;
+                    group.sort_unstable();
+                    group.dedup();
+                    groups.push(group);
+                }
+                Group::All(pairs) => {
+                    groups.extend(predicates(pairs)?.into_iter().map(|predicate| vec![predicate]))
+                }
+            }
+        }
+        groups.sort_unstable();
+        groups.dedup();
+        Ok(Self { types, groups })
+    }
+
+    fn terms(&self) -> usize {
+        self.types.len() + self.groups.iter().map(Vec::len).sum::<usize>()
+    }
+
+    pub(crate) fn is_all(&self) -> bool {
+        self.types.is_empty() && self.groups.is_empty()
+    }
+
+    /// The ways to find all events of this item by keys, groups of predicates first; none if every event matches.
+    pub(crate) fn drivers(&self) -> Vec<Vec<ProbeKey<'_>>> {
+        let groups = self.groups.iter().map(|group| group.iter().map(ProbeKey::Value).collect());
+        let types = self.types.iter().map(ProbeKey::Type).collect::<Vec<_>>();
+        groups.chain(Some(types).filter(|types| !types.is_empty())).collect()
+    }
+
+    /// The driver with the fewest keys. Good enough where few positions are looked at.
+    pub(crate) fn shortest_driver(&self) -> Vec<ProbeKey<'_>> {
+        self.drivers().into_iter().min_by_key(Vec::len).unwrap_or_default()
+    }
+
+    /// Whether finding a key leaves anything but a hash collision to check.
+    pub(crate) fn has_one_constraint(&self) -> bool {
+        self.groups.len() + usize::from(!self.types.is_empty()) <= 1
+    }
+
+    /// The event types as a JSON array; `None` for all types.
+    pub(crate) fn types_json(&self) -> Option<Value> {
+        (!self.types.is_empty())
+            .then(|| Value::Array(self.types.iter().map(|event_type| event_type.as_str().into()).collect()))
+    }
+
+    /// The predicates as a JSON path predicate on the payload; `None` if there are none. Paths and values are
+    /// quoted as JSON strings, which is how JSON paths quote them too.
+    pub(crate) fn predicate_jsonpath(&self) -> Option<String> {
+        let groups = self.groups.iter().map(|group| {
+            let terms = group
+                .iter()
+                .map(|Predicate { path, value }| format!("{} == {}", path.to_jsonpath(), value.to_json()))
+                .collect::<Vec<_>>();
+            format!("({})", terms.join(" || "))
+        });
+        (!self.groups.is_empty()).then(|| groups.collect::<Vec<_>>().join(" && "))
+    }
+}
+
+fn predicates(pairs: &[(String, FieldValue)]) -> Result<Vec<Predicate>, Error> {
+    if pairs.is_empty() {
+        return Err(Error::invalid("filter has an empty list of predicates"));
+    }
+    pairs
+        .iter()
+        .map(|(path, value)| {
+            if matches!(value, FieldValue::Text(text) if text.contains('\0')) {
+                return Err(Error::invalid(
+                    "filter compares with a string that has a NUL, which no payload can have",
+                ));
+            }
+            Ok(Predicate { path: Path::parse(path)?, value: value.clone() })
+        })
+        .collect()
+}

@@ -1,0 +1,32 @@
+//! An event store on PostgreSQL: conditional appends and dynamic event streams.
+mod append;
+mod builder;
+mod condition;
+mod consistency;
+mod error;
+mod event;
+mod filter;
+mod migration;
+mod pool;
+mod position;
+mod query;
+mod routing;
+mod schema;
+mod settings;
+mod sql;
+mod sqlstate;
+mod store;
+mod token;
+
+pub use append::{Append, Receipt};
+pub use builder::EventStoreBuilder;
+pub use condition::AppendCondition;
+pub use consistency::Consistency;
+pub use error::{Conflict, Error, ErrorKind};
+pub use event::{EventId, EventType, NewEvent, RecordedEvent};
+pub use filter::{FieldValue, Filter};
+pub use position::Position;
+pub use query::{EventStream, History, Query};
+pub use settings::Settings;
+pub use store::EventStore;
+pub use token::Token;

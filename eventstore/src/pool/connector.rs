@@ -1,0 +1,143 @@
+//! Opens connections, and owns the task that drives each of them.
+//!
+//! A connection of the driver does nothing unless a task polls it. That task is spawned here and ends when the
+//! client is dropped or the line is cut. It is also where the server's notices arrive. One of them matters: a
+//! cancelled wait for a synchronous standby is answered with success and a mere warning, so that it is counted
+//! here for the writer to see.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use futures_util::future::BoxFuture;
+use tokio::task::JoinHandle;
+use tokio_postgres::tls::{MakeTlsConnect, TlsConnect};
+use tokio_postgres::{AsyncMessage, Client, Config, Connection, NoTls, Socket};
+use tracing::{debug, warn};
+
+use crate::pool::Dsn;
+use crate::sqlstate;
+
+/// What each session is set to: its statements are prepared once and hold by their form, so that planning them
+/// anew for each set of values only costs; compiling them costs a hundred times their run time.
+const SESSION: &str = "SET plan_cache_mode = force_generic_plan; SET jit = off";
+
+/// Opens connections to one server.
+#[derive(Clone)]
+pub(crate) struct Connector {
+    dsn: Arc<Dsn>,
+    open: Arc<dyn Open>,
+    unconfirmed_commits: Arc<AtomicU64>,
+}
+
+impl Connector {
+    pub(crate) fn new(dsn: Dsn, tls: &TlsConnector) -> Self {
+        Self { dsn: Arc::new(dsn), open: Arc::clone(&tls.0), unconfirmed_commits: Arc::default() }
+    }
+
+    pub(crate) fn server(&self) -> &str {
+        self.dsn.name()
+    }
+
+    /// How many commits on this server were answered without the confirmation of a synchronous standby.
+    pub(crate) fn unconfirmed_commits(&self) -> &Arc<AtomicU64> {
+        &self.unconfirmed_commits
+    }
+
+    /// A connection ready for use, and the task that drives it.
+    pub(crate) async fn connect(&self) -> Result<(Client, JoinHandle<()>), tokio_postgres::Error> {
+        let listener =
+            NoticeListener { dsn: Arc::clone(&self.dsn), unconfirmed: Arc::clone(&self.unconfirmed_commits) };
+        let (client, driver) = self.open.open(self.dsn.config(), listener).await?;
+        client.batch_execute(SESSION).await?;
+        Ok((client, driver))
+    }
+}
+
+impl fmt::Debug for Connector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Connector").field(&self.server()).finish()
+    }
+}
+
+/// A TLS implementation with its type erased, so that the store has none.
+#[derive(Clone)]
+pub(crate) struct TlsConnector(Arc<dyn Open>);
+
+impl TlsConnector {
+    pub(crate) fn none() -> Self {
+        Self::new(NoTls)
+    }
+
+    pub(crate) fn new<T>(tls: T) -> Self
+    where
+        T: MakeTlsConnect<Socket> + Clone + Send + Sync + 'static,
+        T::Stream: Send,
+        T::TlsConnect: Send,
+        <T::TlsConnect as TlsConnect<Socket>>::Future: Send,
+    {
+        Self(Arc::new(tls))
+    }
+}
+
+trait Open: Send + Sync {
+    fn open<'a>(
+        &'a self,
+        config: &'a Config,
+        listener: NoticeListener,
+    ) -> BoxFuture<'a, Result<(Client, JoinHandle<()>), tokio_postgres::Error>>;
+}
+
+impl<T> Open for T
+where
+    T: MakeTlsConnect<Socket> + Clone + Send + Sync + 'static,
+    T::Stream: Send,
+    T::TlsConnect: Send,
+    <T::TlsConnect as TlsConnect<Socket>>::Future: Send,
+{
+    fn open<'a>(
+        &'a self,
+        config: &'a Config,
+        listener: NoticeListener,
+    ) -> BoxFuture<'a, Result<(Client, JoinHandle<()>), tokio_postgres::Error>> {
+        Box::pin(async move {
+            let (client, connection) = config.connect(self.clone()).await?;
+            Ok((client, tokio::spawn(listener.drive(connection))))
+        })
+    }
+}
+
+struct NoticeListener {
+    dsn: Arc<Dsn>,
+    unconfirmed: Arc<AtomicU64>,
+}
+
+impl NoticeListener {
+    async fn drive<S, T>(self, mut connection: Connection<S, T>)
+    where
+        S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin,
+        T: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin,
+    {
+        let server = self.dsn.name();
+        while let Some(message) = std::future::poll_fn(|context| connection.poll_message(context)).await {
+            match message {
+                Ok(AsyncMessage::Notice(notice)) if sqlstate::is_unconfirmed_commit(&notice) => {
+                    self.unconfirmed.fetch_add(1, Ordering::SeqCst);
+                    warn!(
+                        server,
+                        message = notice.message(),
+                        "commit not confirmed by a synchronous standby"
+                    );
+                }
+                Ok(AsyncMessage::Notice(notice)) => {
+                    debug!(server, severity = notice.severity(), message = notice.message(), "notice");
+                }
+                Ok(_) => {}
+                Err(error) => {
+                    debug!(server, %error, "connection lost");
+                    return;
+                }
+            }
+        }
+    }
+}

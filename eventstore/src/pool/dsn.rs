@@ -1,0 +1,150 @@
+//! Where a server is, as the caller wrote it.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::str::FromStr as _;
+use std::time::Duration;
+
+use tokio_postgres::Config;
+use tokio_postgres::config::{Host, SslMode};
+
+use crate::error::Error;
+
+/// A parsed connection string. Shown as host and port: the password never leaves it.
+#[derive(Clone)]
+pub(crate) struct Dsn {
+    config: Config,
+    name: String,
+}
+
+impl Dsn {
+    /// Parses `host=… port=… user=…` or `postgresql://…`. `role` names it in errors.
+    pub(crate) fn parse(text: &str, role: &str, connect_timeout: Duration) -> Result<Self, Error> {
+        // The driver's message may quote a piece of the text, and so of a password: it is not passed on.
+        let mut config = Config::from_str(text).map_err(|_| {
+            Error::invalid(format!(
+                "connection string of the {role} does not parse (not shown, as it may hold a password); expected \
+                 \"host=… port=… user=… password=… dbname=…\" or \"postgresql://user:password@host:port/dbname\""
+            ))
+        })?;
+        if config.get_hosts().is_empty() && config.get_hostaddrs().is_empty() {
+            return Err(Error::invalid(format!("connection string of the {role} names no host")));
+        }
+        if config.get_user().is_none() {
+            return Err(Error::invalid(format!("connection string of the {role} names no user")));
+        }
+        if config.get_application_name().is_none() {
+            config.application_name("eventstore");
+        }
+        config.connect_timeout(connect_timeout);
+        let name = format!("{role} {}", endpoints(&config));
+        Ok(Self { config, name })
+    }
+
+    pub(crate) fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Such as `primary db1:5432`.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Refuses to send anything in the clear to another machine, unless the caller said so.
+    pub(crate) fn check_without_tls(&self) -> Result<(), Error> {
+        match self.config.get_ssl_mode() {
+            SslMode::Disable => Ok(()),
+            SslMode::Prefer if self.is_local() => Ok(()),
+            _ => Err(Error::invalid(format!(
+                "{} needs TLS: hand a connector to EventStoreBuilder::tls, or say sslmode=disable in its connection \
+                 string to send everything in the clear",
+                self.name
+            ))),
+        }
+    }
+
+    fn is_local(&self) -> bool {
+        let hosts = self.config.get_hosts().iter().all(|host| match host {
+            Host::Tcp(name) => name == "localhost" || name.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback()),
+            #[cfg(unix)]
+            Host::Unix(_) => true,
+        });
+        // Where both are given, the address is what is connected to.
+        hosts && self.config.get_hostaddrs().iter().all(IpAddr::is_loopback)
+    }
+}
+
+impl fmt::Debug for Dsn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Dsn").field(&self.name).finish()
+    }
+}
+
+fn endpoints(config: &Config) -> String {
+    let ports = config.get_ports();
+    let port = |nth: usize| ports.get(nth).or_else(|| ports.last()).copied().unwrap_or(5432);
+    let hosts = config.get_hosts().iter().map(|host| match host {
+        Host::Tcp(name) => name.clone(),
+        #[cfg(unix)]
+        Host::Unix(folder) => folder.display().to_string(),
+    });
+    let mut endpoints: Vec<_> =
+        hosts.enumerate().map(|(nth, host)| format!("{host}:{}", port(nth))).collect();
+    if endpoints.is_empty() {
+        endpoints = config
+            .get_hostaddrs()
+            .iter()
+            .enumerate()
+            .map(|(nth, ip)| format!("{ip}:{}", port(nth)))
+            .collect();
+    }
+    endpoints.join(",")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Result<Dsn, Error> {
+        Dsn::parse(text, "primary", Duration::from_secs(5))
+    }
+
+    #[test]
+    fn errors_never_show_the_password() {
+        for text in [
+            "host=db password=geheim geheim=1",
+            "host=db port=geheim",
+            "postgresql://user:geheim@[bad",
+            "password=geheim",
+            "host=db password=geheim",
+        ] {
+            let error = parse(text).unwrap_err().to_string();
+            assert!(!error.contains("geheim"), "{error}");
+        }
+        assert!(!format!("{:?}", parse("host=db user=u password=geheim").unwrap()).contains("geheim"));
+    }
+
+    #[test]
+    fn other_machines_need_tls_or_consent() {
+        for local in
+            ["host=localhost user=u", "host=127.0.0.9 user=u", "host=/run/x user=u", "host=::1 user=u"]
+        {
+            assert!(parse(local).unwrap().check_without_tls().is_ok(), "{local}");
+        }
+        for remote in [
+            "host=db.example user=u",
+            "host=localhost,db.example user=u",
+            "host=localhost hostaddr=192.0.2.1 user=u",
+            "host=localhost user=u sslmode=require",
+        ] {
+            assert!(parse(remote).unwrap().check_without_tls().is_err(), "{remote}");
+        }
+        assert!(parse("host=db.example user=u sslmode=disable").unwrap().check_without_tls().is_ok());
+    }
+
+    #[test]
+    fn the_name_says_host_and_port() {
+        assert_eq!(parse("host=a,b port=1,2 user=u").unwrap().name(), "primary a:1,b:2");
+        assert_eq!(parse("postgresql://u:p@h/d").unwrap().name(), "primary h:5432");
+    }
+}

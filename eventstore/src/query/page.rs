@@ -1,0 +1,282 @@
+//! One page: what is asked, and what came.
+
+use serde::Deserialize;
+use serde_json::Value;
+use time::OffsetDateTime;
+use tokio_postgres::Row;
+use tokio_postgres::types::{Json, ToSql};
+use uuid::Uuid;
+
+use crate::event::{EventId, EventType, RecordedEvent};
+use crate::filter::{CheckedFilter, CheckedItem};
+use crate::position::Position;
+use crate::sql::{Direction, Finder, JsonText, Recheck, key_columns, sql_number};
+use crate::token::Token;
+
+/// Which events a page is made of.
+#[derive(Debug, Clone)]
+pub(crate) enum Source {
+    /// Those that match, found by keys; refused if a path has none.
+    Keys(CheckedFilter),
+    /// Those that match, found by reading all events.
+    Scan(CheckedFilter),
+    /// The one with this id.
+    Id(EventId),
+    /// None: only the head is wanted.
+    Nothing,
+}
+
+impl Source {
+    /// The events that match a filter, the cheap way.
+    pub(crate) fn filter(filter: CheckedFilter) -> Self {
+        if filter.is_all() { Self::Scan(filter) } else { Self::Keys(filter) }
+    }
+}
+
+/// Bounds on time, inclusive.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Times {
+    pub(crate) recorded_since: Option<OffsetDateTime>,
+    pub(crate) recorded_until: Option<OffsetDateTime>,
+    pub(crate) occurred_since: Option<OffsetDateTime>,
+    pub(crate) occurred_until: Option<OffsetDateTime>,
+}
+
+/// What one page is to hold: at most `limit` events of (low, high].
+#[derive(Debug, Clone)]
+pub(crate) struct PageRequest {
+    pub(crate) source: Source,
+    pub(crate) low: Position,
+    pub(crate) high: Option<Position>,
+    pub(crate) times: Times,
+    pub(crate) limit: usize,
+    pub(crate) direction: Direction,
+    /// Events that the log must have, or the answer is worth nothing.
+    pub(crate) witnesses: Vec<Token>,
+}
+
+impl PageRequest {
+    pub(crate) fn new(source: Source) -> Self {
+        Self {
+            source,
+            low: Position::START,
+            high: None,
+            times: Times::default(),
+            limit: 1,
+            direction: Direction::Forwards,
+            witnesses: Vec::new(),
+        }
+    }
+
+    pub(crate) fn finder(&self) -> Finder {
+        match &self.source {
+            Source::Keys(filter) if filter.items().iter().all(CheckedItem::has_one_constraint) => {
+                Finder::OnlyDriver
+            }
+            Source::Keys(_) => Finder::CheapestDriver,
+            Source::Scan(_) | Source::Nothing => Finder::Scan,
+            Source::Id(_) => Finder::Id,
+        }
+    }
+}
+
+/// The arguments of a page's statement, in the order of its parameters.
+#[derive(Debug)]
+pub(super) struct PageArguments<'a> {
+    low: i64,
+    high: Option<i64>,
+    limit: i64,
+    times: Times,
+    witnesses: Vec<i64>,
+    paths: Vec<&'a str>,
+    top_level: Vec<bool>,
+    items: Vec<i32>,
+    drivers: Vec<i32>,
+    probe_types: Vec<Option<&'a str>>,
+    probe_paths: Vec<Option<&'a str>>,
+    probe_values: Vec<Option<JsonText<String>>>,
+    types: Vec<Option<JsonText<String>>>,
+    predicates: Vec<Option<String>>,
+    everything: bool,
+    id: Option<Uuid>,
+    finder: Finder,
+}
+
+impl<'a> PageArguments<'a> {
+    pub(super) fn new(request: &'a PageRequest) -> Self {
+        let mut arguments = Self {
+            low: request.low.to_sql(),
+            high: request.high.map(Position::to_sql),
+            limit: i64::try_from(request.limit).unwrap_or(i64::MAX),
+            times: request.times,
+            witnesses: request.witnesses.iter().map(|token| token.position().to_sql()).collect(),
+            paths: Vec::new(),
+            top_level: Vec::new(),
+            items: Vec::new(),
+            drivers: Vec::new(),
+            probe_types: Vec::new(),
+            probe_paths: Vec::new(),
+            probe_values: Vec::new(),
+            types: Vec::new(),
+            predicates: Vec::new(),
+            everything: false,
+            id: None,
+            finder: request.finder(),
+        };
+        match &request.source {
+            Source::Keys(filter) => {
+                for path in filter.paths() {
+                    arguments.paths.push(path.canonical());
+                    arguments.top_level.push(path.is_top_level());
+                }
+                arguments.add_items(filter);
+                arguments.add_probes(filter);
+            }
+            Source::Scan(filter) => {
+                arguments.everything = filter.is_all();
+                arguments.add_items(filter);
+            }
+            Source::Id(id) => arguments.id = Some(id.uuid()),
+            Source::Nothing => {
+                arguments.everything = true;
+                arguments.limit = 0;
+            }
+        }
+        arguments
+    }
+
+    fn add_items(&mut self, filter: &CheckedFilter) {
+        for item in filter.items() {
+            let recheck = Recheck::new(item);
+            self.types.push(recheck.types);
+            self.predicates.push(recheck.predicate);
+        }
+    }
+
+    fn add_probes(&mut self, filter: &'a CheckedFilter) {
+        for (item, checked) in filter.items().iter().enumerate() {
+            for (driver, keys) in checked.drivers().into_iter().enumerate() {
+                for key in keys {
+                    let (event_type, path, value) = key_columns(key);
+                    self.items.push(sql_number(item + 1));
+                    self.drivers.push(sql_number(driver));
+                    self.probe_types.push(event_type);
+                    self.probe_paths.push(path);
+                    self.probe_values.push(value);
+                }
+            }
+        }
+    }
+
+    pub(super) fn as_params(&self) -> Vec<&(dyn ToSql + Sync)> {
+        let times = &self.times;
+        let mut params: Vec<&(dyn ToSql + Sync)> = vec![
+            &self.low,
+            &self.high,
+            &self.limit,
+            &times.recorded_since,
+            &times.recorded_until,
+            &times.occurred_since,
+            &times.occurred_until,
+            &self.witnesses,
+            &self.paths,
+            &self.top_level,
+        ];
+        match self.finder {
+            Finder::OnlyDriver | Finder::CheapestDriver => {
+                let probes: [&(dyn ToSql + Sync); 5] =
+                    [&self.items, &self.drivers, &self.probe_types, &self.probe_paths, &self.probe_values];
+                params.extend(probes);
+                let items: [&(dyn ToSql + Sync); 2] = [&self.types, &self.predicates];
+                params.extend(items);
+            }
+            Finder::Scan => {
+                let items: [&(dyn ToSql + Sync); 3] = [&self.everything, &self.types, &self.predicates];
+                params.extend(items);
+            }
+            Finder::Id => params.push(&self.id),
+        }
+        params
+    }
+}
+
+/// One page, and the state of the log in its snapshot.
+#[derive(Debug)]
+pub(crate) struct Page {
+    pub(crate) events: Vec<RecordedEvent>,
+    pub(crate) head: Token,
+    /// The end of the range that was looked at: the least of head, upper bound and bound on time.
+    pub(crate) complete: Token,
+    pub(super) standby: bool,
+    pub(super) missing_path: Option<String>,
+    pub(super) witness_ids: Vec<Option<Uuid>>,
+}
+
+#[derive(Deserialize)]
+struct Header {
+    high: i64,
+    high_id: Option<Uuid>,
+    verified: Option<Vec<Option<Uuid>>>,
+    missing: Option<String>,
+    standby: bool,
+}
+
+/// Why rows are not a page.
+#[derive(Debug)]
+pub(super) enum Undecodable {
+    Column(tokio_postgres::Error),
+    NoHeader,
+    OutOfOrder(Position, Position),
+}
+
+impl From<tokio_postgres::Error> for Undecodable {
+    fn from(error: tokio_postgres::Error) -> Self {
+        Self::Column(error)
+    }
+}
+
+impl Page {
+    pub(super) fn decode(rows: &[Row], direction: Direction) -> Result<Self, Undecodable> {
+        let mut header = None;
+        let mut events: Vec<RecordedEvent> = Vec::with_capacity(rows.len().saturating_sub(1));
+        for row in rows {
+            let position = Position::from_sql(row.try_get(0)?);
+            let Some(event_type) = row.try_get::<_, Option<&str>>(4)? else {
+                let id = row.try_get::<_, Option<Uuid>>(1)?;
+                header = Some((token(position, id), row.try_get::<_, Json<Header>>(5)?.0));
+                continue;
+            };
+            if let Some(last) = events.last() {
+                let ordered = match direction {
+                    Direction::Forwards => last.position < position,
+                    Direction::Backwards => last.position > position,
+                };
+                if !ordered {
+                    return Err(Undecodable::OutOfOrder(last.position, position));
+                }
+            }
+            events.push(RecordedEvent {
+                position,
+                id: EventId::from(row.try_get::<_, Uuid>(1)?),
+                event_type: EventType::stored(event_type),
+                occurred_at: row.try_get(3)?,
+                recorded_at: row.try_get(2)?,
+                payload: row.try_get::<_, Value>(5)?,
+                metadata: row.try_get::<_, Value>(6)?,
+            });
+        }
+        let (head, header) = header.ok_or(Undecodable::NoHeader)?;
+        Ok(Self {
+            events,
+            head,
+            complete: token(Position::from_sql(header.high), header.high_id),
+            standby: header.standby,
+            missing_path: header.missing,
+            witness_ids: header.verified.unwrap_or_default(),
+        })
+    }
+}
+
+fn token(position: Position, id: Option<Uuid>) -> Token {
+    id.map_or(Token::START, |id| Token::new(position, id.into()))
+}

@@ -1,0 +1,83 @@
+//! Limits and deadlines, as plain data.
+
+use std::time::Duration;
+
+use crate::error::Error;
+
+/// Limits and deadlines of one store handle. Every default says why.
+///
+/// ```
+/// use std::time::Duration;
+/// use eventstore::Settings;
+///
+/// let mut settings = Settings::default();
+/// settings.append_timeout = Duration::from_secs(2);
+/// ```
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Settings {
+    /// Connections to each server, at most. 16: a read takes less than a millisecond, so that 16 connections serve
+    /// some ten thousand a second; more of them only queue inside the server.
+    pub pool_size: usize,
+    /// How long opening one connection may take. 5 s: longer than any healthy network, short enough to tell a person.
+    pub connect_timeout: Duration,
+    /// How long a read may take in all, waiting for a connection included. 30 s: reads of whole logs go by pages,
+    /// and each page has this long.
+    pub query_timeout: Duration,
+    /// How long an append may take in all, queueing and retries included. 10 s: outlasts a restart of the server.
+    pub append_timeout: Duration,
+    /// How many appends may wait in this handle; the next one waits for a place. 1,024: about 40 ms of work.
+    pub append_queue: usize,
+    /// How many events one batch may hold. 1,000: some 25 ms under the log's lock.
+    pub max_batch_events: usize,
+    /// How many bytes of JSON one batch may hold; a single append may exceed it. 4 MiB.
+    pub max_batch_bytes: usize,
+    /// How many events one append may have. 1,000: they are written under one lock.
+    pub max_events_per_append: usize,
+    /// How long the payload, and the metadata, of one event may be as JSON text. 1 MiB.
+    pub max_payload_bytes: usize,
+    /// How many events a page of a query or stream holds. 1,000: about 400 KB of typical events.
+    pub page_size: usize,
+    /// How far back a condition's `after` may lie before it is checked as a read first, outside the log's lock.
+    /// 1,000 positions: checking them under the lock takes at most some 5 ms.
+    pub recheck_distance: u64,
+    /// How long a replica that failed stays out of rotation before it is tried again. 1 s.
+    pub replica_retry_after: Duration,
+}
+
+impl Settings {
+    /// Refuses limits with which nothing could ever be done.
+    pub(crate) fn check(&self) -> Result<(), Error> {
+        let limits = [
+            ("pool_size", self.pool_size),
+            ("append_queue", self.append_queue),
+            ("max_batch_events", self.max_batch_events),
+            ("max_batch_bytes", self.max_batch_bytes),
+            ("max_events_per_append", self.max_events_per_append),
+            ("page_size", self.page_size),
+        ];
+        match limits.iter().find(|(_, limit)| *limit == 0) {
+            Some((name, _)) => Err(Error::invalid(format!("setting {name} is 0; expected at least 1"))),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            pool_size: 16,
+            connect_timeout: Duration::from_secs(5),
+            query_timeout: Duration::from_secs(30),
+            append_timeout: Duration::from_secs(10),
+            append_queue: 1_024,
+            max_batch_events: 1_000,
+            max_batch_bytes: 4 << 20,
+            max_events_per_append: 1_000,
+            max_payload_bytes: 1 << 20,
+            page_size: 1_000,
+            recheck_distance: 1_000,
+            replica_retry_after: Duration::from_secs(1),
+        }
+    }
+}

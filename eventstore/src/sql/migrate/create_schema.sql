@@ -1,0 +1,2 @@
+-- Makes the schema of a new log.
+CREATE SCHEMA {schema}

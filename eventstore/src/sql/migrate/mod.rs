@@ -1,0 +1,14 @@
+//! Statements of the migrator.
+
+pub(crate) const BEGIN: &str = include_str!("begin.sql");
+pub(crate) const LOCK: &str = include_str!("lock.sql");
+pub(crate) const SCHEMA_STATE: &str = include_str!("schema_state.sql");
+pub(crate) const CREATE_SCHEMA: &str = include_str!("create_schema.sql");
+pub(crate) const SEARCH_PATH: &str = include_str!("search_path.sql");
+pub(crate) const MIGRATIONS: &str = include_str!("migrations.sql");
+pub(crate) const APPLIED: &str = include_str!("applied.sql");
+pub(crate) const RECORD: &str = include_str!("record.sql");
+pub(crate) const CHECKSUM: &str = include_str!("checksum.sql");
+pub(crate) const SETTINGS: &str = include_str!("settings.sql");
+pub(crate) const PATH: &str = include_str!("path.sql");
+pub(crate) const INDEXED: &str = include_str!("indexed.sql");

@@ -1,0 +1,241 @@
+-- Appends a batch of requests: one lock, one head, one check, one insert, and a verdict for every request.
+--
+-- Guarantee: positions are head + 1, head + 2 … in commit order. The lock is taken in a statement of its own
+-- before the head is read, and the head before anything is checked, so that every check sees all that was
+-- committed under the lock before it (READ COMMITTED gives each statement of a volatile function a new
+-- snapshot; at any other level the function raises). PostgreSQL makes a transaction visible before it
+-- releases its locks. Called as one autocommit statement: a client that stops can not keep the lock.
+--
+-- Indexes: events_pkey (head, after, recheck), events_id_key (idempotency), keys_pkey (conditions).
+-- The plans are pinned, as a generic plan that scans would hold the lock for as long as the scan takes.
+--
+-- Verdicts:  a  accepted          position: of its first event
+--            d  duplicate         position: of its first event, appended earlier under the same ids
+--            x  ids taken         some of its ids are there, with other content or not all of them
+--            h  history diverged  condition; position: its `after`, where another event stands or none
+--            u  unindexed         condition: the number of the path in p_path that has no keys
+--            c  conflict          condition, item; position: of the event that matches, or blocker: the request of
+--                                 this very batch that went first
+CREATE FUNCTION append_v1(
+    p_request            integer[],       -- request of each event, ascending from 1
+    p_id                 uuid[],
+    p_type               text[],
+    p_occurred_at        timestamptz[],
+    p_payload            jsonb[],
+    p_metadata           jsonb[],
+    p_path_request       integer[],       -- paths that the conditions mention
+    p_path               text[],
+    p_path_top_level     boolean[],
+    p_after_request      integer[],       -- the event that a condition says stands at its `after`
+    p_after_condition    integer[],
+    p_after              bigint[],
+    p_after_id           uuid[],
+    p_probe_request      integer[],       -- probes: under one key, anything since `after`?
+    p_probe_condition    integer[],
+    p_probe_item         integer[],
+    p_probe_after        bigint[],
+    p_probe_type         text[],          -- the key: of a type …
+    p_probe_path         text[],          -- … or of a value; neither means any event
+    p_probe_value        jsonb[],
+    p_probe_types        jsonb[],         -- recheck: the types that count, null for all
+    p_probe_predicate    text[],          -- recheck: a jsonpath predicate on the payload, null for none
+    p_pair_blocker       integer[],       -- inside this batch: if the blocker is accepted …
+    p_pair_blocked       integer[],       -- … this one is refused; ascending, blocker < blocked
+    p_pair_condition     integer[],
+    p_pair_item          integer[]
+) RETURNS TABLE (request integer, verdict "char", place bigint, condition integer, item integer, blocker integer)
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+SET search_path FROM CURRENT
+SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off
+SET enable_bitmapscan = off
+SET enable_hashjoin = off
+SET enable_mergejoin = off
+SET jit = off
+SET lock_timeout = '5s'
+AS $$
+#variable_conflict use_column
+DECLARE
+    requests   CONSTANT integer := p_request[cardinality(p_request)];
+    head       bigint;
+    head_at    timestamptz;
+    top_level  boolean;
+    declared   text[];
+    verdicts   "char"[];
+    places     bigint[];
+    conditions integer[];
+    items      integer[];
+    blockers   integer[];
+    refusals   integer := 0;              -- requests that are not accepted
+    duplicates integer := 0;
+    found      record;
+BEGIN
+    IF current_setting('transaction_isolation') <> 'read committed' THEN
+        RAISE EXCEPTION 'append_v1 needs transaction isolation "read committed", found "%"',
+            current_setting('transaction_isolation')
+            USING ERRCODE = 'invalid_transaction_state',
+                  HINT = 'default_transaction_isolation of the server, database or role reaches into appends';
+    END IF;
+
+    PERFORM pg_advisory_xact_lock(1163284301, 'events'::regclass::oid::integer);
+
+    SELECT e.position, e.recorded_at INTO head, head_at FROM events e ORDER BY e.position DESC LIMIT 1;
+    head := coalesce(head, 0);
+    head_at := greatest(clock_timestamp(), head_at);
+    SELECT l.index_top_level INTO STRICT top_level FROM log l;
+    verdicts := array_fill('a'::"char", ARRAY[requests]);
+
+    -- Ids first: a request that was appended before gets its first verdict again, whatever has happened since.
+    FOR found IN
+        SELECT e.request,
+               min(old.position) AS first,
+               bool_and(coalesce(old.same, false))
+                   AND min(old.position - e.nth) = max(old.position - e.nth) AS same
+        FROM unnest(p_request, p_id, p_type, p_payload, p_metadata)
+             WITH ORDINALITY AS e(request, id, type, payload, metadata, nth)
+        LEFT JOIN LATERAL (
+            SELECT o.position,
+                   o.event_type = e.type AND o.payload = e.payload AND o.metadata = e.metadata AS same
+            FROM events o WHERE o.id = e.id
+        ) AS old ON true
+        GROUP BY e.request
+        HAVING count(old.position) > 0
+    LOOP
+        refusals := refusals + 1;
+        places[found.request] := found.first;
+        IF found.same THEN
+            duplicates := duplicates + 1;
+            verdicts[found.request] := 'd';
+        ELSE
+            verdicts[found.request] := 'x';
+        END IF;
+    END LOOP;
+
+    IF cardinality(p_path) > 0 THEN
+        SELECT array_agg(i.path) INTO declared FROM indexed_paths i WHERE i.ready;
+        FOR found IN
+            SELECT p.request, min(p.nth)::integer AS nth
+            FROM unnest(p_path_request, p_path, p_path_top_level) WITH ORDINALITY AS p(request, path, top_level, nth)
+            WHERE NOT (top_level AND p.top_level) AND p.path <> ALL (coalesce(declared, '{}'))
+            GROUP BY p.request
+        LOOP
+            IF verdicts[found.request] = 'a' THEN
+                refusals := refusals + 1;
+                verdicts[found.request] := 'u';
+                conditions[found.request] := found.nth;
+            END IF;
+        END LOOP;
+    END IF;
+
+    IF cardinality(p_after) > 0 THEN
+        FOR found IN
+            SELECT a.request, a.condition, a.after
+            FROM unnest(p_after_request, p_after_condition, p_after, p_after_id) AS a(request, condition, after, id)
+            WHERE (SELECT e.id FROM events e WHERE e.position = a.after) IS DISTINCT FROM a.id
+        LOOP
+            IF verdicts[found.request] = 'a' THEN
+                refusals := refusals + 1;
+                verdicts[found.request] := 'h';
+                places[found.request] := found.after;
+                conditions[found.request] := found.condition;
+            END IF;
+        END LOOP;
+    END IF;
+
+    IF cardinality(p_probe_request) > 0 THEN
+        FOR found IN
+            SELECT p.request, p.condition, p.item, hit.position
+            FROM unnest(p_probe_request, p_probe_condition, p_probe_item, p_probe_after, p_probe_type,
+                        p_probe_path, p_probe_value, p_probe_types, p_probe_predicate)
+                 AS p(request, condition, item, after, type, path, value, types, predicate)
+            CROSS JOIN LATERAL (
+                SELECT k.position FROM keys k
+                WHERE k.key = CASE WHEN p.path IS NULL THEN type_key_v1(p.type) ELSE value_key_v1(p.path, p.value) END
+                  AND k.position > p.after
+                  AND (SELECT (p.types IS NULL OR p.types ? e.event_type)
+                          AND (p.predicate IS NULL
+                               OR jsonb_path_match(e.payload, p.predicate::jsonpath, '{}', true))
+                       FROM events e WHERE e.position = k.position)
+                ORDER BY k.position LIMIT 1
+            ) AS hit
+            UNION ALL
+            SELECT p.request, p.condition, p.item, p.after + 1
+            FROM unnest(p_probe_request, p_probe_condition, p_probe_item, p_probe_after, p_probe_type, p_probe_path)
+                 AS p(request, condition, item, after, type, path)
+            WHERE p.type IS NULL AND p.path IS NULL AND p.after < head
+            ORDER BY request, position, condition, item
+        LOOP
+            IF verdicts[found.request] = 'a' THEN
+                refusals := refusals + 1;
+                verdicts[found.request] := 'c';
+                places[found.request] := found.position;
+                conditions[found.request] := found.condition;
+                items[found.request] := found.item;
+            END IF;
+        END LOOP;
+    END IF;
+
+    -- In the order of the blocked: when its turn comes, the verdicts on all that could block it are final.
+    FOR i IN 1 .. cardinality(p_pair_blocked) LOOP
+        IF verdicts[p_pair_blocker[i]] = 'a' AND verdicts[p_pair_blocked[i]] = 'a' THEN
+            refusals := refusals + 1;
+            verdicts[p_pair_blocked[i]] := 'c';
+            conditions[p_pair_blocked[i]] := p_pair_condition[i];
+            items[p_pair_blocked[i]] := p_pair_item[i];
+            blockers[p_pair_blocked[i]] := p_pair_blocker[i];
+        END IF;
+    END LOOP;
+
+    IF refusals < requests THEN
+        RETURN QUERY
+        WITH accepted AS MATERIALIZED (
+            SELECT e.request, head + row_number() OVER () AS position,
+                   e.id, e.type, e.occurred_at, e.payload, e.metadata
+            FROM unnest(p_request, p_id, p_type, p_occurred_at, p_payload, p_metadata)
+                 AS e(request, id, type, occurred_at, payload, metadata)
+            WHERE refusals = 0 OR verdicts[e.request] = 'a'
+        ), stored AS (
+            INSERT INTO events (position, recorded_at, occurred_at, id, event_type, payload, metadata)
+            SELECT a.position, head_at, a.occurred_at, a.id, a.type, a.payload, a.metadata FROM accepted a
+        ), indexed AS (
+            INSERT INTO keys (key, position)
+            SELECT DISTINCT k.key, k.position          -- sorted by key: neighbours share a page
+            FROM (
+                SELECT type_key_v1(a.type) AS key, a.position FROM accepted a
+                UNION ALL
+                SELECT value_key_v1(field.path, element.value), a.position
+                FROM accepted a
+                CROSS JOIN LATERAL jsonb_path_query(a.payload, '$[*]') AS root(value)
+                CROSS JOIN LATERAL (
+                    SELECT CASE WHEN f.key ~ '[.\\]' THEN regexp_replace(f.key, '([.\\])', '\\\1', 'g') ELSE f.key END AS path,
+                           f.value
+                    FROM jsonb_each(CASE jsonb_typeof(root.value) WHEN 'object' THEN root.value END) AS f
+                ) AS field
+                CROSS JOIN LATERAL jsonb_path_query(field.value, '$[*]') AS element(value)
+                WHERE top_level
+                UNION ALL
+                SELECT value_key_v1(i.path, element.value), a.position
+                FROM accepted a
+                CROSS JOIN indexed_paths i
+                CROSS JOIN LATERAL jsonb_path_query(a.payload, i.extract) AS element(value)
+            ) AS k
+            WHERE k.key IS NOT NULL
+            ORDER BY k.key, k.position
+        )
+        SELECT a.request, 'a'::"char", min(a.position), NULL::integer, NULL::integer, NULL::integer
+        FROM accepted a GROUP BY a.request;
+    ELSIF duplicates > 0 THEN
+        -- Nothing to write, so nothing to flush: but a receipt given again must be as durable as the first one.
+        PERFORM pg_logical_emit_message(true, 'eventstore', '');
+    END IF;
+
+    IF refusals > 0 THEN
+        RETURN QUERY
+        SELECT r, verdicts[r], places[r], conditions[r], items[r], blockers[r]
+        FROM generate_series(1, requests) AS r
+        WHERE verdicts[r] <> 'a';
+    END IF;
+END
+$$;
+
+COMMENT ON FUNCTION append_v1 IS 'eventstore: the one way to write events; one autocommit call appends one batch';

@@ -1,0 +1,99 @@
+//! Every SQL statement of the store, one a file, made for one schema.
+//!
+//! The text depends on the shape of a call only; values are always bound. `{schema}` stands for the quoted name
+//! of the schema. Comment lines are for readers and are not sent.
+
+mod json_text;
+pub(crate) mod migrate;
+mod probe;
+
+pub(crate) use json_text::JsonText;
+pub(crate) use probe::{Recheck, key_columns, sql_number};
+
+use crate::schema::SchemaName;
+
+/// The statements of one log.
+#[derive(Debug)]
+pub(crate) struct Statements {
+    pub(crate) append: String,
+    by_only_driver: Directions,
+    by_cheapest_driver: Directions,
+    by_scan: Directions,
+    by_id: Directions,
+}
+
+#[derive(Debug)]
+struct Directions {
+    forwards: String,
+    backwards: String,
+}
+
+/// What finds the positions of a page.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Finder {
+    OnlyDriver,
+    CheapestDriver,
+    Scan,
+    Id,
+}
+
+/// In which order positions are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Direction {
+    Forwards,
+    Backwards,
+}
+
+impl Statements {
+    pub(crate) fn new(schema: &SchemaName) -> Self {
+        let page = |hits: &str| {
+            let sql = for_schema(
+                &without_comments(include_str!("query/frame.sql")).replace("{hits}", hits.trim_end()),
+                schema,
+            );
+            Directions {
+                forwards: sql.replace("{ascending}", "ASC"),
+                backwards: sql.replace("{ascending}", "DESC"),
+            }
+        };
+        let by_keys = |chosen: &str| {
+            let chosen = without_comments(chosen);
+            page(&without_comments(include_str!("query/probes.sql")).replace("{chosen}", chosen.trim_end()))
+        };
+        Self {
+            append: for_schema(include_str!("append.sql"), schema),
+            by_only_driver: by_keys(include_str!("query/only_driver.sql")),
+            by_cheapest_driver: by_keys(include_str!("query/cheapest_driver.sql")),
+            by_scan: page(&without_comments(include_str!("query/scan.sql"))),
+            by_id: page(&without_comments(include_str!("query/by_id.sql"))),
+        }
+    }
+
+    pub(crate) fn page(&self, finder: Finder, direction: Direction) -> &str {
+        let directions = match finder {
+            Finder::OnlyDriver => &self.by_only_driver,
+            Finder::CheapestDriver => &self.by_cheapest_driver,
+            Finder::Scan => &self.by_scan,
+            Finder::Id => &self.by_id,
+        };
+        match direction {
+            Direction::Forwards => &directions.forwards,
+            Direction::Backwards => &directions.backwards,
+        }
+    }
+}
+
+/// A statement for one schema.
+pub(crate) fn for_schema(sql: &str, schema: &SchemaName) -> String {
+    without_comments(sql).replace("{schema}", &schema.to_string())
+}
+
+fn without_comments(sql: &str) -> String {
+    sql.lines().filter(|line| !line.trim_start().starts_with("--")).flat_map(|line| [line, "\n"]).collect()
+}
+
+/// What a server is, and whether the log has been made there; names no schema in its text.
+pub(crate) const SERVER_ROLE: &str = include_str!("server_role.sql");
+
+/// The version of a log's schema.
+pub(crate) const LOG_VERSION: &str = include_str!("log_version.sql");

@@ -1,0 +1,41 @@
+-- Reads one page of the events that match a filter, and the head of the log in the same snapshot.
+--
+-- Guarantee: the page holds every match in (low, high] up to the limit, in position order. The header row (the
+-- one without an event type) tells how far the log reached in this very snapshot; by the position contract
+-- the page is complete up to there, on a standby too.
+-- Indexes: events_pkey serves head, recheck and fetch; what finds the positions is one of the files beside
+-- this one, put in for {hits}. {ascending} is ASC to read forwards and DESC to read backwards.
+WITH head AS MATERIALIZED (
+    SELECT coalesce(h.position, 0) AS position, h.id
+    FROM (VALUES (true)) AS always
+    LEFT JOIN (SELECT e.position, e.id FROM {schema}.events e ORDER BY e.position DESC LIMIT 1) AS h ON true
+), bounds AS MATERIALIZED (
+    SELECT greatest($1::bigint,
+                    CASE WHEN $4::timestamptz IS NOT NULL
+                         THEN {schema}.position_before_v1($4, head.position) END) AS low,
+           least($2::bigint, head.position,
+                 CASE WHEN $5::timestamptz IS NOT NULL
+                      THEN {schema}.position_before_v1($5 + interval '1 microsecond', head.position) END) AS high
+    FROM head
+), missing AS MATERIALIZED (              -- paths of the filter that have no keys
+    SELECT p.path
+    FROM unnest($9::text[], $10::boolean[]) AS p(path, top_level)
+    CROSS JOIN {schema}.log AS l
+    WHERE NOT (l.index_top_level AND p.top_level)
+      AND NOT EXISTS (SELECT FROM {schema}.indexed_paths i WHERE i.path = p.path AND i.ready)
+), {hits}
+SELECT head.position, head.id, NULL::timestamptz AS recorded_at, NULL::timestamptz AS occurred_at,
+       NULL::text AS event_type,
+       jsonb_build_object(
+           'high', b.high, 'high_id', (SELECT e.id FROM {schema}.events e WHERE e.position = b.high),
+           'verified', (SELECT jsonb_agg((SELECT e.id FROM {schema}.events e WHERE e.position = v.position) ORDER BY v.nth)
+                        FROM unnest($8::bigint[]) WITH ORDINALITY AS v(position, nth)),
+           'missing', (SELECT min(m.path) FROM missing m),
+           'standby', pg_is_in_recovery()) AS payload,
+       NULL::jsonb AS metadata
+FROM head, bounds AS b
+UNION ALL
+(SELECT e.position, e.id, e.recorded_at, e.occurred_at, e.event_type, e.payload, e.metadata
+ FROM hits AS h
+ CROSS JOIN LATERAL (SELECT * FROM {schema}.events e WHERE e.position = h.position OFFSET 0) AS e
+ ORDER BY e.position {ascending})

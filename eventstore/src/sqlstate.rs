@@ -1,0 +1,104 @@
+//! What the server's and the driver's errors mean to a caller; the one place where SQLSTATEs are read.
+
+use std::error::Error as _;
+
+use tokio_postgres::error::{DbError, Severity};
+
+use crate::error::{Error, ErrorKind};
+
+/// The name of the PostgreSQL routine that warns when a wait for a synchronous standby was cancelled: the
+/// transaction is committed here, and perhaps nowhere else.
+pub(crate) const SYNCHRONOUS_WAIT: &str = "SyncRepWaitForLSN";
+
+/// Sorts an error of the driver. The text of the server's message is kept; its detail and context, where values
+/// may stand, are not.
+pub(crate) fn classify(error: &tokio_postgres::Error, server: &str) -> Error {
+    match error.as_db_error() {
+        Some(db) => {
+            let code = db.code().code();
+            let message = format!("{server}: {} (SQLSTATE {code}){}", db.message(), hint(code));
+            Error::from_server(kind(code), message, code)
+        }
+        None => {
+            let cause =
+                error.source().map_or_else(|| error.to_string(), |source| format!("{error}: {source}"));
+            Error::unavailable(format!("{server}: {cause}"))
+        }
+    }
+}
+
+fn kind(code: &str) -> ErrorKind {
+    match code {
+        // A lock or statement that took too long; a standby that was asked to write; a conflict with recovery.
+        "55P03" | "57014" | "25006" | "40001" | "40P01" => ErrorKind::Unavailable,
+        // Shutdown, start-up, lost connections, full disks, too many clients, files that can not be read.
+        _ if matches!(class(code), "08" | "53" | "57" | "58") => ErrorKind::Unavailable,
+        // What a constraint that an operator added to the log refuses. A broken primary key is no such thing.
+        "23502" | "23503" | "23514" => ErrorKind::Invalid,
+        // Rights, names, passwords, isolation level, values that PostgreSQL does not take.
+        _ if matches!(class(code), "22" | "25" | "28" | "3D" | "3F" | "42" | "54") => ErrorKind::Invalid,
+        _ => ErrorKind::Internal,
+    }
+}
+
+fn hint(code: &str) -> &'static str {
+    match code {
+        "3F000" | "42P01" | "42883" => {
+            "; was the schema migrated? EventStore::migrate() creates what is missing"
+        }
+        "42501" => {
+            "; the role lacks a right on the log: readers need USAGE and SELECT, writers EXECUTE on append_v1"
+        }
+        _ => "",
+    }
+}
+
+fn class(code: &str) -> &str {
+    code.get(..2).unwrap_or(code)
+}
+
+/// Whether an error tells that the call it answers was rolled back, and not only that the connection is gone.
+pub(crate) fn is_rolled_back(error: &tokio_postgres::Error) -> bool {
+    error.as_db_error().is_some_and(|db| {
+        let code = db.code().code();
+        // A session that is terminated while it waits for a synchronous standby has committed already. A cancelled
+        // statement (57014) of the same class is an ordinary error.
+        let terminated = class(code) == "57" && code != "57014";
+        let fatal = db.parsed_severity().is_some_and(|severity| severity != Severity::Error);
+        !terminated && !fatal
+    })
+}
+
+/// Whether the server may have refused a value and not the call as such (a bad value, a constraint, a limit, what a
+/// trigger raises): then one bad request spoils a batch.
+pub(crate) fn is_bad_value(error: &tokio_postgres::Error) -> bool {
+    error.as_db_error().is_some_and(|db| matches!(class(db.code().code()), "22" | "23" | "54" | "P0"))
+}
+
+/// Whether this server can not write now (it became a standby), so that a new connection may find another one.
+pub(crate) fn is_wrong_server(error: &tokio_postgres::Error) -> bool {
+    error.as_db_error().is_some_and(|db| db.code().code() == "25006")
+}
+
+/// Whether a notice says that a commit was not confirmed by a synchronous standby.
+pub(crate) fn is_unconfirmed_commit(notice: &DbError) -> bool {
+    notice.routine() == Some(SYNCHRONOUS_WAIT)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_are_sorted_by_what_to_do_next() {
+        for code in ["08006", "53100", "53300", "55P03", "57P01", "57P03", "58030", "25006", "40001"] {
+            assert_eq!(kind(code), ErrorKind::Unavailable, "{code}");
+        }
+        for code in ["22P05", "25000", "28P01", "3D000", "3F000", "23514", "42501", "42P01", "54000"] {
+            assert_eq!(kind(code), ErrorKind::Invalid, "{code}");
+        }
+        for code in ["23505", "XX000", "P0001"] {
+            assert_eq!(kind(code), ErrorKind::Internal, "{code}");
+        }
+    }
+}

@@ -1,0 +1,9 @@
+//! The store against real servers. Each test has a schema of its own on a shared primary and replica; tests that
+//! stop or break a server start one of their own.
+
+mod append;
+mod contract;
+mod fixture;
+mod process;
+mod query;
+mod race;

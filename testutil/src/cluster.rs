@@ -1,0 +1,229 @@
+//! A primary and its replicas.
+
+use std::env;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use nix::sys::statvfs::statvfs;
+
+use crate::binaries::Binaries;
+use crate::error::ClusterError;
+use crate::owner::Owner;
+use crate::server::Server;
+
+/// A memory file system is used where it has at least this much room, in bytes.
+const ROOM: u64 = 2 << 30;
+
+/// What every cluster is set to. A standby may not have fewer connections than its primary, so both have the same.
+const SETTINGS: &[(&str, &str)] = &[
+    ("listen_addresses", "'127.0.0.1'"),
+    ("unix_socket_directories", "''"),
+    ("max_connections", "300"),
+    ("shared_buffers", "'256MB'"),
+    ("max_wal_size", "'4GB'"),
+    ("max_wal_senders", "16"),
+    ("wal_keep_size", "'1GB'"),
+    ("hot_standby", "on"),
+    ("random_page_cost", "1.1"),
+    ("timezone", "'UTC'"),
+    ("log_timezone", "'UTC'"),
+];
+
+/// For tests: nothing survives a power cut, and everything is fast. `synchronous_commit` stays on, as without it the
+/// replica lags by the WAL writer's delay.
+const VOLATILE: &[(&str, &str)] = &[
+    ("fsync", "off"),
+    ("full_page_writes", "off"),
+    ("synchronous_commit", "on"),
+    ("autovacuum_naptime", "'5s'"),
+];
+
+/// A running primary with its streaming replicas. Stopped and removed when dropped.
+#[derive(Debug)]
+pub struct Cluster {
+    // Replicas first: they are dropped first.
+    replicas: Vec<Server>,
+    primary: Server,
+}
+
+/// Describes a [`Cluster`].
+#[derive(Debug, Clone, Default)]
+pub struct ClusterBuilder {
+    replicas: usize,
+    durable: bool,
+    settings: Vec<(String, String)>,
+}
+
+impl Cluster {
+    /// Describes a cluster: by default a primary alone, in memory where that is possible, with `fsync` off.
+    #[must_use]
+    pub fn builder() -> ClusterBuilder {
+        ClusterBuilder::default()
+    }
+
+    /// The primary.
+    #[must_use]
+    pub fn primary(&self) -> &Server {
+        &self.primary
+    }
+
+    /// The primary, to stop and start it.
+    pub fn primary_mut(&mut self) -> &mut Server {
+        &mut self.primary
+    }
+
+    /// The replicas.
+    #[must_use]
+    pub fn replicas(&self) -> &[Server] {
+        &self.replicas
+    }
+
+    /// The replicas, to stop and start them.
+    pub fn replicas_mut(&mut self) -> &mut [Server] {
+        &mut self.replicas
+    }
+}
+
+impl ClusterBuilder {
+    /// Adds streaming replicas.
+    #[must_use]
+    pub fn replicas(mut self, count: usize) -> Self {
+        self.replicas = count;
+        self
+    }
+
+    /// Keeps `fsync` on and the data on disk: for benchmarks and for tests of durability.
+    #[must_use]
+    pub fn durable(mut self) -> Self {
+        self.durable = true;
+        self
+    }
+
+    /// Sets a parameter on every server; the value as it stands in `postgresql.conf`, quotes included.
+    #[must_use]
+    pub fn setting(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.settings.push((name.into(), value.into()));
+        self
+    }
+
+    /// Starts it, and returns when all servers accept connections: in about a second.
+    ///
+    /// # Errors
+    /// [`ClusterError::NoServer`] where PostgreSQL is not installed; else what a program or the system said.
+    pub fn start(self) -> Result<Cluster, ClusterError> {
+        let binaries = Binaries::find()?;
+        let owner = Owner::find()?;
+        let folder = Folder::make(self.durable, owner)?;
+        let primary_data = folder.path.join("primary");
+        init(&binaries, owner, &primary_data)?;
+        append(&primary_data.join("postgresql.conf"), &self.configuration())?;
+        append(&primary_data.join("pg_hba.conf"), "host replication all 127.0.0.1/32 trust\n")?;
+        // A copy of a server that never ran is a base backup.
+        let copies = (1..=self.replicas).map(|number| folder.path.join(format!("replica{number}")));
+        let copies = copies
+            .map(|data| copy(&primary_data, &data, owner).map(|()| data))
+            .collect::<Result<Vec<_>, _>>()?;
+        let mut primary = Server::new(binaries.clone(), owner, primary_data)?;
+        primary.start()?;
+        let mut cluster = Cluster { primary, replicas: Vec::new() };
+        folder.handed_over();
+        for data in copies {
+            let name = data.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            let source = cluster.primary.dsn();
+            append(
+                &data.join("postgresql.conf"),
+                &format!(
+                    "primary_conninfo = '{source} application_name={name}'\nhot_standby_feedback = on\n"
+                ),
+            )?;
+            append(&data.join("standby.signal"), "")?;
+            owner.give(&data.join("standby.signal"))?;
+            let mut replica = Server::new(binaries.clone(), owner, data)?;
+            replica.start()?;
+            cluster.replicas.push(replica);
+        }
+        Ok(cluster)
+    }
+
+    fn configuration(&self) -> String {
+        let volatile = if self.durable { &[] } else { VOLATILE };
+        let fixed = SETTINGS.iter().chain(volatile).map(|(name, value)| format!("{name} = {value}\n"));
+        let own = self.settings.iter().map(|(name, value)| format!("{name} = {value}\n"));
+        fixed.chain(own).collect()
+    }
+}
+
+/// The cluster's folder until a supervisor looks after it.
+struct Folder {
+    path: PathBuf,
+    ours: bool,
+}
+
+impl Folder {
+    fn make(durable: bool, owner: Owner) -> Result<Self, ClusterError> {
+        let memory = Path::new("/dev/shm");
+        let base = if !durable && has_room(memory) { memory.to_owned() } else { env::temp_dir() };
+        let folder = tempfile::Builder::new().prefix("eventstore-cluster-").tempdir_in(&base);
+        let path = folder.map_err(ClusterError::io(format!("making a folder in {}", base.display())))?.keep();
+        let folder = Self { path, ours: true };
+        owner.give(&folder.path)?;
+        Ok(folder)
+    }
+
+    fn handed_over(mut self) {
+        self.ours = false;
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        if self.ours {
+            drop(fs::remove_dir_all(&self.path));
+        }
+    }
+}
+
+fn has_room(folder: &Path) -> bool {
+    statvfs(folder).is_ok_and(|stat| stat.blocks_available() as u64 * stat.fragment_size() as u64 >= ROOM)
+}
+
+fn init(binaries: &Binaries, owner: Owner, data: &Path) -> Result<(), ClusterError> {
+    let mut initdb = binaries.command("initdb");
+    initdb
+        .args([
+            "--auth=trust",
+            "--no-sync",
+            "--username=postgres",
+            "--encoding=UTF8",
+            "--locale=C",
+            "--pgdata",
+        ])
+        .arg(data)
+        .current_dir("/");
+    run(initdb, owner)
+}
+
+fn copy(from: &Path, to: &Path, owner: Owner) -> Result<(), ClusterError> {
+    let mut cp = Command::new("cp");
+    cp.arg("-Rp").arg(from).arg(to).current_dir("/");
+    run(cp, owner)
+}
+
+fn run(mut command: Command, owner: Owner) -> Result<(), ClusterError> {
+    owner.set_on(&mut command);
+    let program = PathBuf::from(command.get_program());
+    let output = command.output().map_err(ClusterError::io(format!("running {}", program.display())))?;
+    if output.status.success() {
+        return Ok(());
+    }
+    Err(ClusterError::program(&program, String::from_utf8_lossy(&output.stderr)))
+}
+
+fn append(file: &Path, text: &str) -> Result<(), ClusterError> {
+    use std::io::Write as _;
+    let opened = fs::OpenOptions::new().create(true).append(true).open(file);
+    opened
+        .and_then(|mut opened| opened.write_all(text.as_bytes()))
+        .map_err(ClusterError::io(format!("writing {}", file.display())))
+}

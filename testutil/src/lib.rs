@@ -1,0 +1,30 @@
+//! Throwaway PostgreSQL clusters for tests and demonstrations.
+//!
+//! A [`Cluster`] is a primary and any number of streaming replicas, from whatever server is installed, on free
+//! ports of 127.0.0.1, as an unprivileged user. It ends with the value that owns it, and also when the process
+//! panics, is interrupted or killed: a small supervisor process watches the owner, as Rust drops no statics.
+//!
+//! Most tests share one cluster and have a schema of their own in it ([`TestSchema`]). Tests that pause, kill or
+//! fill a server start a cluster of their own.
+//!
+//! ```no_run
+//! let cluster = testutil::Cluster::builder().replicas(1).start()?;
+//! println!("{}", cluster.primary().dsn());
+//! # Ok::<(), testutil::ClusterError>(())
+//! ```
+
+mod binaries;
+mod cluster;
+mod error;
+mod owner;
+mod replication;
+mod server;
+mod shared;
+mod supervisor;
+
+pub use cluster::{Cluster, ClusterBuilder};
+pub use error::ClusterError;
+pub use nix::sys::signal::Signal;
+pub use replication::{connect, replayed};
+pub use server::Server;
+pub use shared::{TestSchema, TestServers, servers};

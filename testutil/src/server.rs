@@ -1,0 +1,179 @@
+//! One server of a cluster.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use crate::binaries::Binaries;
+use crate::error::ClusterError;
+use crate::owner::Owner;
+use crate::supervisor::Supervisor;
+
+/// Far beyond any start; a crash recovery on a slow disk is among them.
+const START_WITHIN: Duration = Duration::from_secs(60);
+
+/// A running PostgreSQL server, or one that was stopped and can be started again.
+#[derive(Debug)]
+pub struct Server {
+    binaries: Binaries,
+    owner: Owner,
+    data: PathBuf,
+    log: PathBuf,
+    port: u16,
+    supervisor: Option<Supervisor>,
+}
+
+impl Server {
+    /// A server on data that is there already; not started.
+    pub(crate) fn new(binaries: Binaries, owner: Owner, data: PathBuf) -> Result<Self, ClusterError> {
+        let log = data.join("server.log");
+        let port = free_port()?;
+        Ok(Self { binaries, owner, data, log, port, supervisor: None })
+    }
+
+    /// Its connection string: a superuser without a password, on 127.0.0.1.
+    #[must_use]
+    pub fn dsn(&self) -> String {
+        format!("host=127.0.0.1 port={} user=postgres dbname=postgres", self.port)
+    }
+
+    /// The port it listens on.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Its log, standard error of the server.
+    #[must_use]
+    pub fn log(&self) -> &Path {
+        &self.log
+    }
+
+    /// Its data folder.
+    #[must_use]
+    pub fn data(&self) -> &Path {
+        &self.data
+    }
+
+    /// Starts it, and returns when it accepts connections.
+    ///
+    /// # Errors
+    /// [`ClusterError::Program`] with the end of its log if it does not come up.
+    pub fn start(&mut self) -> Result<(), ClusterError> {
+        for attempt in 0.. {
+            let seen = fs::metadata(&self.log).map_or(0, |log| log.len());
+            self.spawn()?;
+            match self.await_ready(seen) {
+                Ok(()) => break,
+                // Someone was faster on the port between our looking and the server's binding.
+                Err(reason) if attempt < 5 && reason.contains("Address already in use") => {
+                    self.supervisor.take().map(Supervisor::stop_and_keep).unwrap_or_default();
+                    self.port = free_port()?;
+                }
+                Err(reason) => {
+                    self.supervisor.take().map(Supervisor::stop_and_keep).unwrap_or_default();
+                    return Err(ClusterError::program(&self.binaries.program("postgres"), reason));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Stops it at once, as a crash would, and keeps its data: it can be started again.
+    pub fn crash(&mut self) {
+        drop(self.signal(Signal::SIGKILL));
+        self.supervisor.take().map(Supervisor::stop_and_keep).unwrap_or_default();
+    }
+
+    /// Sends a signal to the server and every child of it. Backends have sessions of their own, so that signalling
+    /// the postmaster alone would leave them running.
+    ///
+    /// # Errors
+    /// If the server does not run.
+    pub fn signal(&self, signal: Signal) -> Result<(), ClusterError> {
+        let postmaster = self.postmaster()?;
+        let children = children_of(postmaster)?;
+        for pid in std::iter::once(postmaster).chain(children) {
+            match kill(pid, signal) {
+                // A child may end by itself meanwhile.
+                Ok(()) | Err(nix::errno::Errno::ESRCH) => {}
+                Err(error) => {
+                    return Err(ClusterError::io(format!("{signal} to process {pid}"))(error.into()));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn postmaster(&self) -> Result<Pid, ClusterError> {
+        let file = self.data.join("postmaster.pid");
+        let text =
+            fs::read_to_string(&file).map_err(ClusterError::io(format!("reading {}", file.display())))?;
+        let pid = text.lines().next().and_then(|line| line.trim().parse().ok());
+        pid.map(Pid::from_raw).ok_or_else(|| {
+            ClusterError::program(&self.binaries.program("postgres"), "its pid file has no pid")
+        })
+    }
+
+    fn spawn(&mut self) -> Result<(), ClusterError> {
+        // A lock file of a killed server whose pid was given to another process would keep this one from starting.
+        drop(fs::remove_file(self.data.join("postmaster.pid")));
+        let postgres = self.binaries.program("postgres");
+        let port = self.port.to_string();
+        let command: [&OsStr; 5] =
+            [postgres.as_os_str(), "-D".as_ref(), self.data.as_os_str(), "-p".as_ref(), port.as_ref()];
+        let libraries = |command: &mut Command| self.binaries.set_libraries(command);
+        self.supervisor = Some(Supervisor::start(&command, &self.data, &self.log, self.owner, libraries)?);
+        self.owner.give(&self.log)
+    }
+
+    /// Polls the status that the server writes into its pid file, which needs no connection.
+    fn await_ready(&self, log_seen: u64) -> Result<(), String> {
+        let deadline = Instant::now() + START_WITHIN;
+        let file = self.data.join("postmaster.pid");
+        loop {
+            let status = fs::read_to_string(&file).unwrap_or_default();
+            if status.lines().nth(7).is_some_and(|line| line.trim_end() == "ready") {
+                return Ok(());
+            }
+            let log = fs::read(&self.log).unwrap_or_default();
+            let fresh = usize::try_from(log_seen).ok().and_then(|seen| log.get(seen..)).unwrap_or_default();
+            let text = String::from_utf8_lossy(fresh);
+            if text.contains("FATAL:") || text.contains("PANIC:") || Instant::now() > deadline {
+                return Err(format!("it did not come up; the end of its log:\n{}", tail(&text)));
+            }
+            thread::sleep(Duration::from_millis(3));
+        }
+    }
+}
+
+fn tail(text: &str) -> String {
+    let lines: Vec<_> = text.lines().collect();
+    lines[lines.len().saturating_sub(12)..].join("\n")
+}
+
+fn free_port() -> Result<u16, ClusterError> {
+    let listener = TcpListener::bind("127.0.0.1:0").map_err(ClusterError::io("finding a free port"))?;
+    let address = listener.local_addr().map_err(ClusterError::io("finding a free port"))?;
+    Ok(address.port())
+}
+
+fn children_of(parent: Pid) -> Result<Vec<Pid>, ClusterError> {
+    let output = Command::new("ps")
+        .args(["-A", "-o", "pid=,ppid="])
+        .output()
+        .map_err(ClusterError::io("running ps"))?;
+    let listing = String::from_utf8_lossy(&output.stdout).into_owned();
+    let pairs = listing.lines().filter_map(|line| {
+        let mut numbers = line.split_whitespace().map(|number| number.parse::<i32>().ok());
+        Some((numbers.next()??, numbers.next()??))
+    });
+    Ok(pairs.filter(|(_, of)| *of == parent.as_raw()).map(|(pid, _)| Pid::from_raw(pid)).collect())
+}
