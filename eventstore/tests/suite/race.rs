@@ -138,6 +138,8 @@ async fn three_processes_sell_each_seat_once() {
 
 /// Runs appends so that they are sent in one batch: the log's lock is held until all of them wait.
 async fn in_one_batch(log: &Log, appends: Vec<Append<'_>>) -> Vec<Result<Receipt, Error>> {
+    // A handle that knows no head would read before it appends.
+    log.store.head().await.unwrap();
     let mut keeper = log.sql().await;
     let transaction = keeper.transaction().await.unwrap();
     let events = format!("'{}.events'::regclass::oid", log.schema.name());
