@@ -5,14 +5,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use nix::sys::statvfs::statvfs;
-
 use crate::binaries::Binaries;
 use crate::error::ClusterError;
 use crate::owner::Owner;
 use crate::server::Server;
 
 /// A memory file system is used where it has at least this much room, in bytes.
+#[cfg(target_os = "linux")]
 const ROOM: u64 = 2 << 30;
 
 /// What every cluster is set to. A standby may not have fewer connections than its primary, so both have the same.
@@ -184,8 +183,16 @@ impl Drop for Folder {
     }
 }
 
+/// Elsewhere there is no such file system to look for.
+#[cfg(target_os = "linux")]
 fn has_room(folder: &Path) -> bool {
-    statvfs(folder).is_ok_and(|stat| stat.blocks_available() as u64 * stat.fragment_size() as u64 >= ROOM)
+    nix::sys::statvfs::statvfs(folder)
+        .is_ok_and(|stat| stat.blocks_available() * stat.fragment_size() >= ROOM)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn has_room(_: &Path) -> bool {
+    false
 }
 
 fn init(binaries: &Binaries, owner: Owner, data: &Path) -> Result<(), ClusterError> {

@@ -294,12 +294,10 @@ mod tests {
 
     #[test]
     fn a_batch_stays_within_its_limits_but_takes_at_least_one() {
-        let mut settings = Settings::default();
-        settings.max_batch_bytes = 10;
+        let settings = Settings { max_batch_bytes: 10, ..Settings::default() };
         let (mut waiting, _tickets) = queue(vec![seat(1), seat(2)]);
         assert_eq!(Batch::take(&mut waiting, &settings).requests.len(), 1);
-        settings.max_batch_bytes = 1 << 20;
-        settings.max_batch_events = 2;
+        let settings = Settings { max_batch_events: 2, ..Settings::default() };
         let (mut waiting, _tickets) = queue(vec![seat(1), seat(2), seat(3)]);
         assert_eq!(Batch::take(&mut waiting, &settings).requests.len(), 2);
     }

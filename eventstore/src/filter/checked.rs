@@ -94,7 +94,7 @@ impl CheckedItem {
                     groups.push(group);
                 }
                 Group::All(pairs) => {
-                    groups.extend(predicates(pairs)?.into_iter().map(|predicate| vec![predicate]))
+                    groups.extend(predicates(pairs)?.into_iter().map(|predicate| vec![predicate]));
                 }
             }
         }

@@ -1,6 +1,8 @@
 //! The store against real servers. Each test has a schema of its own on a shared primary and replica; tests that
 //! stop or break a server start one of their own.
 
+#![allow(clippy::unwrap_used, reason = "a failed expectation is a failed test")]
+
 mod append;
 mod contract;
 mod fixture;

@@ -126,7 +126,7 @@ async fn three_processes_sell_each_seat_once() {
                     assert!(of_child.won.insert(seat.parse().unwrap(), position.parse().unwrap()).is_none());
                 }
                 ["lost", seat, position] => {
-                    of_child.lost.push((seat.parse().unwrap(), position.parse().unwrap()))
+                    of_child.lost.push((seat.parse().unwrap(), position.parse().unwrap()));
                 }
                 _ => {}
             }

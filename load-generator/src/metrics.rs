@@ -1,0 +1,180 @@
+//! The load generator's metrics, for Prometheus.
+
+use std::net::SocketAddr;
+
+use axum::Router;
+use axum::http::header::CONTENT_TYPE;
+use axum::routing::get;
+use prometheus::{
+    Encoder as _, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts, Registry,
+    TextEncoder,
+};
+use tokio::net::TcpListener;
+
+use crate::queue::QueueEntry;
+use crate::scenario::{Operation, Outcome};
+use crate::tally::Served;
+
+/// From a tenth of a millisecond to ten seconds.
+const BUCKETS: &[f64] = &[
+    0.0001, 0.000_25, 0.0005, 0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.015, 0.025, 0.05, 0.1, 0.25, 0.5,
+    1.0, 2.5, 5.0, 10.0,
+];
+
+/// Counters, gauges and histograms of one run. Cheap to clone.
+#[derive(Debug, Clone)]
+pub(crate) struct Metrics {
+    registry: Registry,
+    scheduled: IntCounter,
+    rejected: IntCounter,
+    late: IntCounter,
+    requests: IntCounterVec,
+    conflicts: IntCounter,
+    retries: IntCounter,
+    latency: HistogramVec,
+    service: HistogramVec,
+    queue_depth: IntGauge,
+    busy_workers: IntGauge,
+}
+
+impl Metrics {
+    pub(crate) fn new(rate: f64, workers: usize) -> Result<Self, prometheus::Error> {
+        let registry = Registry::new();
+        let counter = |name: &str, help: &str| registered(&registry, IntCounter::new(name, help)?);
+        let gauge = |name: &str, help: &str| registered(&registry, IntGauge::new(name, help)?);
+        let histogram = |name: &str, help: &str| {
+            let options = HistogramOpts::new(name, help).buckets(BUCKETS.to_vec());
+            registered(&registry, HistogramVec::new(options, &["operation"])?)
+        };
+        let requests = Opts::new(
+            "load_generator_requests_total",
+            "Requests served, by operation and outcome; warm-up included",
+        );
+        let offered =
+            prometheus::Gauge::new("load_generator_offered_rate", "Requests per second that are offered")?;
+        registered(&registry, offered)?.set(rate);
+        gauge("load_generator_workers", "Workers in the fixed pool")?
+            .set(i64::try_from(workers).unwrap_or(i64::MAX));
+        let metrics = Self {
+            scheduled: counter(
+                "load_generator_scheduled_total",
+                "Requests that were due, after the warm-up",
+            )?,
+            rejected: counter(
+                "load_generator_backpressure_total",
+                "Requests rejected as the queue was full",
+            )?,
+            late: counter(
+                "load_generator_late_starts_total",
+                "Requests offered over 1 ms after they were due",
+            )?,
+            requests: registered(&registry, IntCounterVec::new(requests, &["operation", "outcome"])?)?,
+            conflicts: counter("load_generator_conflicts_total", "Appends refused by their condition")?,
+            retries: counter("load_generator_retries_total", "Decisions made again after a conflict")?,
+            latency: histogram(
+                "load_generator_latency_seconds",
+                "From when a request was due to its answer",
+            )?,
+            service: histogram(
+                "load_generator_service_seconds",
+                "From when a worker took a request to its answer",
+            )?,
+            queue_depth: gauge("load_generator_queue_depth", "Requests that wait for a worker")?,
+            busy_workers: gauge("load_generator_busy_workers", "Workers that serve a request")?,
+            registry,
+        };
+        metrics.register_process()?;
+        Ok(metrics)
+    }
+
+    #[cfg(target_os = "linux")]
+    fn register_process(&self) -> Result<(), prometheus::Error> {
+        self.registry.register(Box::new(prometheus::process_collector::ProcessCollector::for_self()))
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn register_process(&self) -> Result<(), prometheus::Error> {
+        Ok(())
+    }
+
+    pub(crate) fn offered(&self, rejected: bool, late: bool) {
+        self.scheduled.inc();
+        self.rejected.inc_by(u64::from(rejected));
+        self.late.inc_by(u64::from(late));
+    }
+
+    pub(crate) fn served(&self, entry: &QueueEntry, served: &Served) {
+        let operation = entry.operation.as_str();
+        let outcome = match &served.outcome {
+            Outcome::Done { effective: true, .. } => "effective",
+            Outcome::Done { operation: Operation::ReaderLoans, .. } => "answered",
+            Outcome::Done { .. } => "refused",
+            Outcome::Failed(_) => "error",
+            Outcome::TimedOut => "timeout",
+        };
+        self.requests.with_label_values(&[operation, outcome]).inc();
+        self.conflicts.inc_by(served.conflicts);
+        self.retries.inc_by(served.retries);
+        let latency = served.ended.saturating_duration_since(entry.due);
+        self.latency.with_label_values(&[operation]).observe(latency.as_secs_f64());
+        self.service.with_label_values(&[operation]).observe(served.service_time().as_secs_f64());
+    }
+
+    /// Counts a worker as busy until the guard is dropped.
+    pub(crate) fn busy_worker(&self, queue_depth: usize) -> BusyWorker<'_> {
+        self.queue_depth.set(i64::try_from(queue_depth).unwrap_or(i64::MAX));
+        self.busy_workers.inc();
+        BusyWorker(&self.busy_workers)
+    }
+
+    pub(crate) fn queue_depth(&self) -> i64 {
+        self.queue_depth.get()
+    }
+
+    pub(crate) fn busy_workers(&self) -> i64 {
+        self.busy_workers.get()
+    }
+
+    /// Serves `/metrics` until the task is aborted; the caller owns it.
+    pub(crate) async fn serve(self, listener: TcpListener) {
+        let page = move || {
+            let text = self.encode();
+            async move { ([(CONTENT_TYPE, prometheus::TEXT_FORMAT)], text) }
+        };
+        let router = Router::new().route("/metrics", get(page));
+        if let Err(error) = axum::serve(listener, router).await {
+            tracing::warn!(%error, "metrics are no longer served");
+        }
+    }
+
+    fn encode(&self) -> Vec<u8> {
+        let mut text = Vec::new();
+        if let Err(error) = TextEncoder::new().encode(&self.registry.gather(), &mut text) {
+            tracing::warn!(%error, "metrics can not be encoded");
+        }
+        text
+    }
+}
+
+/// A worker that serves a request.
+#[derive(Debug)]
+pub(crate) struct BusyWorker<'a>(&'a IntGauge);
+
+impl Drop for BusyWorker<'_> {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
+
+/// Takes the address before the run begins, so that a taken one is an error and not a surprise.
+pub(crate) async fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
+    TcpListener::bind(address).await
+}
+
+fn registered<C: prometheus::core::Collector + Clone + 'static>(
+    registry: &Registry,
+    collector: C,
+) -> Result<C, prometheus::Error> {
+    registry.register(Box::new(collector.clone()))?;
+    Ok(collector)
+}

@@ -1,0 +1,62 @@
+//! What is in the log before the load begins.
+
+use eventstore::{ErrorKind, EventStore, Filter, NewEvent};
+use indicatif::{ProgressBar, ProgressStyle};
+use rand::SeedableRng as _;
+use rand_chacha::ChaCha8Rng;
+
+use crate::scenario::Shelf;
+
+/// Events in one append of the preload.
+const BATCH: u64 = 1_000;
+
+/// Reads what is there, and writes what is missing to `events` events (and to a library that can work at all).
+pub(crate) async fn preload(
+    store: &EventStore,
+    events: u64,
+    seed: u64,
+) -> Result<(Shelf, u64), eventstore::Error> {
+    let there = store.head().await?.position().get();
+    let mut reader = Shelf::reader();
+    let bar = progress(there, "reading the log");
+    let mut stream = store.query(&Filter::all()).stream();
+    while let Some(event) = stream.next().await {
+        reader.apply(&event?);
+        bar.inc(1);
+    }
+    drop(stream);
+    bar.finish_and_clear();
+    let mut shelf = reader.into_shelf();
+
+    let mut random = ChaCha8Rng::seed_from_u64(seed);
+    let mut written = there;
+    let bar = progress(events.saturating_sub(there), "writing events");
+    while written < events || !shelf.is_stocked() {
+        let count = if written < events { BATCH.min(events - written) } else { BATCH };
+        let batch: Vec<NewEvent> =
+            (0..count).map(|nth| shelf.next_event(events.max(written + nth), &mut random)).collect();
+        write(store, batch).await?;
+        written += count;
+        bar.inc(count);
+    }
+    bar.finish_and_clear();
+    Ok((shelf, written))
+}
+
+/// The ids make it safe to send the same batch again.
+async fn write(store: &EventStore, batch: Vec<NewEvent>) -> Result<(), eventstore::Error> {
+    match store.append(batch.clone()).await {
+        Err(error) if error.kind() == ErrorKind::Indeterminate => store.append(batch).await.map(drop),
+        result => result.map(drop),
+    }
+}
+
+/// Hidden without a terminal.
+fn progress(total: u64, what: &'static str) -> ProgressBar {
+    let style = ProgressStyle::with_template("{msg} {wide_bar} {human_pos}/{human_len} ({eta})");
+    let bar = ProgressBar::new(total).with_message(what);
+    match style {
+        Ok(style) => bar.with_style(style),
+        Err(_) => bar,
+    }
+}

@@ -1,0 +1,60 @@
+//! The library's events, in the ancestor's shape: three strings of payload, three UUIDs of metadata.
+
+use eventstore::{NewEvent, RecordedEvent};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+pub(super) const BOOK: &str = "BookID";
+pub(super) const READER: &str = "ReaderID";
+
+pub(super) const ADDED: &str = "BookCopyAddedToCirculation";
+pub(super) const REMOVED: &str = "BookCopyRemovedFromCirculation";
+pub(super) const LENT: &str = "BookCopyLentToReader";
+pub(super) const RETURNED: &str = "BookCopyReturnedByReader";
+pub(super) const REGISTERED: &str = "ReaderRegistered";
+pub(super) const CANCELED: &str = "ReaderContractCanceled";
+
+pub(super) const TYPES: [&str; 6] = [ADDED, REMOVED, LENT, RETURNED, REGISTERED, CANCELED];
+pub(super) const LOAN_TYPES: [&str; 2] = [LENT, RETURNED];
+
+pub(super) fn added(book: Uuid) -> NewEvent {
+    event(ADDED, &[(BOOK, book)])
+}
+
+pub(super) fn removed(book: Uuid) -> NewEvent {
+    event(REMOVED, &[(BOOK, book)])
+}
+
+pub(super) fn lent(book: Uuid, reader: Uuid) -> NewEvent {
+    event(LENT, &[(BOOK, book), (READER, reader)])
+}
+
+pub(super) fn returned(book: Uuid, reader: Uuid) -> NewEvent {
+    event(RETURNED, &[(BOOK, book), (READER, reader)])
+}
+
+pub(super) fn registered(reader: Uuid) -> NewEvent {
+    event(REGISTERED, &[(READER, reader)])
+}
+
+pub(super) fn canceled(reader: Uuid) -> NewEvent {
+    event(CANCELED, &[(READER, reader)])
+}
+
+/// The book or reader that an event is about.
+pub(super) fn id(event: &RecordedEvent, path: &str) -> Option<Uuid> {
+    event.payload.get(path).and_then(Value::as_str).and_then(|id| id.parse().ok())
+}
+
+fn event(event_type: &str, ids: &[(&str, Uuid)]) -> NewEvent {
+    let mut payload: serde_json::Map<String, Value> =
+        ids.iter().map(|(path, id)| ((*path).to_owned(), id.to_string().into())).collect();
+    let now = humantime::format_rfc3339_micros(std::time::SystemTime::now()).to_string();
+    payload.insert("OccurredAt".to_owned(), now.into());
+    let message = Uuid::now_v7();
+    NewEvent::new(event_type, Value::Object(payload)).metadata(json!({
+        "MessageID": message,
+        "CausationID": Uuid::now_v7(),
+        "CorrelationID": message,
+    }))
+}

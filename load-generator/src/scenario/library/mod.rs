@@ -1,0 +1,202 @@
+//! A lending library: the scenario of the ancestor, with its mix.
+//!
+//! A command reads what it depends on (the book and the reader) on the primary, decides, and appends on the condition
+//! that nothing of the kind has been written since. The query reads a reader's loans on a replica.
+
+mod circulation;
+mod events;
+mod shelf;
+
+use std::sync::Mutex;
+
+use eventstore::{Consistency, EventStore, Filter};
+use rand::{Rng as _, SeedableRng as _};
+use rand_chacha::ChaCha8Rng;
+use uuid::Uuid;
+
+use crate::engine::{Decided, Engine};
+use crate::scenario::{Mix, Operation, Outcome, Trace};
+use circulation::Circulation;
+use events::{BOOK, READER, TYPES};
+pub(crate) use shelf::Shelf;
+
+/// How many books a reader may have.
+const MOST_LOANS: u32 = 10;
+
+/// How often each operation comes, as in the ancestor.
+const MIX: &[(Operation, u32)] = &[
+    (Operation::LendBook, 200),
+    (Operation::ReturnBook, 180),
+    (Operation::ReaderLoans, 10),
+    (Operation::ChangeStock, 1),
+    (Operation::RegisterReader, 3),
+    (Operation::CancelContract, 1),
+];
+
+/// The scenario: the log, and a cache of the library's state from which commands are chosen that will mostly have an
+/// effect. The cache decides nothing: decisions rest on what the log says.
+#[derive(Debug)]
+pub(crate) struct Library {
+    engine: Engine,
+    shelf: Mutex<Shelf>,
+}
+
+impl Library {
+    pub(crate) fn new(store: EventStore, shelf: Shelf) -> Self {
+        Self { engine: Engine::new(store), shelf: Mutex::new(shelf) }
+    }
+
+    pub(crate) fn mix() -> Mix {
+        Mix::new(MIX)
+    }
+
+    /// The payload paths that its filters ask for.
+    pub(crate) fn indexed_paths() -> [&'static str; 2] {
+        [BOOK, READER]
+    }
+
+    /// Carries one request out. `choice` seeds its random choices. Safe to drop at any time.
+    pub(crate) async fn perform(&self, operation: Operation, choice: u64, trace: &Trace) -> Outcome {
+        let mut random = ChaCha8Rng::seed_from_u64(choice);
+        let result = match operation {
+            Operation::LendBook => self.lend(&mut random, trace).await,
+            Operation::ReturnBook => self.bring_back(&mut random, trace).await,
+            Operation::ReaderLoans => self.reader_loans(&mut random).await,
+            Operation::ChangeStock => self.change_stock(&mut random, trace).await,
+            Operation::RegisterReader => self.register(trace).await,
+            Operation::CancelContract => self.cancel(&mut random, trace).await,
+        };
+        match result {
+            Ok(decided) => Outcome::Done { operation, effective: decided == Decided::Appended },
+            Err(error) => Outcome::of_error(&error),
+        }
+    }
+
+    async fn lend(&self, random: &mut ChaCha8Rng, trace: &Trace) -> Result<Decided, eventstore::Error> {
+        let (book, reader) = {
+            let mut shelf = self.shelf();
+            let Some(reader) = shelf.reader_with_room(random, MOST_LOANS) else {
+                return Ok(Decided::Nothing);
+            };
+            let Some(book) = shelf.take_available(random) else { return Ok(Decided::Nothing) };
+            (book, reader)
+        };
+        let decide = |history: &Circulation| {
+            let possible = history.in_circulation
+                && history.lent_to.is_none()
+                && history.registered
+                && history.loans < MOST_LOANS;
+            possible.then(|| events::lent(book, reader))
+        };
+        let decided = self.decide(book, reader, trace, decide).await;
+        let mut shelf = self.shelf();
+        match decided {
+            Ok(Decided::Appended) => shelf.put_loan(book, reader),
+            // Whatever became of it: the next command on the book reads the log.
+            Ok(Decided::Nothing) | Err(_) => shelf.put_available(book),
+        }
+        decided
+    }
+
+    async fn bring_back(&self, random: &mut ChaCha8Rng, trace: &Trace) -> Result<Decided, eventstore::Error> {
+        let Some((book, reader)) = self.shelf().take_loan(random) else { return Ok(Decided::Nothing) };
+        let decide =
+            |history: &Circulation| (history.lent_to == Some(reader)).then(|| events::returned(book, reader));
+        let decided = self.decide(book, reader, trace, decide).await;
+        let mut shelf = self.shelf();
+        match decided {
+            Ok(Decided::Appended) => shelf.end_loan(book, reader),
+            Ok(Decided::Nothing) | Err(_) => shelf.put_loan_back(book, reader),
+        }
+        decided
+    }
+
+    async fn reader_loans(&self, random: &mut ChaCha8Rng) -> Result<Decided, eventstore::Error> {
+        let Some(reader) = self.shelf().any_reader(random) else { return Ok(Decided::Nothing) };
+        let loans = Filter::event_types(events::LOAN_TYPES).and_all([(READER, reader)]);
+        self.engine.store().query(&loans).consistency(Consistency::Eventual).await?;
+        Ok(Decided::Nothing)
+    }
+
+    /// Adds a book, or removes one that is not lent.
+    async fn change_stock(
+        &self,
+        random: &mut ChaCha8Rng,
+        trace: &Trace,
+    ) -> Result<Decided, eventstore::Error> {
+        let book = if random.random() { None } else { self.shelf().take_available(random) };
+        let Some(book) = book else {
+            let book = Uuid::new_v4();
+            let decided = self.decide_on(BOOK, book, trace, |history: &Circulation| {
+                (!history.in_circulation).then(|| events::added(book))
+            });
+            let decided = decided.await?;
+            self.shelf().put_available(book);
+            return Ok(decided);
+        };
+        let decided = self.decide_on(BOOK, book, trace, |history: &Circulation| {
+            (history.in_circulation && history.lent_to.is_none()).then(|| events::removed(book))
+        });
+        let decided = decided.await;
+        if decided.is_err() {
+            self.shelf().put_available(book);
+        }
+        decided
+    }
+
+    async fn register(&self, trace: &Trace) -> Result<Decided, eventstore::Error> {
+        let reader = Uuid::new_v4();
+        let decided = self.decide_on(READER, reader, trace, |history: &Circulation| {
+            (!history.registered).then(|| events::registered(reader))
+        });
+        let decided = decided.await?;
+        self.shelf().put_reader(reader);
+        Ok(decided)
+    }
+
+    /// Ends the contract of a reader who has no books.
+    async fn cancel(&self, random: &mut ChaCha8Rng, trace: &Trace) -> Result<Decided, eventstore::Error> {
+        let Some(reader) = self.shelf().take_reader_without_loans(random) else {
+            return Ok(Decided::Nothing);
+        };
+        let decided = self.decide_on(READER, reader, trace, |history: &Circulation| {
+            (history.registered && history.loans == 0).then(|| events::canceled(reader))
+        });
+        let decided = decided.await;
+        if !matches!(decided, Ok(Decided::Appended)) {
+            self.shelf().put_reader(reader);
+        }
+        decided
+    }
+
+    /// Decides on what concerns a book or a reader.
+    async fn decide(
+        &self,
+        book: Uuid,
+        reader: Uuid,
+        trace: &Trace,
+        decide: impl Fn(&Circulation) -> Option<eventstore::NewEvent>,
+    ) -> Result<Decided, eventstore::Error> {
+        let filter = Filter::event_types(TYPES).and_any([(BOOK, book), (READER, reader)]);
+        self.engine
+            .decide(&filter, trace, |history| decide(&Circulation::fold(history, Some(book), Some(reader))))
+            .await
+    }
+
+    /// Decides on what concerns one of them.
+    async fn decide_on(
+        &self,
+        path: &'static str,
+        id: Uuid,
+        trace: &Trace,
+        decide: impl Fn(&Circulation) -> Option<eventstore::NewEvent>,
+    ) -> Result<Decided, eventstore::Error> {
+        let filter = Filter::event_types(TYPES).and_all([(path, id)]);
+        let (book, reader) = if path == BOOK { (Some(id), None) } else { (None, Some(id)) };
+        self.engine.decide(&filter, trace, |history| decide(&Circulation::fold(history, book, reader))).await
+    }
+
+    fn shelf(&self) -> std::sync::MutexGuard<'_, Shelf> {
+        self.shelf.lock().expect("nothing panics with the shelf in hand")
+    }
+}

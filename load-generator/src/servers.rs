@@ -1,0 +1,39 @@
+//! The servers under load: those given, or a primary and a replica of our own.
+
+use testutil::Cluster;
+
+use crate::plan::Plan;
+use crate::run::RunError;
+
+/// Where the log is.
+#[derive(Debug)]
+pub(crate) struct Servers {
+    pub(crate) primary: String,
+    pub(crate) replicas: Vec<String>,
+    /// Ours, stopped and removed when dropped.
+    cluster: Option<Cluster>,
+}
+
+impl Servers {
+    /// Takes the given ones, or starts our own and says so.
+    pub(crate) async fn find(plan: &Plan) -> Result<Self, RunError> {
+        if let Some(primary) = &plan.primary {
+            return Ok(Self { primary: primary.clone(), replicas: plan.replicas.clone(), cluster: None });
+        }
+        let start = || Cluster::builder().replicas(1).durable().start();
+        let cluster =
+            tokio::task::spawn_blocking(start).await.map_err(RunError::task)?.map_err(RunError::cluster)?;
+        let (primary, replica) = (cluster.primary(), &cluster.replicas()[0]);
+        eprintln!(
+            "no --primary given: started a PostgreSQL primary (port {}) and a streaming replica (port {}) on 127.0.0.1, \
+             fsync on; both are removed at the end",
+            primary.port(),
+            replica.port()
+        );
+        Ok(Self { primary: primary.dsn(), replicas: vec![replica.dsn()], cluster: Some(cluster) })
+    }
+
+    pub(crate) fn are_embedded(&self) -> bool {
+        self.cluster.is_some()
+    }
+}
