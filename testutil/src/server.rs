@@ -146,12 +146,27 @@ impl Server {
             let log = fs::read(&self.log).unwrap_or_default();
             let fresh = usize::try_from(log_seen).ok().and_then(|seen| log.get(seen..)).unwrap_or_default();
             let text = String::from_utf8_lossy(fresh);
-            if text.contains("FATAL:") || text.contains("PANIC:") || Instant::now() > deadline {
+            if text.lines().any(is_deadly) || Instant::now() > deadline {
                 return Err(format!("it did not come up; the end of its log:\n{}", tail(&text)));
             }
             thread::sleep(Duration::from_millis(3));
         }
     }
+}
+
+impl Drop for Server {
+    /// A running server is stopped and removed by its supervisor; one that was stopped has none.
+    fn drop(&mut self) {
+        if self.supervisor.take().is_none() {
+            drop(fs::remove_dir_all(&self.data));
+            drop(self.data.parent().map(fs::remove_dir)); // if this was the last one in it
+        }
+    }
+}
+
+/// Whether a line of the log ends a start. Clients that come too early are turned away with a FATAL of their own.
+fn is_deadly(line: &str) -> bool {
+    line.contains("PANIC:") || line.contains("FATAL:") && !line.contains("the database system is")
 }
 
 fn tail(text: &str) -> String {

@@ -38,6 +38,48 @@ impl Log {
     }
 }
 
+/// The append lock of a log, held by a session of the test.
+pub(crate) struct HeldLock {
+    session: tokio_postgres::Client,
+    events: String,
+}
+
+impl Log {
+    /// Takes the append lock, so that appends wait.
+    pub(crate) async fn hold_lock(&self) -> HeldLock {
+        let session = self.sql().await;
+        let events = format!("'{}.events'::regclass::oid", self.schema.name());
+        let lock = format!("SELECT pg_advisory_lock(1163284301, {events}::integer)");
+        session.execute(&lock, &[]).await.unwrap();
+        HeldLock { session, events }
+    }
+}
+
+impl HeldLock {
+    /// Returns when a session waits for the lock; its process id.
+    pub(crate) async fn is_waited_for(&self) -> i32 {
+        let waiting = format!(
+            "SELECT pid FROM pg_locks
+             WHERE locktype = 'advisory' AND NOT granted AND classid = 1163284301 AND objid = {}",
+            self.events
+        );
+        loop {
+            if let Some(row) = self.session.query_opt(&waiting, &[]).await.unwrap() {
+                return row.get(0);
+            }
+        }
+    }
+
+    /// Ends a session from the server's side.
+    pub(crate) async fn terminate(&self, pid: i32) {
+        self.session.execute("SELECT pg_terminate_backend($1, 5000)", &[&pid]).await.unwrap();
+    }
+
+    pub(crate) async fn release(self) {
+        self.session.execute("SELECT pg_advisory_unlock_all()", &[]).await.unwrap();
+    }
+}
+
 pub(crate) fn builder(schema: &TestSchema) -> EventStoreBuilder {
     EventStore::builder().primary(schema.primary()).replica(schema.replica()).schema(schema.name())
 }

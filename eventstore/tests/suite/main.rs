@@ -4,8 +4,13 @@
 #![allow(clippy::unwrap_used, reason = "a failed expectation is a failed test")]
 
 mod append;
+mod bad_input;
 mod contract;
+mod faults;
 mod fixture;
+mod migration;
+mod plans;
 mod process;
 mod query;
 mod race;
+mod replicas;

@@ -140,25 +140,16 @@ async fn three_processes_sell_each_seat_once() {
 async fn in_one_batch(log: &Log, appends: Vec<Append<'_>>) -> Vec<Result<Receipt, Error>> {
     // A handle that knows no head would read before it appends.
     log.store.head().await.unwrap();
-    let mut keeper = log.sql().await;
-    let transaction = keeper.transaction().await.unwrap();
-    let events = format!("'{}.events'::regclass::oid", log.schema.name());
-    let lock = format!("SELECT pg_advisory_xact_lock(1163284301, {events}::integer)");
-    transaction.execute(&lock, &[]).await.unwrap();
+    let lock = log.hold_lock().await;
     // This one keeps the writer busy.
     let store = log.store.clone();
     let ahead = tokio::spawn(async move { store.append([NewEvent::new("Ahead", json!({}))]).await });
-    let sql = log.sql().await;
-    let waiting = format!(
-        "SELECT count(*) FROM pg_locks
-         WHERE locktype = 'advisory' AND NOT granted AND classid = 1163284301 AND objid = {events}"
-    );
-    while sql.query_one(&waiting, &[]).await.unwrap().get::<_, i64>(0) == 0 {}
+    lock.is_waited_for().await;
     let mut futures: Vec<_> = appends.into_iter().map(|append| Box::pin(append.into_future())).collect();
     for future in &mut futures {
         assert!(futures_util::poll!(future).is_pending());
     }
-    transaction.commit().await.unwrap();
+    lock.release().await;
     ahead.await.unwrap().unwrap();
     join_all(futures).await
 }

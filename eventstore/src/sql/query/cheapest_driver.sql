@@ -1,6 +1,6 @@
 -- The cheapest driver of each item, by capped counts in keys_pkey. Types are counted only where the predicates
 -- find many events, and no further than these: for a rare value the choice costs next to nothing.
-counted AS MATERIALIZED (
+costs_of_predicates AS MATERIALIZED (
     SELECT p.item, p.driver, sum(n.entries) AS cost
     FROM probes AS p
     CROSS JOIN bounds AS b
@@ -11,26 +11,26 @@ counted AS MATERIALIZED (
     ) AS n
     WHERE NOT p.by_type
     GROUP BY p.item, p.driver
-), least_counted AS MATERIALIZED (
-    SELECT c.item, min(c.cost) AS cost FROM counted AS c GROUP BY c.item
-), chosen AS MATERIALIZED (
+), costs_of_types AS MATERIALIZED (
+    SELECT p.item, p.driver, sum(n.entries) AS cost
+    FROM probes AS p
+    CROSS JOIN bounds AS b
+    CROSS JOIN LATERAL (
+        SELECT (SELECT min(c.cost) FROM costs_of_predicates AS c WHERE c.item = p.item) AS cap OFFSET 0
+    ) AS least
+    CROSS JOIN LATERAL (
+        SELECT count(*) AS entries
+        FROM (SELECT FROM {schema}.keys k
+              WHERE k.key = p.key AND k.position > b.low AND k.position <= b.high LIMIT least.cap) AS capped
+    ) AS n
+    WHERE p.by_type AND least.cap >= 64
+    GROUP BY p.item, p.driver
+), cheapest AS MATERIALIZED (
+    SELECT DISTINCT ON (c.item) c.item, c.driver
+    FROM (SELECT * FROM costs_of_predicates UNION ALL SELECT * FROM costs_of_types) AS c
+    ORDER BY c.item, c.cost, c.driver
+), chosen AS MATERIALIZED (                -- an item without predicates has no driver but its types
     SELECT p.*
     FROM probes AS p
-    WHERE p.driver = (
-        SELECT d.driver
-        FROM (SELECT c.driver, c.cost FROM counted AS c WHERE c.item = p.item
-              UNION ALL
-              SELECT t.driver, sum(n.entries)
-              FROM probes AS t
-              CROSS JOIN bounds AS b
-              LEFT JOIN least_counted AS l ON l.item = t.item
-              CROSS JOIN LATERAL (
-                  SELECT count(*) AS entries
-                  FROM (SELECT FROM {schema}.keys k
-                        WHERE k.key = t.key AND k.position > b.low AND k.position <= b.high
-                        LIMIT coalesce(l.cost, 0)) AS capped
-              ) AS n
-              WHERE t.by_type AND t.item = p.item AND (l.cost IS NULL OR l.cost >= 64)
-              GROUP BY t.driver) AS d
-        ORDER BY d.cost, d.driver LIMIT 1)
+    WHERE p.driver = coalesce((SELECT c.driver FROM cheapest AS c WHERE c.item = p.item), 0)
 )

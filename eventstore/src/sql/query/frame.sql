@@ -15,7 +15,8 @@ WITH head AS MATERIALIZED (
                          THEN {schema}.position_before_v1($4, head.position) END) AS low,
            least($2::bigint, head.position,
                  CASE WHEN $5::timestamptz IS NOT NULL
-                      THEN {schema}.position_before_v1($5 + interval '1 microsecond', head.position) END) AS high
+                      THEN {schema}.position_before_v1($5 + interval '1 microsecond', head.position) END) AS high,
+           $6::timestamptz AS occurred_since, $7::timestamptz AS occurred_until
     FROM head
 ), missing AS MATERIALIZED (              -- paths of the filter that have no keys
     SELECT p.path

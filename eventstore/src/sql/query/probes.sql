@@ -18,8 +18,8 @@ probes AS MATERIALIZED (
         WHERE k.key = c.key AND k.position > b.low AND k.position <= b.high
           AND (SELECT (c.types IS NULL OR c.types ? e.event_type)
                   AND (c.predicate IS NULL OR jsonb_path_match(e.payload, c.predicate, '{}', true))
-                  AND ($6::timestamptz IS NULL OR e.occurred_at >= $6)
-                  AND ($7::timestamptz IS NULL OR e.occurred_at <= $7)
+                  AND (b.occurred_since IS NULL OR e.occurred_at >= b.occurred_since)
+                  AND (b.occurred_until IS NULL OR e.occurred_at <= b.occurred_until)
                FROM {schema}.events e WHERE e.position = k.position)
         ORDER BY k.position {ascending} LIMIT $3
     ) AS hit

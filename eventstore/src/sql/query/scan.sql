@@ -13,8 +13,8 @@ items AS MATERIALIZED (
                 SELECT FROM items AS i
                 WHERE (i.types IS NULL OR i.types ? e.event_type)
                   AND (i.predicate IS NULL OR jsonb_path_match(e.payload, i.predicate, '{}', true))))
-          AND ($6::timestamptz IS NULL OR e.occurred_at >= $6)
-          AND ($7::timestamptz IS NULL OR e.occurred_at <= $7)
+          AND (b.occurred_since IS NULL OR e.occurred_at >= b.occurred_since)
+          AND (b.occurred_until IS NULL OR e.occurred_at <= b.occurred_until)
         ORDER BY e.position {ascending} LIMIT $3
     ) AS e
 )

@@ -59,7 +59,7 @@ DECLARE
     requests   CONSTANT integer := p_request[cardinality(p_request)];
     head       bigint;
     head_at    timestamptz;
-    top_level  boolean;
+    all_paths  boolean;                   -- every top-level field has keys
     declared   text[];
     verdicts   "char"[];
     places     bigint[];
@@ -82,7 +82,7 @@ BEGIN
     SELECT e.position, e.recorded_at INTO head, head_at FROM events e ORDER BY e.position DESC LIMIT 1;
     head := coalesce(head, 0);
     head_at := greatest(clock_timestamp(), head_at);
-    SELECT l.index_top_level INTO STRICT top_level FROM log l;
+    SELECT l.index_top_level INTO STRICT all_paths FROM log l;
     verdicts := array_fill('a'::"char", ARRAY[requests]);
 
     -- Ids first: a request that was appended before gets its first verdict again, whatever has happened since.
@@ -116,7 +116,7 @@ BEGIN
         FOR found IN
             SELECT p.request, min(p.nth)::integer AS nth
             FROM unnest(p_path_request, p_path, p_path_top_level) WITH ORDINALITY AS p(request, path, top_level, nth)
-            WHERE NOT (top_level AND p.top_level) AND p.path <> ALL (coalesce(declared, '{}'))
+            WHERE NOT (all_paths AND p.top_level) AND p.path <> ALL (coalesce(declared, '{}'))
             GROUP BY p.request
         LOOP
             IF verdicts[found.request] = 'a' THEN
@@ -212,7 +212,7 @@ BEGIN
                     FROM jsonb_each(CASE jsonb_typeof(root.value) WHEN 'object' THEN root.value END) AS f
                 ) AS field
                 CROSS JOIN LATERAL jsonb_path_query(field.value, '$[*]') AS element(value)
-                WHERE top_level
+                WHERE all_paths
                 UNION ALL
                 SELECT value_key_v1(i.path, element.value), a.position
                 FROM accepted a

@@ -1,0 +1,128 @@
+//! Making a log, by many at once, and what is refused.
+
+use eventstore::{ErrorKind, EventStore, Filter, NewEvent};
+use futures_util::future::join_all;
+use serde_json::json;
+use testutil::TestSchema;
+
+use crate::fixture::{Log, builder};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_handles_migrate_at_once() {
+    let schema = TestSchema::new();
+    let stores = join_all((0..12).map(|_| builder(&schema).connect())).await;
+    let migrations = stores.into_iter().map(|store| async move {
+        let store = store.unwrap();
+        store.migrate().await.unwrap();
+        store.append([NewEvent::new("Started", json!({}))]).await.unwrap();
+    });
+    join_all(migrations.map(tokio::spawn)).await.into_iter().for_each(|result| result.unwrap());
+    let store = builder(&schema).connect().await.unwrap();
+    assert_eq!(store.head().await.unwrap().position().get(), 12);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_schema_that_was_never_migrated_says_so() {
+    let schema = TestSchema::new();
+    let store = builder(&schema).connect().await.unwrap();
+    let append = store.append([NewEvent::new("T", json!({}))]).await.unwrap_err();
+    let query = store.query(&Filter::all()).await.unwrap_err();
+    for error in [append, query] {
+        assert_eq!(error.kind(), ErrorKind::Invalid);
+        assert!(error.to_string().contains("migrate()"), "{error}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_newer_schema_is_refused_only_if_it_needs_a_newer_library() {
+    let log = Log::new().await;
+    let migrations = format!("{}.migrations", log.schema.name());
+    let newer = format!("INSERT INTO {migrations} VALUES (99, 'the future', 'x', 1)");
+    log.sql().await.batch_execute(&newer).await.unwrap();
+    let old = log.handle().await;
+    old.migrate().await.unwrap();
+    old.append([NewEvent::new("T", json!({}))]).await.unwrap();
+
+    let breaking = format!("UPDATE {migrations} SET works_with = 98 WHERE version = 99");
+    log.sql().await.batch_execute(&breaking).await.unwrap();
+    let error = builder(&log.schema).connect().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Invalid);
+    assert!(error.to_string().contains("version 99") && error.to_string().contains("upgrade"), "{error}");
+    assert_eq!(log.store.migrate().await.unwrap_err().kind(), ErrorKind::Invalid);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_applied_migration_must_not_change() {
+    let log = Log::new().await;
+    let tamper = format!("UPDATE {}.migrations SET checksum = 'other'", log.schema.name());
+    log.sql().await.batch_execute(&tamper).await.unwrap();
+    let error = log.store.migrate().await.unwrap_err();
+    assert!(error.kind() == ErrorKind::Invalid && error.to_string().contains("checksum"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_indexed_paths_belong_to_the_log() {
+    let log = Log::with(|builder| builder.index_only(["BookID"])).await;
+    // Nothing said: whatever the log has.
+    log.handle().await.migrate().await.unwrap();
+    let other = builder(&log.schema).index_only(["BookID", "ReaderID"]).connect().await.unwrap();
+    let error = other.migrate().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Invalid);
+    assert!(error.to_string().contains("[\"BookID\"]"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_odd_schema_name_is_quoted() {
+    let schema = TestSchema::new();
+    let name = format!("{} \"Odd\"; é", schema.name());
+    let store = EventStore::builder().primary(schema.primary()).schema(&name).connect().await.unwrap();
+    store.migrate().await.unwrap();
+    store.append([NewEvent::new("T", json!({"a": 1}))]).await.unwrap();
+    assert_eq!(store.query(&Filter::where_all([("a", 1)])).await.unwrap().len(), 1);
+    let drop = format!("DROP SCHEMA \"{}\" CASCADE", name.replace('"', "\"\""));
+    testutil::connect(schema.primary()).await.unwrap().batch_execute(&drop).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_writer_needs_few_rights_and_a_reader_fewer() {
+    let log = Log::new().await;
+    let (schema, role) = (log.schema.name(), log.schema.name());
+    let grants = format!(
+        "CREATE ROLE {role}_writer LOGIN; CREATE ROLE {role}_reader LOGIN;
+         GRANT USAGE ON SCHEMA {schema} TO {role}_writer, {role}_reader;
+         GRANT SELECT ON ALL TABLES IN SCHEMA {schema} TO {role}_writer, {role}_reader;
+         GRANT EXECUTE ON FUNCTION {schema}.append_v1 TO {role}_writer"
+    );
+    let owner = log.sql().await;
+    owner.batch_execute(&grants).await.unwrap();
+    let as_role = |kind: &str| {
+        let dsn = log.schema.primary().replace("user=postgres", &format!("user={role}_{kind}"));
+        EventStore::builder().primary(dsn).schema(schema).connect()
+    };
+    let writer = as_role("writer").await.unwrap();
+    writer.append([NewEvent::new("T", json!({"a": 1}))]).await.unwrap();
+    let reader = as_role("reader").await.unwrap();
+    let now = time::OffsetDateTime::now_utc();
+    let read = reader.query(&Filter::where_all([("a", 1)])).recorded_since(now - time::Duration::days(1));
+    assert_eq!(read.await.unwrap().len(), 1);
+    let error = reader.append([NewEvent::new("T", json!({}))]).await.unwrap_err();
+    assert_eq!((error.kind(), error.sqlstate()), (ErrorKind::Invalid, Some("42501")));
+    for store in [writer, reader] {
+        store.close().await.unwrap();
+    }
+    let revoke = format!(
+        "DROP OWNED BY {role}_writer, {role}_reader; DROP ROLE {role}_writer; DROP ROLE {role}_reader"
+    );
+    owner.batch_execute(&revoke).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_append_refuses_any_other_isolation_level() {
+    let log = Log::new().await;
+    let dsn = format!("{} options='-c default_transaction_isolation=serializable'", log.schema.primary());
+    let store = EventStore::builder().primary(dsn).schema(log.schema.name()).connect().await.unwrap();
+    store.migrate().await.unwrap();
+    let error = store.append([NewEvent::new("T", json!({}))]).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Invalid);
+    assert!(error.to_string().contains("read committed"), "{error}");
+}

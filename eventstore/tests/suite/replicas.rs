@@ -1,0 +1,170 @@
+//! Which server answers a read.
+
+use std::sync::{Arc, Mutex};
+
+use eventstore::{Consistency, ErrorKind, EventStore, Filter, NewEvent, Token};
+use serde_json::json;
+use testutil::Cluster;
+use tracing_subscriber::fmt::MakeWriter;
+
+const SCHEMA: &str = "routed";
+
+fn event(n: u64) -> NewEvent {
+    NewEvent::new("T", json!({"n": n}))
+}
+
+async fn start(replicas: usize) -> Cluster {
+    tokio::task::spawn_blocking(move || Cluster::builder().replicas(replicas).start()).await.unwrap().unwrap()
+}
+
+async fn connect(primary: &str, replicas: &[String]) -> Result<EventStore, eventstore::Error> {
+    let builder = EventStore::builder().primary(primary).schema(SCHEMA);
+    replicas.iter().fold(builder, |builder, replica| builder.replica(replica)).connect().await
+}
+
+async fn pause_replay(replica: &str, paused: bool) {
+    let statement = if paused { "SELECT pg_wal_replay_pause()" } else { "SELECT pg_wal_replay_resume()" };
+    let client = testutil::connect(replica).await.unwrap();
+    client.batch_execute(statement).await.unwrap();
+    let state = "SELECT pg_get_wal_replay_pause_state() <> 'pause requested'";
+    while !client.query_one(state, &[]).await.unwrap().get::<_, bool>(0) {}
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn consistency_decides_whether_a_lagging_replica_may_answer() {
+    let cluster = start(1).await;
+    let (primary, replica) = (cluster.primary().dsn(), cluster.replicas()[0].dsn());
+    let store = connect(&primary, &[replica.clone()]).await.unwrap();
+    store.migrate().await.unwrap();
+    let first = store.append([event(1)]).await.unwrap().token();
+    testutil::replayed(&primary, &replica).await.unwrap();
+    pause_replay(&replica, true).await;
+    let second = store.append([event(2)]).await.unwrap().token();
+
+    let all = Filter::all();
+    let read = async |consistency| store.query(&all).consistency(consistency).await.unwrap().token();
+    assert_eq!(read(Consistency::Eventual).await, first, "the replica answers, as far as it has come");
+    assert_eq!(read(Consistency::AtLeast(first)).await, first);
+    assert_eq!(read(Consistency::AtLeast(second)).await, second, "the primary answers");
+    assert_eq!(read(Consistency::AtLeast(Token::START)).await, first);
+    assert_eq!(read(Consistency::Strong).await, second);
+    let after = store.query(&all).after(second).consistency(Consistency::Eventual).await.unwrap();
+    assert_eq!(
+        (after.len(), after.token()),
+        (0, second),
+        "a replica that has not come so far is passed over"
+    );
+    // What a stale read saw never lets a conflicting append through.
+    let stale = store.query(&all).consistency(Consistency::Eventual).await.unwrap();
+    assert!(
+        store.append([event(3)]).fail_if_matches(&all).after(stale.token()).await.unwrap_err().is_conflict()
+    );
+
+    pause_replay(&replica, false).await;
+    testutil::replayed(&primary, &replica).await.unwrap();
+    assert_eq!(read(Consistency::Eventual).await, second);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_replica_that_is_gone_leaves_the_rotation_and_comes_back() {
+    let mut cluster = start(2).await;
+    let replicas: Vec<_> = cluster.replicas().iter().map(testutil::Server::dsn).collect();
+    let store = connect(&cluster.primary().dsn(), &replicas).await.unwrap();
+    store.migrate().await.unwrap();
+    store.append([event(1)]).await.unwrap();
+    for replica in &replicas {
+        testutil::replayed(&cluster.primary().dsn(), replica).await.unwrap();
+    }
+    let backends = async |dsn: &str| -> i64 {
+        let statement = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'eventstore'";
+        testutil::connect(dsn).await.unwrap().query_one(statement, &[]).await.unwrap().get(0)
+    };
+    let all = Filter::all();
+    let eventual = async || store.query(&all).consistency(Consistency::Eventual).await.unwrap().len();
+    for _ in 0..4 {
+        assert_eq!(eventual().await, 1);
+    }
+    for replica in &replicas {
+        assert!(backends(replica).await > 0, "reads take turns");
+    }
+    cluster = tokio::task::spawn_blocking(move || {
+        cluster.replicas_mut().iter_mut().for_each(testutil::Server::crash);
+        cluster
+    })
+    .await
+    .unwrap();
+    for _ in 0..8 {
+        assert_eq!(eventual().await, 1, "the primary answers");
+    }
+    let cluster = tokio::task::spawn_blocking(move || {
+        cluster.replicas_mut().iter_mut().for_each(|replica| replica.start().unwrap());
+        cluster
+    })
+    .await
+    .unwrap();
+    let first = cluster.replicas()[0].dsn();
+    while backends(&first).await == 0 {
+        assert_eq!(eventual().await, 1);
+    }
+}
+
+/// What the store logs, for tests to read.
+#[derive(Clone, Default)]
+struct Captured(Arc<Mutex<Vec<u8>>>);
+
+impl std::io::Write for Captured {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+impl<'a> MakeWriter<'a> for Captured {
+    type Writer = Self;
+
+    fn make_writer(&'a self) -> Self {
+        self.clone()
+    }
+}
+
+#[tokio::test]
+async fn hosts_in_a_wrong_role_are_left_out_as_long_as_one_is_writable() {
+    let captured = Captured::default();
+    let subscriber = tracing_subscriber::fmt().with_writer(captured.clone()).with_ansi(false).finish();
+    let _guard = tracing::subscriber::set_default(subscriber);
+    let (cluster, stranger) = (start(1).await, start(0).await);
+    let (primary, replica) = (cluster.primary().dsn(), cluster.replicas()[0].dsn());
+    let all = Filter::all();
+
+    // A primary with other events, given as replica: its events must never be seen.
+    let strange = connect(&stranger.primary().dsn(), &[]).await.unwrap();
+    strange.migrate().await.unwrap();
+    strange.append([event(7), event(8)]).await.unwrap();
+    let store = connect(&primary, &[stranger.primary().dsn()]).await.unwrap();
+    store.migrate().await.unwrap();
+    store.append([event(1)]).await.unwrap();
+    let log = || String::from_utf8(captured.0.lock().unwrap().clone()).unwrap();
+    assert!(log().contains("replica left out of rotation: it is a primary"), "{}", log());
+    for _ in 0..3 {
+        assert_eq!(store.query(&all).consistency(Consistency::Eventual).await.unwrap().len(), 1);
+    }
+
+    // The servers the wrong way round: the writable one is the primary.
+    let swapped = connect(&replica, &[primary.clone()]).await.unwrap();
+    swapped.append([event(2)]).await.unwrap();
+    assert_eq!(swapped.query(&all).await.unwrap().len(), 2);
+
+    let error = connect(&replica, &[replica.clone()]).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unavailable);
+    assert!(error.to_string().contains("no host is writable"), "{error}");
+
+    // A replica that can not be reached is no error either.
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let store = connect(&primary, &[format!("host=127.0.0.1 port={port} user=postgres")]).await.unwrap();
+    assert_eq!(store.query(&all).consistency(Consistency::Eventual).await.unwrap().len(), 2);
+    assert!(log().contains("it can not be reached"), "{}", log());
+}

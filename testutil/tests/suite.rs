@@ -1,0 +1,120 @@
+//! Clusters start, stream, crash and come back, and end with their owner, however it ends.
+
+#![allow(clippy::unwrap_used, reason = "a failed expectation is a failed test")]
+
+use std::io::{BufRead as _, BufReader};
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use testutil::{Cluster, Signal};
+
+const CHILD: &str = "TESTUTIL_SUITE_CHILD";
+
+#[tokio::test]
+async fn a_replica_streams_and_a_crashed_server_comes_back() {
+    let mut cluster = Cluster::builder().replicas(1).setting("work_mem", "'7MB'").start().unwrap();
+    let (primary, replica) = (cluster.primary().dsn(), cluster.replicas()[0].dsn());
+    let client = testutil::connect(&primary).await.unwrap();
+    client.batch_execute("CREATE TABLE t (n int); INSERT INTO t VALUES (7)").await.unwrap();
+    testutil::replayed(&primary, &replica).await.unwrap();
+    let of_replica = testutil::connect(&replica).await.unwrap();
+    let row =
+        of_replica.query_one("SELECT n, pg_is_in_recovery(), current_setting('work_mem') FROM t", &[]).await;
+    let row = row.unwrap();
+    assert_eq!((row.get::<_, i32>(0), row.get::<_, bool>(1), row.get::<_, &str>(2)), (7, true, "7MB"));
+
+    cluster.primary_mut().crash();
+    assert!(testutil::connect(&primary).await.is_err());
+    cluster.primary_mut().start().unwrap();
+    let client = testutil::connect(&cluster.primary().dsn()).await.unwrap();
+    assert_eq!(client.query_one("SELECT n FROM t", &[]).await.unwrap().get::<_, i32>(0), 7);
+}
+
+#[tokio::test]
+async fn a_stopped_server_goes_on_where_it_was() {
+    let cluster = Cluster::builder().start().unwrap();
+    let client = testutil::connect(&cluster.primary().dsn()).await.unwrap();
+    cluster.primary().signal(Signal::SIGSTOP).unwrap();
+    let mut answer = Box::pin(client.query_one("SELECT 1", &[]));
+    let waited = tokio::time::timeout(std::time::Duration::from_millis(100), &mut answer).await;
+    assert!(waited.is_err(), "a stopped server answered");
+    cluster.primary().signal(Signal::SIGCONT).unwrap();
+    answer.await.unwrap();
+    // Dropped while it is stopped, it ends all the same.
+    cluster.primary().signal(Signal::SIGSTOP).unwrap();
+    let data = cluster.primary().data().to_owned();
+    drop(cluster);
+    assert!(!data.exists());
+}
+
+/// Runs a test of this binary as a child that owns a cluster, and returns when the cluster is up: the child, the
+/// cluster's folder, and the server's pid.
+fn child_with_cluster(how_it_ends: &str) -> (std::process::Child, PathBuf, i32) {
+    let mut child = Command::new(std::env::current_exe().unwrap())
+        .args(["a_cluster_ends_with_its_owner", "--exact", "--nocapture", "--quiet"])
+        .env(CHILD, how_it_ends)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let line = lines.map(Result::unwrap).find(|line| line.starts_with("cluster ")).unwrap();
+    let data = PathBuf::from(line.strip_prefix("cluster ").unwrap());
+    let pid = std::fs::read_to_string(data.join("postmaster.pid")).unwrap();
+    let pid = pid.lines().next().unwrap().parse().unwrap();
+    (child, data.parent().unwrap().to_owned(), pid)
+}
+
+fn is_gone(pid: i32, folder: &std::path::Path) -> bool {
+    let alive = nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), None).is_ok();
+    !alive && !folder.exists()
+}
+
+#[test]
+fn a_cluster_ends_with_its_owner() {
+    if let Ok(how) = std::env::var(CHILD) {
+        // Never dropped, as a static would be.
+        let cluster = Box::leak(Box::new(Cluster::builder().replicas(1).start().unwrap()));
+        println!("\ncluster {}", cluster.primary().data().display());
+        // Until the parent has seen it.
+        std::io::stdin().read_line(&mut String::new()).unwrap();
+        match how.as_str() {
+            "panic" => panic!("as asked"),
+            "exit" => std::process::exit(3),
+            _ => std::thread::park(),
+        }
+    }
+    for how in ["panic", "exit", "SIGINT", "SIGTERM", "SIGKILL"] {
+        let (mut child, folder, pid) = child_with_cluster(how);
+        assert!(!is_gone(pid, &folder));
+        drop(child.stdin.take()); // goes on
+        if let Ok(signal) = how.parse::<Signal>() {
+            let process = nix::unistd::Pid::from_raw(i32::try_from(child.id()).unwrap());
+            nix::sys::signal::kill(process, signal).unwrap();
+        }
+        assert!(!child.wait().unwrap().success());
+        // The supervisors are no children of ours: there is nothing to wait for but their work.
+        let began = std::time::Instant::now();
+        while !is_gone(pid, &folder) {
+            assert!(began.elapsed().as_secs() < 20, "{how}: the cluster outlived its owner");
+            std::thread::yield_now();
+        }
+    }
+}
+
+#[test]
+fn without_a_server_the_error_says_what_to_run() {
+    if std::env::var(CHILD).is_ok() {
+        println!("\n{}", Cluster::builder().start().unwrap_err());
+        return;
+    }
+    let output = Command::new(std::env::current_exe().unwrap())
+        .args(["without_a_server_the_error_says_what_to_run", "--exact", "--nocapture", "--quiet"])
+        .env(CHILD, "no server")
+        .env("EVENTSTORE_PG_BIN", "/nowhere")
+        .output()
+        .unwrap();
+    let printed = String::from_utf8(output.stdout).unwrap();
+    assert!(printed.contains("make postgres") && printed.contains("/nowhere"), "{printed}");
+}
