@@ -120,9 +120,13 @@ impl Metrics {
         self.service.with_label_values(&[operation]).observe(served.service_time().as_secs_f64());
     }
 
+    /// Notes how many requests wait: called when one is offered and when one is taken.
+    pub(crate) fn queued(&self, depth: usize) {
+        self.queue_depth.set(i64::try_from(depth).unwrap_or(i64::MAX));
+    }
+
     /// Counts a worker as busy until the guard is dropped.
-    pub(crate) fn busy_worker(&self, queue_depth: usize) -> BusyWorker<'_> {
-        self.queue_depth.set(i64::try_from(queue_depth).unwrap_or(i64::MAX));
+    pub(crate) fn busy_worker(&self) -> BusyWorker<'_> {
         self.busy_workers.inc();
         BusyWorker(&self.busy_workers)
     }

@@ -46,6 +46,10 @@ impl QueueSender {
         }
     }
 
+    pub(crate) fn depth(&self) -> usize {
+        self.0.len()
+    }
+
     /// Lets the workers end when they have emptied the queue.
     pub(crate) fn close(&self) {
         self.0.close();

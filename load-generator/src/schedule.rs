@@ -90,6 +90,7 @@ impl Pacer {
                 }
                 let (measured, late) = (entry.measured, entry.due.elapsed() > LATE);
                 let offer = queue.offer(entry);
+                tally.metrics().queued(queue.depth());
                 if measured {
                     tally.offered(offer == Offer::Rejected, late);
                 }

@@ -37,7 +37,8 @@ async fn work(
     limit: Duration,
 ) {
     while let Some(entry) = queue.next().await {
-        let busy = tally.metrics().busy_worker(queue.depth());
+        tally.metrics().queued(queue.depth());
+        let busy = tally.metrics().busy_worker();
         let began = Instant::now();
         let trace = Trace::default();
         let outcome = match timeout(limit, scenario.perform(entry.operation, entry.choice, &trace)).await {

@@ -1,0 +1,187 @@
+//! The load generator as it is used: as a process, against real servers.
+
+#![allow(clippy::unwrap_used, reason = "a failed expectation is a failed test")]
+
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpStream;
+use std::process::{Child, Command, Output, Stdio};
+
+use serde_json::Value;
+use testutil::TestSchema;
+
+fn load_generator(flags: &str) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_load-generator"));
+    command.args(flags.split(' ')).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+fn on(schema: &TestSchema, flags: &str) -> Command {
+    let mut command = load_generator(flags);
+    command.args(["--primary", schema.primary(), "--replica", schema.replica(), "--schema", schema.name()]);
+    command
+}
+
+fn json(output: &Output) -> Value {
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{}: {errors}", output.status);
+    serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {errors}"))
+}
+
+fn count(report: &Value, field: &str) -> u64 {
+    report["requests"][field].as_u64().unwrap()
+}
+
+/// Every request that was due is accounted for.
+fn assert_adds_up(report: &Value) {
+    let parts = ["completed", "rejected", "errors", "timeouts"].map(|field| count(report, field));
+    assert_eq!(count(report, "scheduled"), parts.iter().sum::<u64>(), "{report:#}");
+    let operations = report["operations"].as_object().unwrap().values();
+    assert_eq!(
+        operations.map(|operation| operation["count"].as_u64().unwrap()).sum::<u64>(),
+        count(report, "completed")
+    );
+}
+
+#[test]
+fn a_run_on_servers_of_its_own_says_so_and_reports() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let flags = "--rate 100 --duration 2s --warmup 500ms --preload 2000 --seed 5 --json";
+    let output = load_generator(flags).arg(file.path()).output().unwrap();
+    let printed = String::from_utf8(output.stdout).unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success(), "{said}");
+    assert!(said.contains("started a PostgreSQL primary"), "{said}");
+    assert!(!said.contains("req/s"), "no progress lines without a terminal: {said}");
+    assert!(printed.contains("200 scheduled") && printed.contains("lend_book"), "{printed}");
+
+    let report: Value = serde_json::from_str(&std::fs::read_to_string(file.path()).unwrap()).unwrap();
+    assert_adds_up(&report);
+    assert_eq!((count(&report, "scheduled"), count(&report, "errors")), (200, 0), "{report:#}");
+    assert_eq!((&report["scenario"], &report["engine"]), (&"library".into(), &"eventstore".into()));
+    assert_eq!(report["environment"]["events_before"], 2_000);
+    assert_eq!(report["environment"]["postgresql"]["fsync"], "on");
+    assert!(report["effective_share"].as_f64().unwrap() >= 0.8, "{report:#}");
+    for summary in [&report["latency"], &report["service"], &report["operations"]["lend_book"]["latency"]] {
+        let names = ["p50_ms", "p90_ms", "p99_ms", "p999_ms", "max_ms"];
+        let values = names.map(|name| summary[name].as_f64().unwrap());
+        assert!(values[0] > 0.0 && values.is_sorted(), "{summary}");
+    }
+    let at = |summary: &str| report[summary]["p50_ms"].as_f64().unwrap();
+    assert!(at("latency") >= at("service"), "latency counts from when the request was due");
+}
+
+#[test]
+fn a_run_on_given_servers_goes_on_with_the_log_it_finds() {
+    let schema = TestSchema::new();
+    let flags = "run --rate 200 --duration 1s --warmup 0s --preload 1500 --json -";
+    let first = json(&on(&schema, flags).output().unwrap());
+    assert_eq!(first["environment"]["events_before"], 1_500);
+    let second = json(&on(&schema, flags).output().unwrap());
+    let written = second["environment"]["events_before"].as_u64().unwrap() - 1_500;
+    let operations = first["operations"].as_object().unwrap().values();
+    assert_eq!(operations.map(|operation| operation["effective"].as_u64().unwrap()).sum::<u64>(), written);
+    assert!(second["effective_share"].as_f64().unwrap() >= 0.8, "{second:#}");
+    assert_adds_up(&second);
+}
+
+/// Starts a run with metrics at a free port, and returns when a command is through.
+fn running(schema: &TestSchema, flags: &str) -> (Child, u16) {
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let child = on(schema, flags).args(["--metrics", &format!("127.0.0.1:{port}")]).spawn().unwrap();
+    while metric(port, "load_generator_requests_total{operation=\"lend_book\"").is_none() {
+        std::thread::yield_now();
+    }
+    (child, port)
+}
+
+/// The value of the first metric whose name and labels begin like this.
+fn metric(port: u16, begins: &str) -> Option<f64> {
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
+    stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").ok()?;
+    let mut text = String::new();
+    stream.read_to_string(&mut text).ok()?;
+    text.lines().find(|line| line.starts_with(begins))?.rsplit(' ').next()?.parse().ok()
+}
+
+#[test]
+fn an_interrupt_ends_the_schedule_and_what_ran_is_reported() {
+    let schema = TestSchema::new();
+    let (child, _) = running(&schema, "--rate 100 --duration 10m --warmup 0s --preload 500 --json -");
+    let pid = nix::unistd::Pid::from_raw(i32::try_from(child.id()).unwrap());
+    nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGINT).unwrap();
+    let report = json(&child.wait_with_output().unwrap());
+    assert_adds_up(&report);
+    assert!(count(&report, "completed") > 0 && report["duration_s"].as_f64().unwrap() < 60.0, "{report:#}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn overload_is_rejected_at_once_and_counted() {
+    let schema = TestSchema::new();
+    let flags =
+        "--rate 500 --duration 3s --warmup 0s --workers 4 --queue 8 --timeout 500ms --preload 500 --json -";
+    let (child, port) = running(&schema, flags);
+    // With the log's lock taken, four workers wait and eight requests are queued: the next ones find no place.
+    let locker = testutil::connect(schema.primary()).await.unwrap();
+    let lock =
+        format!("SELECT pg_advisory_lock(1163284301, '{}.events'::regclass::oid::integer)", schema.name());
+    locker.execute(&lock, &[]).await.unwrap();
+    while metric(port, "load_generator_backpressure_total").unwrap_or_default() < 100.0 {}
+    assert_eq!(metric(port, "load_generator_queue_depth"), Some(8.0));
+    locker.execute("SELECT pg_advisory_unlock_all()", &[]).await.unwrap();
+    let report = json(&child.wait_with_output().unwrap());
+    assert_adds_up(&report);
+    assert_eq!(count(&report, "scheduled"), 1_500, "the schedule does not wait for the system");
+    assert!(count(&report, "rejected") >= 100, "{report:#}");
+    assert!(report["latency"]["max_ms"].as_f64().unwrap() < 2_500.0, "the queue is bounded: {report:#}");
+}
+
+#[test]
+fn progress_is_printed_to_a_terminal() {
+    let schema = TestSchema::new();
+    // script(1) of util-linux gives the child a terminal; elsewhere its flags are others.
+    let is_util_linux = |output: Output| String::from_utf8_lossy(&output.stdout).contains("util-linux");
+    if !Command::new("script").arg("--version").output().is_ok_and(is_util_linux) {
+        return;
+    }
+    let program = format!(
+        "{} --rate 50 --duration 3s --warmup 0s --preload 500 --primary '{}' --schema {}",
+        env!("CARGO_BIN_EXE_load-generator"),
+        schema.primary(),
+        schema.name()
+    );
+    let mut child =
+        Command::new("script").args(["-qec", &program, "/dev/null"]).stdout(Stdio::piped()).spawn().unwrap();
+    let lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
+    let progress = lines.filter(|line| line.contains("req/s  p50")).count();
+    assert!(child.wait().unwrap().success());
+    assert!(progress >= 2, "{progress} lines in three seconds");
+}
+
+#[test]
+fn bad_input_is_refused_with_a_clear_message() {
+    for (flags, status, message) in [
+        ("--rate 0", 2, "more than 0"),
+        ("--duration soon", 2, "20s"),
+        ("--duration 0s", 2, "longer than 0"),
+        ("--rate 5 --bogus", 2, "--bogus"),
+        ("--duration 1s --primary host=db.example password=geheim user=u", 1, "needs TLS"),
+        ("--duration 1s --primary nonsense=geheim", 1, "does not parse"),
+        ("--metrics 203.0.113.1:1", 1, "metrics at 203.0.113.1:1"),
+    ] {
+        let mut arguments = flags.split(" --primary ");
+        let mut command = load_generator(arguments.next().unwrap());
+        if let Some(primary) = arguments.next() {
+            command.args(["--primary", primary]);
+        }
+        let output = command.output().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(status), "{flags}: {said}");
+        assert!(said.contains(message) && !said.contains("geheim"), "{flags}: {said}");
+    }
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let nobody = format!("host=127.0.0.1 port={port} user=u password=geheim");
+    let output = load_generator("--duration 1s --primary").arg(nobody).output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains(&format!("127.0.0.1:{port}")) && !said.contains("geheim"), "{said}");
+}
