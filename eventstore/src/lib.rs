@@ -1,4 +1,84 @@
-//! An event store on PostgreSQL: conditional appends and dynamic event streams.
+//! An event store on PostgreSQL: conditional appends, and dynamic event streams.
+//!
+//! Applications append JSON events to one ordered log and query *dynamic event streams*: not one stream per entity, but
+//! whatever matches a [`Filter`] at that moment. A decision reads the events it depends on, decides, and appends on the
+//! condition that no event matching the same filter has been written since. That is a *dynamic consistency boundary*
+//! (<https://dcb.events>): what must be consistent is named by each decision, and nothing has to be cut into aggregates
+//! beforehand.
+//!
+//! # A first program
+//!
+//! ```no_run
+//! use eventstore::{Consistency, EventStore, Filter, NewEvent};
+//! use serde_json::json;
+//!
+//! #[tokio::main]
+//! async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//!     let store = EventStore::builder()
+//!         .primary("host=localhost user=postgres dbname=postgres")
+//!         .schema("library") // one schema is one log
+//!         .connect()
+//!         .await?;
+//!     store.migrate().await?;
+//!
+//!     // What the decision depends on.
+//!     let (book, reader) = ("the-hobbit-1", "ada");
+//!     let lending = Filter::event_types(["BookCopyLentToReader", "BookCopyReturnedByReader"])
+//!         .and_any([("BookID", book), ("ReaderID", reader)]);
+//!
+//!     // Read, decide …
+//!     let history = store.query(&lending).await?;
+//!     let last_of_book = history.iter().rfind(|event| event.payload["BookID"] == book);
+//!     if last_of_book.is_some_and(|event| event.event_type == "BookCopyLentToReader") {
+//!         println!("{book} is lent already");
+//!         return Ok(());
+//!     }
+//!
+//!     // … and append, unless something that matters has happened meanwhile.
+//!     let lent = NewEvent::new("BookCopyLentToReader", json!({"BookID": book, "ReaderID": reader}));
+//!     let receipt = store.append([lent]).fail_if_matches(&lending).after(history.token()).await?;
+//!     println!("lent {book} to {reader} at position {}", receipt.first_position());
+//!
+//!     // Read your own write, from a replica if one has it.
+//!     let view = store.query(&lending).consistency(Consistency::AtLeast(receipt.token())).await?;
+//!     println!("{} events", view.len());
+//!     store.close().await?;
+//!     Ok(())
+//! }
+//! ```
+//!
+//! It needs the crates `eventstore`, `tokio` (features `macros` and `rt-multi-thread`) and `serde_json`, and a PostgreSQL
+//! server of version 15 or later where the user may create a schema.
+//!
+//! # What it promises
+//!
+//! - **One order.** [`Position`]s are 1, 2, 3 … in commit order. If a position is visible anywhere, on the primary or on a
+//!   replica, every lower one is settled and visible there too. Reading "everything after p" never misses an event.
+//! - **Conditions hold.** Of any number of appends that race with one condition exactly one is accepted: inside one
+//!   process, across processes, and inside one batch. The others get a [`Conflict`] that names the event in their way.
+//! - **Acknowledged means durable**, as the server's `synchronous_commit` has it, and visible means durable too.
+//! - **Appends are idempotent.** Events have ids; appending the same ids again gives the first receipt. After a lost
+//!   connection the store sends the same batch again by itself.
+//! - **Errors say what to do next**: see [`ErrorKind`].
+//!
+//! # Finding events
+//!
+//! Events are found by keys: their type, and the values at the indexed paths of their payload. A new log indexes all
+//! top-level strings, integers and booleans (and those in top-level arrays); a busy one declares the few paths that
+//! identify things, with [`EventStoreBuilder::index_only`]. A filter on a path without an index is refused, unless the
+//! query allows a scan.
+//!
+//! # Where reads go
+//!
+//! [`Consistency`] is an argument of each query: `Strong` reads the primary, and decisions should; `Eventual` reads a
+//! replica; `AtLeast(token)` reads a replica that has come as far as the token, else the primary.
+//!
+//! # Concurrency
+//!
+//! [`EventStore`] is cheap to clone and safe to share. One writer task per handle sends what waits as one batch (group
+//! commit), so that many concurrent appends cost little more than one. Futures can be dropped at any time.
+//! Everything that happens is reported as `tracing` spans and events; payloads and passwords never are.
+
 mod append;
 mod builder;
 mod condition;

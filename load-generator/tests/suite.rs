@@ -94,13 +94,17 @@ fn running(schema: &TestSchema, flags: &str) -> (Child, u16) {
     (child, port)
 }
 
-/// The value of the first metric whose name and labels begin like this.
-fn metric(port: u16, begins: &str) -> Option<f64> {
+fn scrape(port: u16) -> Option<String> {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
     stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").ok()?;
     let mut text = String::new();
     stream.read_to_string(&mut text).ok()?;
-    text.lines().find(|line| line.starts_with(begins))?.rsplit(' ').next()?.parse().ok()
+    Some(text)
+}
+
+/// The value of the first metric whose name and labels begin like this.
+fn metric(port: u16, begins: &str) -> Option<f64> {
+    scrape(port)?.lines().find(|line| line.starts_with(begins))?.rsplit(' ').next()?.parse().ok()
 }
 
 #[test]
@@ -112,6 +116,32 @@ fn an_interrupt_ends_the_schedule_and_what_ran_is_reported() {
     let report = json(&child.wait_with_output().unwrap());
     assert_adds_up(&report);
     assert!(count(&report, "completed") > 0 && report["duration_s"].as_f64().unwrap() < 60.0, "{report:#}");
+}
+
+/// The names of our metrics in a text.
+fn metric_names(text: &str) -> std::collections::BTreeSet<&str> {
+    let words = text.split(|char: char| !char.is_ascii_alphanumeric() && char != '_');
+    words.filter(|word| word.starts_with("load_generator_")).collect()
+}
+
+#[test]
+fn the_dashboard_asks_for_metrics_that_there_are() {
+    let path =
+        std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../grafana/dashboards/load-generator.json");
+    let dashboard: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+    let panels = dashboard["panels"].as_array().unwrap();
+    let targets = panels.iter().flat_map(|panel| panel["targets"].as_array().unwrap());
+    let expressions: String =
+        targets.map(|target| target["expr"].as_str().unwrap().to_owned() + "\n").collect();
+
+    let schema = TestSchema::new();
+    let (mut child, port) = running(&schema, "--rate 100 --duration 10m --warmup 0s --preload 500");
+    let scraped = scrape(port).unwrap();
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let (asked, there) = (metric_names(&expressions), metric_names(&scraped));
+    assert!(asked.len() >= 10, "{asked:?}");
+    assert_eq!(asked.difference(&there).collect::<Vec<_>>(), Vec::<&&str>::new());
 }
 
 #[tokio::test(flavor = "multi_thread")]

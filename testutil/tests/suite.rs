@@ -118,3 +118,37 @@ fn without_a_server_the_error_says_what_to_run() {
     let printed = String::from_utf8(output.stdout).unwrap();
     assert!(printed.contains("make postgres") && printed.contains("/nowhere"), "{printed}");
 }
+
+/// The lines of a file in `tuning/`, as settings.
+fn tuning(file: &str) -> Vec<(String, String)> {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../tuning").join(file);
+    let text = std::fs::read_to_string(path).unwrap();
+    let lines =
+        text.lines().map(|line| line.split('#').next().unwrap().trim()).filter(|line| !line.is_empty());
+    lines
+        .map(|line| line.split_once(" = ").map(|(name, value)| (name.to_owned(), value.to_owned())).unwrap())
+        .collect()
+}
+
+#[tokio::test]
+async fn servers_take_the_tuning_they_are_given() {
+    let (primary, replica) = (tuning("primary.conf"), tuning("replica.conf"));
+    let value = |settings: &[(String, String)], name: &str| {
+        settings.iter().find(|(of, _)| of == name).map(|(_, value)| value.clone())
+    };
+    // A standby with fewer connections than its primary does not start.
+    assert_eq!(value(&primary, "max_connections"), value(&replica, "max_connections"));
+    for file in [primary, replica] {
+        let mut builder = Cluster::builder();
+        for (name, value) in &file {
+            builder = builder.setting(name, value);
+        }
+        let cluster = builder.start().unwrap();
+        let client = testutil::connect(&cluster.primary().dsn()).await.unwrap();
+        for (name, value) in &file {
+            let taken = "SELECT error IS NULL AND applied FROM pg_file_settings WHERE name = $1 ORDER BY seqno DESC LIMIT 1";
+            let taken: bool = client.query_one(taken, &[name]).await.unwrap().get(0);
+            assert!(taken, "{name} = {value}");
+        }
+    }
+}

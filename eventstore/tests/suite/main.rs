@@ -6,6 +6,7 @@
 mod append;
 mod bad_input;
 mod contract;
+mod examples;
 mod faults;
 mod fixture;
 mod migration;

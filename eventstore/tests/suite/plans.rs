@@ -15,9 +15,9 @@ const SCHEMA: &str = "plans";
 
 /// Every event is of tenant `hot` and has a book of its own; each 1,000th is `Rare`, each 50,000th of shelf `s`.
 fn event(n: u64) -> NewEvent {
-    let event_type = if n % 1_000 == 0 { "Rare" } else { "Common" };
+    let event_type = if n.is_multiple_of(1_000) { "Rare" } else { "Common" };
     let mut payload = json!({"Tenant": "hot", "Book": format!("b{n}"), "Reader": n % 4_000});
-    if n % 50_000 == 0 {
+    if n.is_multiple_of(50_000) {
         payload["Shelf"] = json!("s");
     }
     NewEvent::new(event_type, payload)

@@ -34,7 +34,7 @@ async fn pause_replay(replica: &str, paused: bool) {
 async fn consistency_decides_whether_a_lagging_replica_may_answer() {
     let cluster = start(1).await;
     let (primary, replica) = (cluster.primary().dsn(), cluster.replicas()[0].dsn());
-    let store = connect(&primary, &[replica.clone()]).await.unwrap();
+    let store = connect(&primary, std::slice::from_ref(&replica)).await.unwrap();
     store.migrate().await.unwrap();
     let first = store.append([event(1)]).await.unwrap().token();
     testutil::replayed(&primary, &replica).await.unwrap();
@@ -154,11 +154,11 @@ async fn hosts_in_a_wrong_role_are_left_out_as_long_as_one_is_writable() {
     }
 
     // The servers the wrong way round: the writable one is the primary.
-    let swapped = connect(&replica, &[primary.clone()]).await.unwrap();
+    let swapped = connect(&replica, std::slice::from_ref(&primary)).await.unwrap();
     swapped.append([event(2)]).await.unwrap();
     assert_eq!(swapped.query(&all).await.unwrap().len(), 2);
 
-    let error = connect(&replica, &[replica.clone()]).await.unwrap_err();
+    let error = connect(&replica, std::slice::from_ref(&replica)).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unavailable);
     assert!(error.to_string().contains("no host is writable"), "{error}");
 

@@ -1,0 +1,37 @@
+//! The examples run, and say what their documentation says.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use testutil::TestSchema;
+
+/// Cargo builds the examples before the tests, beside them.
+fn example(name: &str) -> Command {
+    let mut folder: PathBuf = std::env::current_exe().unwrap();
+    folder.pop();
+    folder.pop();
+    Command::new(folder.join("examples").join(name))
+}
+
+fn printed(command: &mut Command) -> String {
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn quickstart() {
+    let own = printed(&mut example("quickstart"));
+    assert!(own.contains("lent the-hobbit-1 to ada at position 2"), "{own}");
+
+    let servers = TestSchema::new();
+    let client = testutil::connect(servers.primary()).await.unwrap();
+    let database = format!("{}_quickstart", servers.name());
+    client.batch_execute(&format!("CREATE DATABASE {database}")).await.unwrap();
+    let dsn = servers.primary().replace("dbname=postgres", &format!("dbname={database}"));
+    let first = printed(example("quickstart").arg(&dsn));
+    assert!(first.contains("lent the-hobbit-1 to ada at position 2"), "{first}");
+    let second = printed(example("quickstart").arg(&dsn));
+    assert!(second.contains("the-hobbit-1 is lent already"), "{second}");
+    client.batch_execute(&format!("DROP DATABASE {database} WITH (FORCE)")).await.unwrap();
+}
