@@ -10,6 +10,8 @@ JSON ?=
 .PHONY: demo test lint postgres
 
 demo: postgres
+	cargo build --release --locked -p load-generator
+	@echo
 	cargo run --quiet --release --locked -p load-generator -- \
 	  --rate $(RATE) --duration $(DURATION) $(if $(JSON),--json $(JSON))
 

@@ -85,8 +85,9 @@ pub(crate) async fn run(plan: Plan) -> Result<(), RunError> {
         ended.map_err(RunError::task)?;
     }
     // The workers end when the schedule has closed the queue.
-    let offered = Instant::now().saturating_duration_since(measured_from).min(plan.duration);
-    pacer.join().map_err(|_| RunError("the schedule died".to_owned()))?;
+    let finished = pacer.join().map_err(|_| RunError("the schedule died".to_owned()))?;
+    let ran = Instant::now().saturating_duration_since(measured_from);
+    let offered = if finished { plan.duration } else { ran.min(plan.duration) };
     progress.abort();
     stopper.abort();
     if let Some(served) = served {

@@ -75,7 +75,7 @@ impl Iterator for Schedule {
 /// The thread that offers requests when they are due.
 #[derive(Debug)]
 pub(crate) struct Pacer {
-    thread: JoinHandle<()>,
+    thread: JoinHandle<bool>,
     stop: mpsc::Sender<()>,
 }
 
@@ -83,10 +83,14 @@ impl Pacer {
     pub(crate) fn start(schedule: Schedule, queue: QueueSender, tally: Arc<Tally>) -> std::io::Result<Self> {
         let (stop, stopped) = mpsc::channel();
         let pace = move || {
+            let mut finished = true;
             for entry in schedule {
                 match stopped.recv_timeout(entry.due.saturating_duration_since(Instant::now())) {
                     Err(RecvTimeoutError::Timeout) => {}
-                    Ok(()) | Err(RecvTimeoutError::Disconnected) => break,
+                    Ok(()) | Err(RecvTimeoutError::Disconnected) => {
+                        finished = false;
+                        break;
+                    }
                 }
                 let (measured, late) = (entry.measured, entry.due.elapsed() > LATE);
                 let offer = queue.offer(entry);
@@ -96,6 +100,7 @@ impl Pacer {
                 }
             }
             queue.close();
+            finished
         };
         let thread = std::thread::Builder::new().name("pacer".to_owned()).spawn(pace)?;
         Ok(Self { thread, stop })
@@ -106,8 +111,8 @@ impl Pacer {
         self.stop.clone()
     }
 
-    /// Waits for the end of the schedule.
-    pub(crate) fn join(self) -> std::thread::Result<()> {
+    /// Waits for the end of the schedule; false if it was stopped early.
+    pub(crate) fn join(self) -> std::thread::Result<bool> {
         self.thread.join()
     }
 }
