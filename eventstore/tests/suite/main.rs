@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a failed expectation is a failed test")]
 
+mod agreement;
 mod append;
 mod bad_input;
 mod contract;
