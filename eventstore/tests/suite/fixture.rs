@@ -1,5 +1,7 @@
 //! A migrated log of its own for each test.
 
+use std::time::{Duration, Instant};
+
 use eventstore::{EventStore, EventStoreBuilder};
 use testutil::TestSchema;
 
@@ -63,7 +65,9 @@ impl HeldLock {
              WHERE locktype = 'advisory' AND NOT granted AND classid = 1163284301 AND objid = {}",
             self.events
         );
+        let began = Instant::now();
         loop {
+            assert!(began.elapsed() < Duration::from_secs(20), "no append waits for the log's lock");
             if let Some(row) = self.session.query_opt(&waiting, &[]).await.unwrap() {
                 return row.get(0);
             }

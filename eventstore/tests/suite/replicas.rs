@@ -1,8 +1,9 @@
 //! Which server answers a read.
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
-use eventstore::{Consistency, ErrorKind, EventStore, Filter, NewEvent, Token};
+use eventstore::{Consistency, ErrorKind, EventStore, Filter, NewEvent, Settings, Token};
 use serde_json::json;
 use testutil::Cluster;
 use tracing_subscriber::fmt::MakeWriter;
@@ -18,7 +19,9 @@ async fn start(replicas: usize) -> Cluster {
 }
 
 async fn connect(primary: &str, replicas: &[String]) -> Result<EventStore, eventstore::Error> {
-    let builder = EventStore::builder().primary(primary).schema(SCHEMA);
+    let mut settings = Settings::default();
+    settings.replica_retry_after = Duration::ZERO; // every read tries every replica
+    let builder = EventStore::builder().primary(primary).schema(SCHEMA).settings(settings);
     replicas.iter().fold(builder, |builder, replica| builder.replica(replica)).connect().await
 }
 
