@@ -34,6 +34,8 @@ pub struct Settings {
     pub max_batch_bytes: usize,
     /// How many events one append may have. 1,000: they are written under one lock.
     pub max_events_per_append: usize,
+    /// How many bytes of JSON one append may have. 64 MiB: PostgreSQL takes less than 1 GiB in one message.
+    pub max_append_bytes: usize,
     /// How long the payload, and the metadata, of one event may be as JSON text. 1 MiB.
     pub max_payload_bytes: usize,
     /// How many events a page of a query or stream holds. 1,000: about 400 KB of typical events.
@@ -74,6 +76,7 @@ impl Default for Settings {
             max_batch_events: 1_000,
             max_batch_bytes: 4 << 20,
             max_events_per_append: 1_000,
+            max_append_bytes: 64 << 20,
             max_payload_bytes: 1 << 20,
             page_size: 1_000,
             recheck_distance: 1_000,

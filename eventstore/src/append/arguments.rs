@@ -84,20 +84,19 @@ impl<'a> Arguments<'a> {
             let mut place = Place { request: number, condition: nth, item: 0, after: since };
             if let Some(all) = filter.items().iter().position(CheckedItem::is_all) {
                 place.item = sql_number(all);
-                self.add_probe(place, None, &Recheck::default());
+                self.add_probe(place, None, Recheck::default());
                 continue;
             }
             for (nth_item, item) in filter.items().iter().enumerate() {
                 place.item = sql_number(nth_item);
-                let recheck = Recheck::new(item);
                 for key in item.shortest_driver() {
-                    self.add_probe(place, Some(key), &recheck);
+                    self.add_probe(place, Some(key), Recheck::new(item, Some(key)));
                 }
             }
         }
     }
 
-    fn add_probe(&mut self, place: Place, key: Option<ProbeKey<'a>>, recheck: &Recheck) {
+    fn add_probe(&mut self, place: Place, key: Option<ProbeKey<'a>>, recheck: Recheck) {
         let (event_type, path, value) = key.map_or((None, None, None), key_columns);
         self.probe_request.push(place.request);
         self.probe_condition.push(place.condition);
@@ -106,8 +105,8 @@ impl<'a> Arguments<'a> {
         self.probe_type.push(event_type);
         self.probe_path.push(path);
         self.probe_value.push(value);
-        self.probe_types.push(recheck.types.clone());
-        self.probe_predicate.push(recheck.predicate.clone());
+        self.probe_types.push(recheck.types);
+        self.probe_predicate.push(recheck.predicate);
     }
 
     /// In the order of the function's parameters.

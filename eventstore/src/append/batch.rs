@@ -187,7 +187,7 @@ impl EventIndex {
         let keys = filter.items().iter().flat_map(|item| item.shortest_driver());
         let hashes = keys.map(|key| match key {
             ProbeKey::Type(event_type) => self.hasher.hash_one(event_type.as_str()),
-            ProbeKey::Value(predicate) => self.field_hash(&predicate.path, &predicate.value),
+            ProbeKey::Value { predicate, .. } => self.field_hash(&predicate.path, &predicate.value),
         });
         hashes.filter_map(|hash| self.by_hash.get(&hash)).flatten().copied().collect()
     }

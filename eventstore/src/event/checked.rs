@@ -36,6 +36,7 @@ pub(crate) fn check_events(
 ) -> Result<Vec<CheckedEvent>, Error> {
     let mut events = Vec::new();
     let mut ids = HashSet::new();
+    let mut bytes = 0;
     for draft in drafts {
         if events.len() == settings.max_events_per_append {
             return Err(Error::invalid(format!(
@@ -46,6 +47,13 @@ pub(crate) fn check_events(
         let event = check_event(draft, settings)?;
         if !ids.insert(event.id) {
             return Err(Error::invalid(format!("append has two events with the id {}", event.id)));
+        }
+        bytes += event.size();
+        if bytes > settings.max_append_bytes {
+            return Err(Error::invalid(format!(
+                "append has more than {} bytes of JSON, the limit of one append",
+                settings.max_append_bytes
+            )));
         }
         events.push(event);
     }

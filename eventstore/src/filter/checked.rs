@@ -36,7 +36,11 @@ pub(crate) struct Predicate {
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum ProbeKey<'a> {
     Type(&'a EventType),
-    Value(&'a Predicate),
+    /// Of one of the predicates of a group.
+    Value {
+        predicate: &'a Predicate,
+        group: usize,
+    },
 }
 
 impl CheckedFilter {
@@ -113,7 +117,9 @@ impl CheckedItem {
 
     /// The ways to find all events of this item by keys, groups of predicates first; none if every event matches.
     pub(crate) fn drivers(&self) -> Vec<Vec<ProbeKey<'_>>> {
-        let groups = self.groups.iter().map(|group| group.iter().map(ProbeKey::Value).collect());
+        let groups = self.groups.iter().enumerate().map(|(group, predicates)| {
+            predicates.iter().map(|predicate| ProbeKey::Value { predicate, group }).collect()
+        });
         let types = self.types.iter().map(ProbeKey::Type).collect::<Vec<_>>();
         groups.chain(Some(types).filter(|types| !types.is_empty())).collect()
     }
@@ -128,23 +134,37 @@ impl CheckedItem {
         self.groups.len() + usize::from(!self.types.is_empty()) <= 1
     }
 
-    /// The event types as a JSON array; `None` for all types.
-    pub(crate) fn types_json(&self) -> Option<Value> {
-        (!self.types.is_empty())
-            .then(|| Value::Array(self.types.iter().map(|event_type| event_type.as_str().into()).collect()))
+    /// What is left to check of an event, found under a key or not at all: its types, as a JSON array. `None` if any
+    /// type will do.
+    pub(crate) fn types_json(&self, found_under: Option<ProbeKey<'_>>) -> Option<String> {
+        let array = |types: &[&EventType]| {
+            Value::Array(types.iter().map(|event_type| event_type.as_str().into()).collect()).to_string()
+        };
+        match found_under {
+            Some(ProbeKey::Type(event_type)) => Some(array(&[event_type])),
+            _ => (!self.types.is_empty()).then(|| array(&self.types.iter().collect::<Vec<_>>())),
+        }
     }
 
-    /// The predicates as a JSON path predicate on the payload; `None` if there are none. Paths and values are
-    /// quoted as JSON strings, which is how JSON paths quote them too.
-    pub(crate) fn predicate_jsonpath(&self) -> Option<String> {
-        let groups = self.groups.iter().map(|group| {
-            let terms = group
-                .iter()
-                .map(|Predicate { path, value }| format!("{} == {}", path.to_jsonpath(), value.to_json()))
-                .collect::<Vec<_>>();
-            format!("({})", terms.join(" || "))
+    /// What is left to check of an event, found under a key or not at all: its payload, as a JSON path predicate.
+    /// `None` if any payload will do. Of the group that the key belongs to its own predicate is enough: events that
+    /// match another one are found under that one's key.
+    pub(crate) fn predicate_jsonpath(&self, found_under: Option<ProbeKey<'_>>) -> Option<String> {
+        let groups = self.groups.iter().enumerate().map(|(nth, predicates)| match found_under {
+            Some(ProbeKey::Value { predicate, group }) if group == nth => predicate.to_jsonpath(),
+            _ => {
+                let terms = predicates.iter().map(Predicate::to_jsonpath).collect::<Vec<_>>();
+                format!("({})", terms.join(" || "))
+            }
         });
         (!self.groups.is_empty()).then(|| groups.collect::<Vec<_>>().join(" && "))
+    }
+}
+
+impl Predicate {
+    /// Path and value are quoted as JSON strings, which is how JSON paths quote them too.
+    fn to_jsonpath(&self) -> String {
+        format!("{} == {}", self.path.to_jsonpath(), self.value.to_json())
     }
 }
 

@@ -1,7 +1,5 @@
 //! The pool by default: deadpool-postgres.
 
-use std::time::Duration;
-
 use async_trait::async_trait;
 use deadpool_postgres::{
     Connect, Manager, ManagerConfig, Object, PoolError, RecyclingMethod, Runtime, TimeoutType,
@@ -37,7 +35,7 @@ impl DeadPool {
         let pool = deadpool_postgres::Pool::builder(manager)
             .max_size(size)
             .wait_timeout(Some(settings.connect_timeout))
-            .create_timeout(Some(settings.connect_timeout + Duration::from_millis(500)))
+            .create_timeout(Some(settings.connect_timeout))
             .runtime(Runtime::Tokio1)
             .build()
             .map_err(|error| Error::internal(format!("connection pool: {error}")))?;

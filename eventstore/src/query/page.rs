@@ -129,7 +129,6 @@ impl<'a> PageArguments<'a> {
                     arguments.paths.push(path.canonical());
                     arguments.top_level.push(path.is_top_level());
                 }
-                arguments.add_items(filter);
                 arguments.add_probes(filter);
             }
             Source::Scan(filter) => {
@@ -147,9 +146,7 @@ impl<'a> PageArguments<'a> {
 
     fn add_items(&mut self, filter: &CheckedFilter) {
         for item in filter.items() {
-            let recheck = Recheck::new(item);
-            self.types.push(recheck.types);
-            self.predicates.push(recheck.predicate);
+            self.add_recheck(Recheck::new(item, None));
         }
     }
 
@@ -158,14 +155,20 @@ impl<'a> PageArguments<'a> {
             for (driver, keys) in checked.drivers().into_iter().enumerate() {
                 for key in keys {
                     let (event_type, path, value) = key_columns(key);
-                    self.items.push(sql_number(item + 1));
+                    self.items.push(sql_number(item));
                     self.drivers.push(sql_number(driver));
                     self.probe_types.push(event_type);
                     self.probe_paths.push(path);
                     self.probe_values.push(value);
+                    self.add_recheck(Recheck::new(checked, Some(key)));
                 }
             }
         }
+    }
+
+    fn add_recheck(&mut self, recheck: Recheck) {
+        self.types.push(recheck.types);
+        self.predicates.push(recheck.predicate);
     }
 
     pub(super) fn as_params(&self) -> Vec<&(dyn ToSql + Sync)> {
@@ -184,11 +187,16 @@ impl<'a> PageArguments<'a> {
         ];
         match self.finder {
             Finder::OnlyDriver | Finder::CheapestDriver => {
-                let probes: [&(dyn ToSql + Sync); 5] =
-                    [&self.items, &self.drivers, &self.probe_types, &self.probe_paths, &self.probe_values];
+                let probes: [&(dyn ToSql + Sync); 7] = [
+                    &self.items,
+                    &self.drivers,
+                    &self.probe_types,
+                    &self.probe_paths,
+                    &self.probe_values,
+                    &self.types,
+                    &self.predicates,
+                ];
                 params.extend(probes);
-                let items: [&(dyn ToSql + Sync); 2] = [&self.types, &self.predicates];
-                params.extend(items);
             }
             Finder::Scan => {
                 let items: [&(dyn ToSql + Sync); 3] = [&self.everything, &self.types, &self.predicates];

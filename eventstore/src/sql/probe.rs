@@ -3,7 +3,7 @@
 use crate::filter::{CheckedItem, ProbeKey};
 use crate::sql::JsonText;
 
-/// What must hold of an event that was found under a key: all of its item.
+/// What is left to check of an event that was found under a key, or in a scan.
 #[derive(Debug, Default)]
 pub(crate) struct Recheck {
     pub(crate) types: Option<JsonText<String>>,
@@ -11,10 +11,10 @@ pub(crate) struct Recheck {
 }
 
 impl Recheck {
-    pub(crate) fn new(item: &CheckedItem) -> Self {
+    pub(crate) fn new(item: &CheckedItem, found_under: Option<ProbeKey<'_>>) -> Self {
         Self {
-            types: item.types_json().map(|types| JsonText(types.to_string())),
-            predicate: item.predicate_jsonpath(),
+            types: item.types_json(found_under).map(JsonText),
+            predicate: item.predicate_jsonpath(found_under),
         }
     }
 }
@@ -23,7 +23,7 @@ impl Recheck {
 pub(crate) fn key_columns(key: ProbeKey<'_>) -> (Option<&str>, Option<&str>, Option<JsonText<String>>) {
     match key {
         ProbeKey::Type(event_type) => (Some(event_type.as_str()), None, None),
-        ProbeKey::Value(predicate) => {
+        ProbeKey::Value { predicate, .. } => {
             (None, Some(predicate.path.canonical()), Some(JsonText(predicate.value.to_json())))
         }
     }

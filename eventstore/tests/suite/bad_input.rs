@@ -26,6 +26,7 @@ async fn bad_events_are_refused_and_nothing_is_written() {
         ("lone surrogate", vec![NewEvent::from_json("T", r#""\udead""#)]),
         ("huge number", vec![NewEvent::from_json("T", "[1e131071]")]),
         ("not JSON", vec![NewEvent::from_json("T", "{")]),
+        ("large in all", (0..65).map(|_| NewEvent::new("T", json!("x".repeat((1 << 20) - 2)))).collect()),
         ("same id twice", vec![good().id(id), good().id(id)]),
         ("too many", vec![good(); 1_001]),
         ("year", vec![good().occurred_at(datetime!(-9999-01-01 00:00 UTC))]),

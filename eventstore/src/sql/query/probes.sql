@@ -4,10 +4,9 @@ probes AS MATERIALIZED (
     SELECT p.item, p.driver, p.type IS NOT NULL AS by_type,
            CASE WHEN p.type IS NOT NULL THEN {schema}.type_key_v1(p.type)
                 ELSE {schema}.value_key_v1(p.path, p.value) END AS key,
-           ($16::jsonb[])[p.item] AS types,
-           ($17::text[])[p.item]::jsonpath AS predicate
-    FROM unnest($11::integer[], $12::integer[], $13::text[], $14::text[], $15::jsonb[])
-         AS p(item, driver, type, path, value)
+           p.types, p.predicate::jsonpath AS predicate
+    FROM unnest($11::integer[], $12::integer[], $13::text[], $14::text[], $15::jsonb[], $16::jsonb[], $17::text[])
+         AS p(item, driver, type, path, value, types, predicate)
     WHERE NOT EXISTS (SELECT FROM missing)
 ), {chosen}, hits AS (
     SELECT DISTINCT hit.position

@@ -6,6 +6,8 @@
 -- snapshot; at any other level the function raises). PostgreSQL makes a transaction visible before it
 -- releases its locks. Called as one autocommit statement: a client that stops can not keep the lock.
 --
+-- The lock has two keys, 'EVOM' and the oid of this log's events table: one lock a log.
+--
 -- Indexes: events_pkey (head, after, recheck), events_id_key (idempotency), keys_pkey (conditions).
 -- The plans are pinned, as a generic plan that scans would hold the lock for as long as the scan takes.
 --
