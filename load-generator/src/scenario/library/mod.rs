@@ -73,14 +73,13 @@ impl Library {
     }
 
     async fn lend(&self, random: &mut ChaCha8Rng, trace: &Trace) -> Result<Decided, eventstore::Error> {
-        let (book, reader) = {
-            let mut shelf = self.shelf();
-            let Some(reader) = shelf.reader_with_room(random, MOST_LOANS) else {
-                return Ok(Decided::Nothing);
-            };
-            let Some(book) = shelf.take_available(random) else { return Ok(Decided::Nothing) };
-            (book, reader)
+        let Some(reader) = self.shelf().reader_with_room(random, MOST_LOANS) else {
+            return Ok(Decided::Nothing);
         };
+        let Some(held) = Held::take(self, |shelf| shelf.take_available(random), Shelf::put_available) else {
+            return Ok(Decided::Nothing);
+        };
+        let book = held.thing;
         let decide = |history: &Circulation| {
             let possible = history.in_circulation
                 && history.lent_to.is_none()
@@ -88,27 +87,25 @@ impl Library {
                 && history.loans < MOST_LOANS;
             possible.then(|| events::lent(book, reader))
         };
-        let decided = self.decide(book, reader, trace, decide).await;
-        let mut shelf = self.shelf();
-        match decided {
-            Ok(Decided::Appended) => shelf.put_loan(book, reader),
-            // Whatever became of it: the next command on the book reads the log.
-            Ok(Decided::Nothing) | Err(_) => shelf.put_available(book),
+        let decided = self.decide(book, reader, trace, decide).await?;
+        if decided == Decided::Appended {
+            held.became(|shelf| shelf.put_loan(book, reader));
         }
-        decided
+        Ok(decided)
     }
 
     async fn bring_back(&self, random: &mut ChaCha8Rng, trace: &Trace) -> Result<Decided, eventstore::Error> {
-        let Some((book, reader)) = self.shelf().take_loan(random) else { return Ok(Decided::Nothing) };
+        let Some(held) = Held::take(self, |shelf| shelf.take_loan(random), Shelf::put_loan_back) else {
+            return Ok(Decided::Nothing);
+        };
+        let (book, reader) = held.thing;
         let decide =
             |history: &Circulation| (history.lent_to == Some(reader)).then(|| events::returned(book, reader));
-        let decided = self.decide(book, reader, trace, decide).await;
-        let mut shelf = self.shelf();
-        match decided {
-            Ok(Decided::Appended) => shelf.end_loan(book, reader),
-            Ok(Decided::Nothing) | Err(_) => shelf.put_loan_back(book, reader),
+        let decided = self.decide(book, reader, trace, decide).await?;
+        if decided == Decided::Appended {
+            held.became(|shelf| shelf.end_loan(book, reader));
         }
-        decided
+        Ok(decided)
     }
 
     async fn reader_loans(&self, random: &mut ChaCha8Rng) -> Result<Decided, eventstore::Error> {
@@ -124,24 +121,25 @@ impl Library {
         random: &mut ChaCha8Rng,
         trace: &Trace,
     ) -> Result<Decided, eventstore::Error> {
-        let book = if random.random() { None } else { self.shelf().take_available(random) };
-        let Some(book) = book else {
+        if random.random() {
             let book = Uuid::new_v4();
-            let decided = self.decide_on(BOOK, book, trace, |history: &Circulation| {
-                (!history.in_circulation).then(|| events::added(book))
-            });
-            let decided = decided.await?;
+            let decide = |history: &Circulation| (!history.in_circulation).then(|| events::added(book));
+            let decided = self.decide_on(BOOK, book, trace, decide).await?;
             self.shelf().put_available(book);
             return Ok(decided);
-        };
-        let decided = self.decide_on(BOOK, book, trace, |history: &Circulation| {
-            (history.in_circulation && history.lent_to.is_none()).then(|| events::removed(book))
-        });
-        let decided = decided.await;
-        if decided.is_err() {
-            self.shelf().put_available(book);
         }
-        decided
+        let Some(held) = Held::take(self, |shelf| shelf.take_available(random), Shelf::put_available) else {
+            return Ok(Decided::Nothing);
+        };
+        let book = held.thing;
+        let decide = |history: &Circulation| {
+            (history.in_circulation && history.lent_to.is_none()).then(|| events::removed(book))
+        };
+        let decided = self.decide_on(BOOK, book, trace, decide).await?;
+        if decided == Decided::Appended {
+            held.became(|_| {});
+        }
+        Ok(decided)
     }
 
     async fn register(&self, trace: &Trace) -> Result<Decided, eventstore::Error> {
@@ -156,17 +154,19 @@ impl Library {
 
     /// Ends the contract of a reader who has no books.
     async fn cancel(&self, random: &mut ChaCha8Rng, trace: &Trace) -> Result<Decided, eventstore::Error> {
-        let Some(reader) = self.shelf().take_reader_without_loans(random) else {
+        let Some(held) = Held::take(self, |shelf| shelf.take_reader_without_loans(random), Shelf::put_reader)
+        else {
             return Ok(Decided::Nothing);
         };
-        let decided = self.decide_on(READER, reader, trace, |history: &Circulation| {
+        let reader = held.thing;
+        let decide = |history: &Circulation| {
             (history.registered && history.loans == 0).then(|| events::canceled(reader))
-        });
-        let decided = decided.await;
-        if !matches!(decided, Ok(Decided::Appended)) {
-            self.shelf().put_reader(reader);
+        };
+        let decided = self.decide_on(READER, reader, trace, decide).await?;
+        if decided == Decided::Appended {
+            held.became(|_| {});
         }
-        decided
+        Ok(decided)
     }
 
     /// Decides on what concerns a book or a reader.
@@ -198,5 +198,37 @@ impl Library {
 
     fn shelf(&self) -> std::sync::MutexGuard<'_, Shelf> {
         self.shelf.lock().expect("nothing panics with the shelf in hand")
+    }
+}
+
+/// What a command works on, taken from the shelf meanwhile. It goes back as it was, also when the command fails or is
+/// dropped by its time-out, unless the command made something else of it. The next command on it reads the log.
+struct Held<'a, T: Copy> {
+    library: &'a Library,
+    thing: T,
+    put_back: Option<fn(&mut Shelf, T)>,
+}
+
+impl<'a, T: Copy> Held<'a, T> {
+    fn take(
+        library: &'a Library,
+        take: impl FnOnce(&mut Shelf) -> Option<T>,
+        put_back: fn(&mut Shelf, T),
+    ) -> Option<Self> {
+        let thing = take(&mut library.shelf())?;
+        Some(Self { library, thing, put_back: Some(put_back) })
+    }
+
+    fn became(mut self, note: impl FnOnce(&mut Shelf)) {
+        self.put_back = None;
+        note(&mut self.library.shelf());
+    }
+}
+
+impl<T: Copy> Drop for Held<'_, T> {
+    fn drop(&mut self) {
+        if let Some(put_back) = self.put_back {
+            put_back(&mut self.library.shelf(), self.thing);
+        }
     }
 }

@@ -123,8 +123,8 @@ impl Shelf {
     }
 
     /// After a return that did not come about.
-    pub(super) fn put_loan_back(&mut self, book: Uuid, reader: Uuid) {
-        self.loans.push((book, reader));
+    pub(super) fn put_loan_back(&mut self, loan: (Uuid, Uuid)) {
+        self.loans.push(loan);
     }
 
     pub(super) fn end_loan(&mut self, book: Uuid, reader: Uuid) {
