@@ -83,6 +83,7 @@ mod append;
 mod builder;
 mod condition;
 mod consistency;
+mod deadline;
 mod error;
 mod event;
 mod filter;

@@ -6,6 +6,7 @@ use tokio::time::Instant;
 
 use crate::append::{Append, Writer};
 use crate::builder::EventStoreBuilder;
+use crate::deadline;
 use crate::error::Error;
 use crate::event::{EventId, NewEvent, RecordedEvent};
 use crate::filter::Filter;
@@ -134,6 +135,6 @@ impl EventStore {
     }
 
     fn read_deadline(&self) -> Instant {
-        Instant::now() + self.0.settings.query_timeout
+        deadline::after(self.0.settings.query_timeout)
     }
 }

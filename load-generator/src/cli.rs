@@ -46,7 +46,7 @@ struct RunArgs {
     #[arg(long, default_value = "60s", value_parser = positive_duration)]
     duration: Duration,
     /// How long to run before measuring; 0s for none
-    #[arg(long, default_value = "5s", value_parser = humantime::parse_duration)]
+    #[arg(long, default_value = "5s", value_parser = duration)]
     warmup: Duration,
     /// Workers: how many requests are under way at once, at most
     #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=100_000))]
@@ -114,11 +114,21 @@ pub(crate) fn parse() -> Plan {
     }
 }
 
-fn positive_duration(text: &str) -> Result<Duration, String> {
+/// Longer ones are a slip of the pen.
+const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
+fn duration(text: &str) -> Result<Duration, String> {
     match humantime::parse_duration(text) {
-        Ok(duration) if duration.is_zero() => Err("must be longer than 0".to_owned()),
+        Ok(duration) if duration > LONGEST => Err("must not be longer than a year".to_owned()),
         Ok(duration) => Ok(duration),
         Err(error) => Err(format!("{error}; expected a number with a unit, such as 20s, 1m30s, 500ms")),
+    }
+}
+
+fn positive_duration(text: &str) -> Result<Duration, String> {
+    match duration(text)? {
+        Duration::ZERO => Err("must be longer than 0".to_owned()),
+        duration => Ok(duration),
     }
 }
 
@@ -151,6 +161,9 @@ mod tests {
             "--rate lots",
             "--duration 0s",
             "--duration 5",
+            "--duration 9000y",
+            "--warmup 9000y",
+            "--rate 0.0001",
             "--duration soon",
             "--warmup -1s",
             "--timeout 0ms",

@@ -27,7 +27,7 @@ pub(crate) struct Plan {
     pub(crate) json: Option<PathBuf>,
 }
 
-/// Requests per second: positive, and no more than one a microsecond.
+/// Requests per second: at least one in a thousand seconds, at most one a microsecond.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Rate(f64);
 
@@ -48,8 +48,8 @@ impl FromStr for Rate {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let rate: f64 =
             text.parse().map_err(|_| "expected a number of requests per second, such as 300".to_owned())?;
-        if !(rate > 0.0 && rate <= 1e6) {
-            return Err("expected more than 0 and at most 1000000 requests per second".to_owned());
+        if !(0.001..=1e6).contains(&rate) {
+            return Err("expected from 0.001 to 1000000 requests per second".to_owned());
         }
         Ok(Self(rate))
     }

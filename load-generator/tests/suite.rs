@@ -11,6 +11,7 @@ use testutil::TestSchema;
 
 fn load_generator(flags: &str) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_load-generator"));
+    command.env_remove("EVENTSTORE_PRIMARY").env_remove("EVENTSTORE_REPLICA");
     command.args(flags.split(' ')).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command
 }
@@ -190,7 +191,7 @@ fn progress_is_printed_to_a_terminal() {
 #[test]
 fn bad_input_is_refused_with_a_clear_message() {
     for (flags, status, message) in [
-        ("--rate 0", 2, "more than 0"),
+        ("--rate 0", 2, "from 0.001"),
         ("--duration soon", 2, "20s"),
         ("--duration 0s", 2, "longer than 0"),
         ("--rate 5 --bogus", 2, "--bogus"),

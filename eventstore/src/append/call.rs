@@ -10,6 +10,7 @@ use tracing::Instrument as _;
 use crate::append::Receipt;
 use crate::append::request::{Condition, Request};
 use crate::condition::{AppendCondition, CheckedCondition};
+use crate::deadline;
 use crate::error::Error;
 use crate::event::{NewEvent, check_events};
 use crate::filter::{CheckedItem, Filter};
@@ -80,7 +81,7 @@ impl<'a> Append<'a> {
         if self.misplaced_after {
             return Err(Error::invalid("append says `after` without a condition before it"));
         }
-        let deadline = Instant::now() + self.timeout;
+        let deadline = deadline::after(self.timeout);
         let events = check_events(self.events, self.store.settings())?;
         let checked = self.conditions.iter().map(AppendCondition::check).collect::<Result<Vec<_>, _>>()?;
         let mut conditions = Vec::with_capacity(checked.len());

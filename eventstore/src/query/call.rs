@@ -5,10 +5,10 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use time::OffsetDateTime;
-use tokio::time::Instant;
 use tracing::Instrument as _;
 
 use crate::consistency::Consistency;
+use crate::deadline;
 use crate::error::{Error, ErrorKind};
 use crate::event::{RecordedEvent, check_instant};
 use crate::filter::Filter;
@@ -241,7 +241,7 @@ impl<'a> Pages<'a> {
 
     async fn read(&mut self) -> Result<Page, Error> {
         let reader = self.query.store.reader();
-        let deadline = Instant::now() + self.query.timeout;
+        let deadline = deadline::after(self.query.timeout);
         match reader.page(&self.request, self.query.consistency, deadline).await {
             // The only thing that a scan mends; whatever else is invalid stays so.
             Err(error) if error.kind() == ErrorKind::Invalid && self.query.allow_scan => {
