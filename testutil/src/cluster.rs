@@ -119,28 +119,23 @@ impl ClusterBuilder {
         append(&primary_data.join("postgresql.conf"), &self.configuration())?;
         append(&primary_data.join("pg_hba.conf"), "host replication all 127.0.0.1/32 trust\n")?;
         // A copy of a server that never ran is a base backup.
-        let copies = (1..=self.replicas).map(|number| folder.path.join(format!("replica{number}")));
-        let copies = copies
-            .map(|data| copy(&primary_data, &data, owner).map(|()| data))
-            .collect::<Result<Vec<_>, _>>()?;
-        let mut primary = Server::new(binaries.clone(), owner, primary_data)?;
-        primary.start()?;
-        let mut cluster = Cluster { primary, replicas: Vec::new() };
+        let mut replicas = Vec::new();
+        for number in 1..=self.replicas {
+            let data = folder.path.join(format!("replica{number}"));
+            copy(&primary_data, &data, owner)?;
+            replicas.push(Server::new(binaries.clone(), owner, data)?);
+        }
+        let primary = Server::new(binaries, owner, primary_data)?;
         folder.handed_over();
-        for data in copies {
-            let name = data.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            let source = cluster.primary.dsn();
-            append(
-                &data.join("postgresql.conf"),
-                &format!(
-                    "primary_conninfo = '{source} application_name={name}'\nhot_standby_feedback = on\n"
-                ),
-            )?;
-            append(&data.join("standby.signal"), "")?;
-            owner.give(&data.join("standby.signal"))?;
-            let mut replica = Server::new(binaries.clone(), owner, data)?;
+        let mut cluster = Cluster { replicas, primary };
+        cluster.primary.start()?;
+        let source = cluster.primary.dsn();
+        for (replica, number) in cluster.replicas.iter_mut().zip(1..) {
+            let conninfo = format!("primary_conninfo = '{source} application_name=replica{number}'\n");
+            append(&replica.data().join("postgresql.conf"), &(conninfo + "hot_standby_feedback = on\n"))?;
+            append(&replica.data().join("standby.signal"), "")?;
+            owner.give(&replica.data().join("standby.signal"))?;
             replica.start()?;
-            cluster.replicas.push(replica);
         }
         Ok(cluster)
     }
@@ -153,7 +148,7 @@ impl ClusterBuilder {
     }
 }
 
-/// The cluster's folder until a supervisor looks after it.
+/// The cluster's folder until its servers look after it.
 struct Folder {
     path: PathBuf,
     ours: bool,
