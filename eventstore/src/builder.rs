@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use futures_util::future::join_all;
+use tokio::time::timeout;
 use tokio_postgres::Socket;
 use tokio_postgres::tls::{MakeTlsConnect, TlsConnect};
 use tracing::warn;
 
 use crate::append::Writer;
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
 use crate::filter::Path;
 use crate::migration::{self, IndexedPaths};
 use crate::pool::{Connector, DeadPool, Dsn, Pool, TlsConnector};
@@ -190,12 +191,17 @@ impl EventStoreBuilder {
 impl Host {
     async fn probe(connector: Connector, schema: &SchemaName, settings: &Settings) -> Result<Self, Error> {
         let pool: Arc<dyn Pool> = Arc::new(DeadPool::new(connector.clone(), settings.pool_size, settings)?);
-        let role = match migration::server_state(&pool, schema).await {
-            Ok(state) => {
+        // Twice: once for connecting, once for answering.
+        let state = timeout(settings.connect_timeout * 2, migration::server_state(&pool, schema)).await;
+        let role = match state {
+            Ok(Ok(state)) => {
                 state.check_version(schema)?;
                 Ok(if state.standby { Role::Standby } else { Role::Primary })
             }
-            Err(error) => Err(error),
+            Ok(Err(error)) => Err(error),
+            Err(_) => {
+                Err(Error::timeout(ErrorKind::Unavailable, format!("{} does not answer", connector.server())))
+            }
         };
         Ok(Self { connector, pool, role })
     }

@@ -13,6 +13,7 @@ mod receipt;
 mod request;
 mod verdict;
 mod writer;
+mod writer_task;
 
 pub use call::Append;
 pub use receipt::Receipt;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use eventstore::{ErrorKind, EventStore, Filter, NewEvent, Settings};
 use futures_util::future::join_all;
 use serde_json::json;
-use testutil::Cluster;
+use testutil::{Cluster, Signal};
 
 use crate::fixture::Log;
 
@@ -70,6 +70,37 @@ async fn a_read_that_takes_too_long_is_given_up_and_its_connection_with_it() {
     blocker.rollback().await.unwrap();
     assert_eq!(log.store.query(&Filter::all()).timeout(Duration::MAX).await.unwrap().len(), 1);
     log.store.append([event(2)]).timeout(Duration::MAX).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stopped_server_is_given_up_in_time_and_used_again_when_it_goes_on() {
+    let cluster = tokio::task::spawn_blocking(|| Cluster::builder().start()).await.unwrap().unwrap();
+    let mut settings = Settings::default();
+    settings.append_timeout = Duration::from_secs(1);
+    settings.query_timeout = Duration::from_millis(300);
+    settings.connect_timeout = Duration::from_millis(300);
+    let builder = EventStore::builder().primary(cluster.primary().dsn()).schema("stopped").settings(settings);
+    let store = builder.connect().await.unwrap();
+    store.migrate().await.unwrap();
+    store.append([event(1)]).await.unwrap();
+    let (sent, unsent) = (event(2), event(3));
+    cluster.primary().signal(Signal::SIGSTOP).unwrap();
+    let in_flight = {
+        let (store, sent) = (store.clone(), sent.clone());
+        tokio::spawn(async move { store.append([sent]).await })
+    };
+    let read = store.query(&Filter::all()).await.unwrap_err();
+    assert_eq!(read.kind(), ErrorKind::Unavailable, "{read}");
+    assert_eq!(in_flight.await.unwrap().unwrap_err().kind(), ErrorKind::Indeterminate);
+    // There is no connection any more, so that this one is not even sent.
+    let error = store.append([unsent.clone()]).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
+    cluster.primary().signal(Signal::SIGCONT).unwrap();
+    // Whether the first call got through meanwhile or not: each of them is there once.
+    let (second, third) = (store.append([sent]).await.unwrap(), store.append([unsent]).await.unwrap());
+    assert_eq!((second.first_position().get(), third.first_position().get()), (2, 3));
+    assert!(!third.is_repeated());
+    assert_eq!(store.query(&Filter::all()).await.unwrap().len(), 3);
 }
 
 #[tokio::test(flavor = "multi_thread")]
