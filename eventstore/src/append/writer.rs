@@ -9,7 +9,7 @@
 //! that nothing was written, one whose request was sent that the outcome is unknown. A request whose caller went
 //! away before it was sent is not sent.
 //!
-//! *One round.* Wait for a request; gather those that arrive within moments; make a [`Batch`]; one call of the
+//! *One round.* Wait for a request; gather those that arrive within moments; make a [`Batch`](super::batch::Batch); one call of the
 //! append function; answer every request of it. Only one call is under way at a time.
 //!
 //! *Failures.*
