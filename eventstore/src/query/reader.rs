@@ -110,7 +110,7 @@ impl Reader {
         let share = Instant::now() + deadline.saturating_duration_since(Instant::now()) / 2;
         let page = match self.run(replica.pool(), request, share).await {
             Ok(page) => page,
-            Err(error) if matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::Internal) => {
+            Err(error) if is_fault_of_server(&error) => {
                 warn!(server, %error, "replica leaves the rotation: a read failed");
                 replica.rest();
                 return Ok(None);
@@ -220,6 +220,12 @@ impl Drop for Borrowed {
             connection.discard();
         }
     }
+}
+
+/// Whether a replica is to blame for an error, and not the call. One that refuses the user is, too.
+fn is_fault_of_server(error: &Error) -> bool {
+    let refuses_user = error.sqlstate().is_some_and(|code| code.starts_with("28") || code.starts_with("3D"));
+    refuses_user || matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::Internal)
 }
 
 fn furthest(witnesses: &[Token]) -> Token {
