@@ -1,12 +1,14 @@
 //! Servers that crash, connections that die, deadlines that pass: nothing acknowledged is lost, nothing comes twice,
 //! and callers are told what is known.
 
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
-use eventstore::{ErrorKind, EventStore, Filter, NewEvent, Settings};
+use eventstore::{ErrorKind, EventId, EventStore, Filter, NewEvent, Settings};
 use futures_util::future::join_all;
 use serde_json::json;
 use testutil::{Cluster, Signal};
+use tokio_util::sync::CancellationToken;
 
 use crate::fixture::Log;
 
@@ -70,6 +72,100 @@ async fn a_read_that_takes_too_long_is_given_up_and_its_connection_with_it() {
     blocker.rollback().await.unwrap();
     assert_eq!(log.store.query(&Filter::all()).timeout(Duration::MAX).await.unwrap().len(), 1);
     log.store.append([event(2)]).timeout(Duration::MAX).await.unwrap();
+}
+
+/// What became of one append in [`connections_that_die_all_the_time_break_no_promise`].
+enum Fate {
+    Acknowledged(EventId, u64),
+    Refused(EventId),
+    Unknown,
+}
+
+/// Tries seats until its time is up; some appends are dropped or overdue while they are under way.
+async fn take_seats(store: EventStore, racer: u64, done: CancellationToken) -> Vec<Fate> {
+    let mut fates = Vec::new();
+    for n in 0.. {
+        if done.is_cancelled() {
+            break;
+        }
+        let seat = (n * 7 + racer) % 2_000;
+        let event = NewEvent::new("SeatTaken", json!({"Seat": seat, "Racer": racer}));
+        let id = event.event_id();
+        let nobody_has_it = Filter::event_types(["SeatTaken"]).and_all([("Seat", seat)]);
+        let append = store.append([event]).fail_if_matches(&nobody_has_it);
+        let hurry = if n % 5 == 0 { Duration::from_millis(n % 3) } else { Duration::from_secs(20) };
+        fates.push(match n % 10 {
+            // Dropped by its caller, who can not know.
+            5 => match tokio::time::timeout(Duration::from_millis(1), append).await {
+                Ok(Ok(receipt)) => Fate::Acknowledged(id, receipt.first_position().get()),
+                _ => Fate::Unknown,
+            },
+            _ => match append.timeout(hurry).await {
+                Ok(receipt) => Fate::Acknowledged(id, receipt.first_position().get()),
+                Err(error) if error.kind() == ErrorKind::Indeterminate => Fate::Unknown,
+                Err(error) if error.is_conflict() || error.kind() == ErrorKind::Unavailable => {
+                    Fate::Refused(id)
+                }
+                Err(error) => panic!("{error}"),
+            },
+        });
+    }
+    fates
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn connections_that_die_all_the_time_break_no_promise() {
+    let log = Log::new().await;
+    let name = log.schema.name();
+    let dsn = format!("{} application_name={name}", log.schema.primary());
+    let done = CancellationToken::new();
+    let mut racers = Vec::new();
+    for handle in 0..3 {
+        let store = EventStore::builder().primary(&dsn).schema(name).connect().await.unwrap();
+        racers
+            .extend((0..12).map(|n| tokio::spawn(take_seats(store.clone(), handle * 12 + n, done.clone()))));
+    }
+    // Every session that is at work when its turn comes dies: readers and writers, before and after they are sent.
+    let killer = log.sql().await;
+    let kill = "SELECT count(*) FILTER (WHERE pg_terminate_backend(pid)) FROM pg_stat_activity
+                WHERE application_name = $1 AND state = 'active'";
+    let progress = format!("SELECT coalesce(max(position), 0) FROM {name}.events");
+    let (mut killed, mut before) = (0, 0);
+    while killed < 150 && before < 1_800 {
+        let head: i64 = killer.query_one(&progress, &[]).await.unwrap().get(0);
+        if head >= before + 5 {
+            before = head;
+            killed += killer.query_one(kill, &[&name]).await.unwrap().get::<_, i64>(0);
+        }
+    }
+    assert!(killed >= 50, "{killed} sessions were killed");
+    done.cancel();
+    let fates: Vec<_> = join_all(racers).await.into_iter().flat_map(Result::unwrap).collect();
+
+    let history = log.store.query(&Filter::all()).await.unwrap();
+    let mut seats = HashSet::new();
+    for (event, position) in history.iter().zip(1..) {
+        assert_eq!(event.position.get(), position);
+        assert!(seats.insert(event.payload["Seat"].clone()), "seat {} was sold twice", event.payload["Seat"]);
+    }
+    let by_id: HashMap<_, _> = history.iter().map(|event| (event.id, event.position.get())).collect();
+    assert_eq!(by_id.len(), history.len(), "an event came twice");
+    let mut acknowledged = 0;
+    for fate in fates {
+        match fate {
+            Fate::Acknowledged(id, position) => {
+                assert_eq!(
+                    by_id.get(&id),
+                    Some(&position),
+                    "an acknowledged event is not where it was said to be"
+                );
+                acknowledged += 1;
+            }
+            Fate::Refused(id) => assert_eq!(by_id.get(&id), None, "a refused event was written"),
+            Fate::Unknown => {}
+        }
+    }
+    assert!(acknowledged > 100, "{acknowledged} appends got through");
 }
 
 #[tokio::test(flavor = "multi_thread")]
