@@ -21,8 +21,12 @@ impl Binaries {
             Some(folder) => vec![PathBuf::from(folder)],
             None => candidates(),
         };
-        let found = candidates.iter().find(|folder| has_programs(folder)).cloned();
-        found.map(Self).ok_or_else(|| ClusterError::no_server(&candidates))
+        let found = candidates.iter().find(|folder| has_programs(folder) && is_recent(folder));
+        // Absolute: the programs run in another folder.
+        found
+            .and_then(|folder| folder.canonicalize().ok())
+            .map(Self)
+            .ok_or_else(|| ClusterError::no_server(&candidates))
     }
 
     pub(crate) fn program(&self, name: &str) -> PathBuf {
@@ -47,6 +51,18 @@ impl Binaries {
 
 fn has_programs(folder: &Path) -> bool {
     ["initdb", "postgres"].iter().all(|program| folder.join(program).is_file())
+}
+
+/// The oldest version that the event store works with.
+const OLDEST: u32 = 15;
+
+fn is_recent(folder: &Path) -> bool {
+    let output = Command::new(folder.join("postgres")).arg("--version").output();
+    let version = output.ok().and_then(|output| String::from_utf8(output.stdout).ok());
+    let major = version.and_then(|version| {
+        version.split_whitespace().nth(2)?.split(|char: char| !char.is_ascii_digit()).next()?.parse().ok()
+    });
+    major.is_some_and(|major: u32| major >= OLDEST)
 }
 
 fn candidates() -> Vec<PathBuf> {

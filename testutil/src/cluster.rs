@@ -9,6 +9,7 @@ use crate::binaries::Binaries;
 use crate::error::ClusterError;
 use crate::owner::Owner;
 use crate::server::Server;
+use crate::supervisor::Supervisor;
 
 /// A memory file system is used where it has at least this much room, in bytes.
 #[cfg(target_os = "linux")]
@@ -41,9 +42,10 @@ const VOLATILE: &[(&str, &str)] = &[
 /// A running primary with its streaming replicas. Stopped and removed when dropped.
 #[derive(Debug)]
 pub struct Cluster {
-    // Replicas first: they are dropped first.
+    // In the order in which they end.
     replicas: Vec<Server>,
     primary: Server,
+    _folder: Folder,
 }
 
 /// Describes a [`Cluster`].
@@ -126,8 +128,7 @@ impl ClusterBuilder {
             replicas.push(Server::new(binaries.clone(), owner, data)?);
         }
         let primary = Server::new(binaries, owner, primary_data)?;
-        folder.handed_over();
-        let mut cluster = Cluster { replicas, primary };
+        let mut cluster = Cluster { replicas, primary, _folder: folder };
         cluster.primary.start()?;
         let source = cluster.primary.dsn();
         for (replica, number) in cluster.replicas.iter_mut().zip(1..) {
@@ -148,10 +149,11 @@ impl ClusterBuilder {
     }
 }
 
-/// The cluster's folder until its servers look after it.
+/// The cluster's folder, removed when it is dropped, or by its supervisor when this process is gone.
+#[derive(Debug)]
 struct Folder {
     path: PathBuf,
-    ours: bool,
+    _supervisor: Supervisor,
 }
 
 impl Folder {
@@ -160,21 +162,9 @@ impl Folder {
         let base = if !durable && has_room(memory) { memory.to_owned() } else { env::temp_dir() };
         let folder = tempfile::Builder::new().prefix("eventstore-cluster-").tempdir_in(&base);
         let path = folder.map_err(ClusterError::io(format!("making a folder in {}", base.display())))?.keep();
-        let folder = Self { path, ours: true };
-        owner.give(&folder.path)?;
-        Ok(folder)
-    }
-
-    fn handed_over(mut self) {
-        self.ours = false;
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        if self.ours {
-            drop(fs::remove_dir_all(&self.path));
-        }
+        owner.give(&path)?;
+        let supervisor = Supervisor::of_folder(&path, owner)?;
+        Ok(Self { path, _supervisor: supervisor })
     }
 }
 

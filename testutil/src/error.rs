@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 pub enum ClusterError {
     /// There is no PostgreSQL server on this machine.
     #[error(
-        "no PostgreSQL server found (looked for initdb and postgres in: {searched}). Run `make postgres` to get one, \
+        "no PostgreSQL server of version 15 or later found (looked for initdb and postgres in: {searched}). Run `make postgres` to get one, \
          or name the folder of your own with EVENTSTORE_PG_BIN"
     )]
     NoServer {

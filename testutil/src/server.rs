@@ -74,11 +74,11 @@ impl Server {
                 Ok(()) => break,
                 // Someone was faster on the port between our looking and the server's binding.
                 Err(reason) if attempt < 5 && reason.contains("Address already in use") => {
-                    self.supervisor.take().map(Supervisor::stop_and_keep).unwrap_or_default();
+                    self.supervisor = None;
                     self.port = free_port()?;
                 }
                 Err(reason) => {
-                    self.supervisor.take().map(Supervisor::stop_and_keep).unwrap_or_default();
+                    self.supervisor = None;
                     return Err(ClusterError::program(&self.binaries.program("postgres"), reason));
                 }
             }
@@ -89,7 +89,7 @@ impl Server {
     /// Stops it at once, as a crash would, and keeps its data: it can be started again.
     pub fn crash(&mut self) {
         drop(self.signal(Signal::SIGKILL));
-        self.supervisor.take().map(Supervisor::stop_and_keep).unwrap_or_default();
+        self.supervisor = None;
     }
 
     /// Sends a signal to the server and every child of it. Backends have sessions of their own, so that signalling
@@ -130,7 +130,7 @@ impl Server {
         let command: [&OsStr; 5] =
             [postgres.as_os_str(), "-D".as_ref(), self.data.as_os_str(), "-p".as_ref(), port.as_ref()];
         let libraries = |command: &mut Command| self.binaries.set_libraries(command);
-        self.supervisor = Some(Supervisor::start(&command, &self.data, &self.log, self.owner, libraries)?);
+        self.supervisor = Some(Supervisor::of_server(&command, &self.log, self.owner, libraries)?);
         self.owner.give(&self.log)
     }
 
@@ -150,16 +150,6 @@ impl Server {
                 return Err(format!("it did not come up; the end of its log:\n{}", tail(&text)));
             }
             thread::sleep(Duration::from_millis(3));
-        }
-    }
-}
-
-impl Drop for Server {
-    /// A running server is stopped and removed by its supervisor; one that was stopped has none.
-    fn drop(&mut self) {
-        if self.supervisor.take().is_none() {
-            drop(fs::remove_dir_all(&self.data));
-            drop(self.data.parent().map(fs::remove_dir)); // if this was the last one in it
         }
     }
 }

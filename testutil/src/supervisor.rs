@@ -1,14 +1,14 @@
-//! The process that ends a server when its owner is gone.
+//! The processes that end a cluster when its owner is gone.
 //!
-//! The supervisor is a few lines of shell. It starts the server as its child and then reads its standard input, a
-//! pipe whose other end only our process holds. However our process ends (return, panic, interrupt, kill), that end
-//! is closed by the system; the supervisor reads the end of file, stops the server by the pid of its own child, and
-//! removes the data. The word `keep` on the pipe stops the server and leaves the data, for a later start.
+//! A supervisor is a few lines of shell. It reads its standard input, a pipe whose other end only our process holds.
+//! However our process ends (return, panic, interrupt, kill), that end is closed by the system, the supervisor reads
+//! the end of file, and does its work: the one of a server stops its own child by its pid, the one of a folder waits
+//! until no server runs in it and removes it.
 //!
-//! It runs in a process group of its own and ignores the terminal's signals, so that Ctrl-C reaches only us.
+//! They run in process groups of their own and ignore the terminal's signals, so that Ctrl-C reaches only us.
 
+use std::ffi::OsStr;
 use std::fs::OpenOptions;
-use std::io::Write as _;
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -16,19 +16,40 @@ use std::process::{Child, Command, Stdio};
 use crate::error::ClusterError;
 use crate::owner::Owner;
 
-/// Arguments: the data folder, then the server's command line.
-const SCRIPT: &str = r#"
+/// Arguments: the server's command line. A child of the shell begins with SIGQUIT ignored, so that one signal may come
+/// too early: it is sent again until the server is gone, and after ten seconds there is no more asking.
+const STOP_SERVER: &str = r#"
 trap '' INT TERM HUP
-data=$1; shift
 "$@" </dev/null &
 server=$!
-read -r word
-kill -QUIT $server 2>/dev/null
-kill -CONT $server 2>/dev/null
+read -r _
+(
+    tries=0
+    while kill -QUIT $server 2>/dev/null; do
+        kill -CONT $server 2>/dev/null
+        tries=$((tries + 1))
+        [ $tries -gt 100 ] && kill -KILL $server 2>/dev/null
+        sleep 0.1
+    done
+) &
 wait $server 2>/dev/null
-[ "$word" = keep ] && exit
-rm -rf "$data"
-rmdir "$(dirname "$data")" 2>/dev/null
+exit 0
+"#;
+
+/// Argument: the cluster's folder.
+const REMOVE_FOLDER: &str = r#"
+trap '' INT TERM HUP
+read -r _
+is_in_use() {
+    for file in "$1"/*/postmaster.pid; do
+        [ -f "$file" ] && kill -0 "$(head -n 1 "$file")" 2>/dev/null && return 0
+    done
+    return 1
+}
+tries=0
+while is_in_use "$1" && [ $tries -lt 300 ]; do tries=$((tries + 1)); sleep 0.05; done
+tries=0
+while [ -e "$1" ] && [ $tries -lt 100 ]; do rm -rf "$1" 2>/dev/null || sleep 0.1; tries=$((tries + 1)); done
 exit 0
 "#;
 
@@ -36,10 +57,9 @@ exit 0
 pub(crate) struct Supervisor(Child);
 
 impl Supervisor {
-    /// Starts a server under supervision. `server` is its command line.
-    pub(crate) fn start(
-        server: &[&std::ffi::OsStr],
-        data: &Path,
+    /// Starts a server, to be stopped when the value is dropped. `server` is its command line.
+    pub(crate) fn of_server(
+        server: &[&OsStr],
         log: &Path,
         owner: Owner,
         prepare: impl FnOnce(&mut Command),
@@ -47,21 +67,31 @@ impl Supervisor {
         let open = || OpenOptions::new().create(true).append(true).open(log);
         let out = open().map_err(ClusterError::io(format!("opening {}", log.display())))?;
         let err = out.try_clone().map_err(ClusterError::io("a second handle of the log"))?;
-        let mut command = Command::new("sh");
-        command.arg("-c").arg(SCRIPT).arg("supervisor").arg(data).args(server);
-        command.stdin(Stdio::piped()).stdout(out).stderr(err).process_group(0).current_dir("/");
-        owner.set_on(&mut command);
-        prepare(&mut command);
-        command.spawn().map(Self).map_err(ClusterError::io("starting the supervisor"))
+        Self::start(STOP_SERVER, server, owner, |command| {
+            command.stdout(out).stderr(err);
+            prepare(command);
+        })
     }
 
-    /// Stops the server at once, and keeps its data.
-    pub(crate) fn stop_and_keep(mut self) {
-        if let Some(pipe) = &mut self.0.stdin {
-            // If the supervisor is gone, so is the server.
-            drop(pipe.write_all(b"keep\n"));
-        }
-        drop(self.0.wait());
+    /// Looks after a folder, to be removed when the value is dropped.
+    pub(crate) fn of_folder(folder: &Path, owner: Owner) -> Result<Self, ClusterError> {
+        Self::start(REMOVE_FOLDER, &[folder.as_os_str()], owner, |command| {
+            command.stdout(Stdio::null()).stderr(Stdio::null());
+        })
+    }
+
+    fn start(
+        script: &str,
+        arguments: &[&OsStr],
+        owner: Owner,
+        prepare: impl FnOnce(&mut Command),
+    ) -> Result<Self, ClusterError> {
+        let mut command = Command::new("sh");
+        command.arg("-c").arg(script).arg("supervisor").args(arguments);
+        command.stdin(Stdio::piped()).process_group(0).current_dir("/");
+        owner.set_on(&mut command);
+        prepare(&mut command);
+        command.spawn().map(Self).map_err(ClusterError::io("starting a supervisor"))
     }
 }
 
