@@ -11,7 +11,7 @@ use crate::plan::{Plan, Rate, ScenarioName};
 /// Open-loop load for the event store: a fixed worker pool, a bounded queue, and backpressure that is counted.
 ///
 /// Request number i is due at start + i/rate, whether or not earlier ones have been answered, and its latency counts
-/// from then: a system that stalls can not hide it (no coordinated omission). Without --primary it starts a
+/// from then, that of time-outs and errors too: a system that stalls can not hide it (no coordinated omission). Without --primary it starts a
 /// PostgreSQL primary and a streaming replica of its own, with fsync on, and removes them at the end.
 #[derive(Debug, Parser)]
 #[command(name = "load-generator", version, args_conflicts_with_subcommands = true, after_help = EXAMPLES)]
@@ -48,11 +48,11 @@ struct RunArgs {
     /// How long to run before measuring; 0s for none
     #[arg(long, default_value = "5s", value_parser = duration)]
     warmup: Duration,
-    /// Workers: how many requests are under way at once, at most
-    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    /// Workers: how many requests are under way at once, at most; they share up to 50 connections to each server
+    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     workers: u32,
     /// Places in the queue before the workers; a request that finds it full is rejected
-    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
+    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     queue: u32,
     /// How long a worker waits for one request, retries included
     #[arg(long, default_value = "1s", value_parser = positive_duration)]
@@ -78,7 +78,8 @@ struct RunArgs {
     /// PostgreSQL schema of the log; created if it is not there
     #[arg(long, default_value = "library")]
     schema: String,
-    /// How many events the log has before the run: missing ones are written first
+    /// How many events the log has before the run: missing ones are written first, and a few more if there would not
+    /// be something to do for every worker. A log that is there already is read once, to know what can be lent
     #[arg(long, default_value_t = 30_000, value_name = "EVENTS")]
     preload: u64,
     /// Serve Prometheus metrics at this address, under /metrics

@@ -10,10 +10,12 @@ use crate::scenario::Shelf;
 /// Events in one append of the preload.
 const BATCH: u64 = 1_000;
 
-/// Reads what is there, and writes what is missing to `events` events (and to a library that can work at all).
+/// Reads what is there, and writes what is missing to `events` events, and to a library in which so many workers find
+/// something to do.
 pub(crate) async fn preload(
     store: &EventStore,
     events: u64,
+    workers: usize,
     seed: u64,
 ) -> Result<(Shelf, u64), eventstore::Error> {
     let there = store.head().await?.position().get();
@@ -31,10 +33,10 @@ pub(crate) async fn preload(
     let mut random = ChaCha8Rng::seed_from_u64(seed);
     let mut written = there;
     let bar = progress(events.saturating_sub(there), "writing events");
-    while written < events || !shelf.is_stocked() {
+    while written < events || !shelf.is_stocked(workers) {
         let count = if written < events { BATCH.min(events - written) } else { BATCH };
         let batch: Vec<NewEvent> =
-            (0..count).map(|nth| shelf.next_event(events.max(written + nth), &mut random)).collect();
+            (0..count).map(|nth| shelf.next_event(events.max(written + nth), workers, &mut random)).collect();
         write(store, batch).await?;
         written += count;
         bar.inc(count);

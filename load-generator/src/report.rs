@@ -13,7 +13,8 @@ use crate::histogram::LatencySummary;
 use crate::plan::Plan;
 use crate::tally::Tally;
 
-/// One result. `scheduled` = completed + rejected + errors + timeouts.
+/// One result. `scheduled` = completed + rejected + errors + timeouts. Latencies are of all but the rejected; those of
+/// an operation are of its completed requests.
 #[derive(Debug, Serialize)]
 pub(crate) struct Report {
     scenario: &'static str,
@@ -122,7 +123,8 @@ impl fmt::Display for Report {
         )?;
         writeln!(f, "  conflicts {:>10} refused appends, {} retries", requests.conflicts, requests.retries)?;
         if let Some(share) = self.effective_share {
-            writeln!(f, "  effect    {:>9.1} % of the commands wrote something", share * 100.0)?;
+            let hint = if share < 0.8 { " (few: the figures are mostly of reads)" } else { "" };
+            writeln!(f, "  effect    {:>9.1} % of the commands wrote something{hint}", share * 100.0)?;
         }
         if self.late_starts > 0 {
             writeln!(
@@ -140,8 +142,9 @@ impl fmt::Display for Report {
             "  {:<26} {:>9} {:>9} {:>9} {:>9} {:>9} {:>9}",
             "milliseconds", "count", "p50", "p90", "p99", "p99.9", "max"
         )?;
-        line(f, "latency, from when due", requests.completed, &self.latency)?;
-        line(f, "service, from when taken", requests.completed, &self.service)?;
+        let served = requests.completed + requests.errors + requests.timeouts;
+        line(f, "latency, from when due", served, &self.latency)?;
+        line(f, "service, from when taken", served, &self.service)?;
         for (name, operation) in &self.operations {
             line(f, name, operation.count, &operation.latency)?;
         }

@@ -2,9 +2,10 @@
 
 use std::fmt;
 use std::io::Write as _;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use eventstore::{EventStore, Settings};
 use tokio::task::JoinHandle;
@@ -21,6 +22,11 @@ use crate::schedule::{Pacer, Schedule};
 use crate::servers::Servers;
 use crate::tally::Tally;
 use crate::workers;
+
+/// How long the store may take to send what was left at the end.
+const CLOSE_WITHIN: Duration = Duration::from_secs(2);
+/// Connections to each server, at most: what a server of few cores can still use.
+const MOST_CONNECTIONS: usize = 50;
 
 /// Why a run could not be carried out.
 #[derive(Debug)]
@@ -65,9 +71,11 @@ pub(crate) async fn run(plan: Plan) -> Result<(), RunError> {
     // Dropped last of all, after the store.
     let servers = interrupt.or_stop(Servers::find(&plan)).await?;
     let store = interrupt.or_stop(connect(&plan, &servers)).await?;
-    let (shelf, events) =
-        interrupt.or_stop(async { Ok(preload::preload(&store, plan.preload, plan.seed).await?) }).await?;
-    let environment = Environment::observe(&plan, &servers, events).await;
+    let (shelf, events) = interrupt
+        .or_stop(async { Ok(preload::preload(&store, plan.preload, plan.workers, plan.seed).await?) })
+        .await?;
+    let environment =
+        interrupt.or_stop(async { Ok(Environment::observe(&plan, &servers, events).await) }).await?;
 
     let served = listener.map(|listener| tokio::spawn(metrics.clone().serve(listener)));
     let tally = Arc::new(Tally::new(plan.workers, metrics));
@@ -93,15 +101,21 @@ pub(crate) async fn run(plan: Plan) -> Result<(), RunError> {
     if let Some(served) = served {
         served.abort();
     }
-    store.close().await?;
     let report = Report::new(&plan, &tally, measured_from, offered, environment);
-    publish(&plan, &report)
+    let published = publish(&plan, &report);
+    // Only now: a server that says nothing must not keep the report back.
+    if let Ok(Err(error)) = tokio::time::timeout(CLOSE_WITHIN, store.close()).await {
+        tracing::warn!(%error, "closing the store");
+    }
+    published
 }
 
 async fn connect(plan: &Plan, servers: &Servers) -> Result<EventStore, RunError> {
     let mut settings = Settings::default();
-    // A worker never waits for a connection.
-    settings.pool_size = plan.workers.min(50);
+    settings.pool_size = plan.workers.min(MOST_CONNECTIONS);
+    // The worker's time-out is the one that counts.
+    settings.append_timeout = settings.append_timeout.max(plan.timeout * 2);
+    settings.query_timeout = settings.query_timeout.max(plan.timeout);
     settings.append_queue = plan.workers.max(settings.append_queue);
     let mut builder = EventStore::builder()
         .primary(&servers.primary)
@@ -117,15 +131,18 @@ async fn connect(plan: &Plan, servers: &Servers) -> Result<EventStore, RunError>
 }
 
 fn publish(plan: &Plan, report: &Report) -> Result<(), RunError> {
-    let to_stdout = plan.json.as_deref() == Some(std::path::Path::new("-"));
+    // First what a script waits for; then what a person reads, who may have closed the pipe.
+    if let Some(file) = &plan.json {
+        report.write_json(file).map_err(|error| RunError(format!("writing {}: {error}", file.display())))?;
+    }
+    let to_stdout = plan.json.as_deref() == Some(Path::new("-"));
     let printed =
         if to_stdout { write!(std::io::stderr(), "{report}") } else { write!(std::io::stdout(), "{report}") };
-    printed.map_err(|error| RunError(format!("printing the report: {error}")))?;
-    match &plan.json {
-        Some(file) => {
-            report.write_json(file).map_err(|error| RunError(format!("writing {}: {error}", file.display())))
+    match printed {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(RunError(format!("printing the report: {error}")))
         }
-        None => Ok(()),
+        _ => Ok(()),
     }
 }
 

@@ -82,6 +82,7 @@ pub(crate) struct Pacer {
 impl Pacer {
     pub(crate) fn start(schedule: Schedule, queue: QueueSender, tally: Arc<Tally>) -> std::io::Result<Self> {
         let (stop, stopped) = mpsc::channel();
+        let end = schedule.start + schedule.end;
         let pace = move || {
             let mut finished = true;
             for entry in schedule {
@@ -98,6 +99,10 @@ impl Pacer {
                 if measured {
                     tally.offered(offer == Offer::Rejected, late);
                 }
+            }
+            // The run is as long as it was said to be, also after the last request.
+            if finished {
+                finished = stopped.recv_timeout(end.saturating_duration_since(Instant::now())).is_err();
             }
             queue.close();
             finished

@@ -1,7 +1,6 @@
 //! What happened, counted.
 //!
-//! Each worker counts in a shard of its own, so that counting never makes one wait for another; whoever wants a
-//! total merges the shards.
+//! Workers count in shards, so that counting seldom makes one wait for another; whoever wants a total merges them.
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
@@ -12,6 +11,9 @@ use crate::histogram::Latencies;
 use crate::metrics::Metrics;
 use crate::queue::QueueEntry;
 use crate::scenario::{Operation, Outcome};
+
+/// A shard takes some hundred kilobytes.
+const MOST_SHARDS: usize = 16;
 
 /// The counts of one run.
 #[derive(Debug)]
@@ -31,7 +33,9 @@ pub(crate) struct Counts {
     pub(crate) timeouts: u64,
     pub(crate) conflicts: u64,
     pub(crate) retries: u64,
+    /// From when a request was due, of everything that a worker took: a time-out counts with the time it took.
     pub(crate) latency: Latencies,
+    /// The same, from when a worker took it.
     pub(crate) service: Latencies,
     pub(crate) operations: BTreeMap<Operation, OperationCounts>,
     pub(crate) last_completion: Option<Instant>,
@@ -59,7 +63,7 @@ pub(crate) struct Served {
 impl Tally {
     pub(crate) fn new(workers: usize, metrics: Metrics) -> Self {
         Self {
-            shards: (0..workers).map(|_| Mutex::new(Counts::new())).collect(),
+            shards: (0..workers.min(MOST_SHARDS)).map(|_| Mutex::new(Counts::new())).collect(),
             scheduled: AtomicU64::new(0),
             rejected: AtomicU64::new(0),
             late: AtomicU64::new(0),
@@ -83,7 +87,7 @@ impl Tally {
     pub(crate) fn served(&self, worker: usize, entry: &QueueEntry, served: &Served) {
         self.metrics.served(entry, served);
         if entry.measured {
-            self.shards[worker].lock().expect("no counting panics").add(entry, served);
+            self.shards[worker % self.shards.len()].lock().expect("no counting panics").add(entry, served);
         }
     }
 
@@ -127,15 +131,16 @@ impl Counts {
     fn add(&mut self, entry: &QueueEntry, served: &Served) {
         self.conflicts += served.conflicts;
         self.retries += served.retries;
+        // Failures too: a system that stalls must not look fast for what it did not answer.
+        let latency = served.ended.saturating_duration_since(entry.due);
+        self.latency.record(latency);
+        self.service.record(served.service_time());
+        self.last_completion = self.last_completion.max(Some(served.ended));
         match &served.outcome {
             Outcome::Failed(kind) => *self.errors.entry(kind.clone()).or_default() += 1,
             Outcome::TimedOut => self.timeouts += 1,
             Outcome::Done { operation, effective } => {
-                let latency = served.ended.saturating_duration_since(entry.due);
                 self.completed += 1;
-                self.latency.record(latency);
-                self.service.record(served.service_time());
-                self.last_completion = self.last_completion.max(Some(served.ended));
                 let counts = self.operations.entry(*operation).or_insert_with(OperationCounts::new);
                 counts.completed += 1;
                 counts.effective += u64::from(*effective);

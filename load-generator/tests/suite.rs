@@ -167,6 +167,33 @@ async fn overload_is_rejected_at_once_and_counted() {
 }
 
 #[test]
+fn many_workers_on_a_small_library_still_have_something_to_do() {
+    let schema = TestSchema::new();
+    // Far more than a debug build can do, with time-outs: what is dropped must not leave the shelf empty.
+    let flags = "--rate 4000 --duration 3s --warmup 0s --workers 300 --timeout 60ms --preload 0 --json -";
+    let report = json(&on(&schema, flags).output().unwrap());
+    assert_adds_up(&report);
+    assert!(count(&report, "completed") > 100, "{report:#}");
+    assert!(report["effective_share"].as_f64().unwrap() >= 0.8, "{report:#}");
+    // Nothing is answered without the database.
+    let latency = &report["operations"]["return_book"]["latency"];
+    assert!(latency["p50_ms"].as_f64().unwrap() > 0.2, "{report:#}");
+}
+
+#[test]
+fn time_outs_count_as_latency() {
+    let schema = TestSchema::new();
+    let report = json(
+        &on(&schema, "--rate 50 --duration 2s --warmup 0s --timeout 1ms --preload 500 --json -")
+            .output()
+            .unwrap(),
+    );
+    assert_adds_up(&report);
+    assert!(count(&report, "timeouts") > 10, "{report:#}");
+    assert!(report["latency"]["p50_ms"].as_f64().unwrap() >= 0.9, "{report:#}");
+}
+
+#[test]
 fn progress_is_printed_to_a_terminal() {
     let schema = TestSchema::new();
     // script(1) of util-linux gives the child a terminal; elsewhere its flags are others.
@@ -197,6 +224,7 @@ fn bad_input_is_refused_with_a_clear_message() {
         ("--rate 5 --bogus", 2, "--bogus"),
         ("--duration 1s --primary host=db.example password=geheim user=u", 1, "needs TLS"),
         ("--duration 1s --primary nonsense=geheim", 1, "does not parse"),
+        ("--duration 1s --json /nonexistent/out.json", 1, "/nonexistent/out.json"),
         ("--metrics 203.0.113.1:1", 1, "metrics at 203.0.113.1:1"),
     ] {
         let mut arguments = flags.split(" --primary ");

@@ -6,7 +6,7 @@ use uuid::Uuid;
 use super::events::{self, ADDED, BOOK, CANCELED, LENT, READER, REGISTERED, REMOVED, RETURNED};
 
 /// The state of one book and one reader, from the events that concern them.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Circulation {
     pub(super) in_circulation: bool,
     pub(super) lent_to: Option<Uuid>,

@@ -73,43 +73,53 @@ impl Library {
     }
 
     async fn lend(&self, random: &mut ChaCha8Rng, trace: &Trace) -> Result<Decided, eventstore::Error> {
-        let Some(reader) = self.shelf().reader_with_room(random, MOST_LOANS) else {
-            return Ok(Decided::Nothing);
-        };
-        let Some(held) = Held::take(self, |shelf| shelf.take_available(random), Shelf::put_available) else {
-            return Ok(Decided::Nothing);
-        };
-        let book = held.thing;
-        let decide = |history: &Circulation| {
+        let reader = self.shelf().reader_with_room(random, MOST_LOANS).unwrap_or_else(Uuid::new_v4);
+        let held = Held::take(self, |shelf| shelf.take_available(random), Shelf::put_available);
+        // Nothing on the shelf: the request is made all the same, for a book that nobody knows.
+        let book = held.as_ref().map_or_else(Uuid::new_v4, |held| held.thing);
+        let mut seen = Circulation::default();
+        let decided = self.decide(book, reader, trace, |history| {
+            seen = history;
             let possible = history.in_circulation
                 && history.lent_to.is_none()
                 && history.registered
                 && history.loans < MOST_LOANS;
             possible.then(|| events::lent(book, reader))
-        };
-        let decided = self.decide(book, reader, trace, decide).await?;
-        if decided == Decided::Appended {
-            held.became(|shelf| shelf.put_loan(book, reader));
+        });
+        let decided = decided.await?;
+        if let Some(held) = held {
+            match decided {
+                Decided::Appended => held.became(|shelf| shelf.put_loan(book, reader)),
+                Decided::Nothing => held.became(|shelf| shelf.put_as_seen(book, seen)),
+            }
         }
         Ok(decided)
     }
 
     async fn bring_back(&self, random: &mut ChaCha8Rng, trace: &Trace) -> Result<Decided, eventstore::Error> {
-        let Some(held) = Held::take(self, |shelf| shelf.take_loan(random), Shelf::put_loan_back) else {
-            return Ok(Decided::Nothing);
-        };
-        let (book, reader) = held.thing;
-        let decide =
-            |history: &Circulation| (history.lent_to == Some(reader)).then(|| events::returned(book, reader));
-        let decided = self.decide(book, reader, trace, decide).await?;
-        if decided == Decided::Appended {
-            held.became(|shelf| shelf.end_loan(book, reader));
+        let held = Held::take(self, |shelf| shelf.take_loan(random), Shelf::put_loan_back);
+        let (book, reader) =
+            held.as_ref().map_or_else(|| (Uuid::new_v4(), Uuid::new_v4()), |held| held.thing);
+        let mut seen = Circulation::default();
+        let decided = self.decide(book, reader, trace, |history| {
+            seen = history;
+            (history.lent_to == Some(reader)).then(|| events::returned(book, reader))
+        });
+        let decided = decided.await?;
+        if let Some(held) = held {
+            match decided {
+                Decided::Appended => held.became(|shelf| shelf.end_loan(book, reader)),
+                Decided::Nothing => held.became(|shelf| {
+                    shelf.forget_loan(reader);
+                    shelf.put_as_seen(book, seen);
+                }),
+            }
         }
         Ok(decided)
     }
 
     async fn reader_loans(&self, random: &mut ChaCha8Rng) -> Result<Decided, eventstore::Error> {
-        let Some(reader) = self.shelf().any_reader(random) else { return Ok(Decided::Nothing) };
+        let reader = self.shelf().any_reader(random).unwrap_or_else(Uuid::new_v4);
         let loans = Filter::event_types(events::LOAN_TYPES).and_all([(READER, reader)]);
         self.engine.store().query(&loans).consistency(Consistency::Eventual).await?;
         Ok(Decided::Nothing)
@@ -123,28 +133,31 @@ impl Library {
     ) -> Result<Decided, eventstore::Error> {
         if random.random() {
             let book = Uuid::new_v4();
-            let decide = |history: &Circulation| (!history.in_circulation).then(|| events::added(book));
+            let decide = |history: Circulation| (!history.in_circulation).then(|| events::added(book));
             let decided = self.decide_on(BOOK, book, trace, decide).await?;
             self.shelf().put_available(book);
             return Ok(decided);
         }
-        let Some(held) = Held::take(self, |shelf| shelf.take_available(random), Shelf::put_available) else {
-            return Ok(Decided::Nothing);
-        };
-        let book = held.thing;
-        let decide = |history: &Circulation| {
+        let held = Held::take(self, |shelf| shelf.take_available(random), Shelf::put_available);
+        let book = held.as_ref().map_or_else(Uuid::new_v4, |held| held.thing);
+        let mut seen = Circulation::default();
+        let decided = self.decide_on(BOOK, book, trace, |history| {
+            seen = history;
             (history.in_circulation && history.lent_to.is_none()).then(|| events::removed(book))
-        };
-        let decided = self.decide_on(BOOK, book, trace, decide).await?;
-        if decided == Decided::Appended {
-            held.became(|_| {});
+        });
+        let decided = decided.await?;
+        if let Some(held) = held {
+            match decided {
+                Decided::Appended => held.became(|_| {}),
+                Decided::Nothing => held.became(|shelf| shelf.put_as_seen(book, seen)),
+            }
         }
         Ok(decided)
     }
 
     async fn register(&self, trace: &Trace) -> Result<Decided, eventstore::Error> {
         let reader = Uuid::new_v4();
-        let decided = self.decide_on(READER, reader, trace, |history: &Circulation| {
+        let decided = self.decide_on(READER, reader, trace, |history: Circulation| {
             (!history.registered).then(|| events::registered(reader))
         });
         let decided = decided.await?;
@@ -154,16 +167,16 @@ impl Library {
 
     /// Ends the contract of a reader who has no books.
     async fn cancel(&self, random: &mut ChaCha8Rng, trace: &Trace) -> Result<Decided, eventstore::Error> {
-        let Some(held) = Held::take(self, |shelf| shelf.take_reader_without_loans(random), Shelf::put_reader)
-        else {
-            return Ok(Decided::Nothing);
-        };
-        let reader = held.thing;
-        let decide = |history: &Circulation| {
+        let held = Held::take(self, |shelf| shelf.take_reader_without_loans(random), Shelf::put_reader);
+        let reader = held.as_ref().map_or_else(Uuid::new_v4, |held| held.thing);
+        let mut seen = Circulation::default();
+        let decided = self.decide_on(READER, reader, trace, |history| {
+            seen = history;
             (history.registered && history.loans == 0).then(|| events::canceled(reader))
-        };
-        let decided = self.decide_on(READER, reader, trace, decide).await?;
-        if decided == Decided::Appended {
+        });
+        let decided = decided.await?;
+        // A reader whose contract has ended, now or before, does not come back.
+        if let Some(held) = held.filter(|_| decided == Decided::Appended || !seen.registered) {
             held.became(|_| {});
         }
         Ok(decided)
@@ -175,11 +188,11 @@ impl Library {
         book: Uuid,
         reader: Uuid,
         trace: &Trace,
-        decide: impl Fn(&Circulation) -> Option<eventstore::NewEvent>,
+        mut decide: impl FnMut(Circulation) -> Option<eventstore::NewEvent>,
     ) -> Result<Decided, eventstore::Error> {
         let filter = Filter::event_types(TYPES).and_any([(BOOK, book), (READER, reader)]);
         self.engine
-            .decide(&filter, trace, |history| decide(&Circulation::fold(history, Some(book), Some(reader))))
+            .decide(&filter, trace, |history| decide(Circulation::fold(history, Some(book), Some(reader))))
             .await
     }
 
@@ -189,11 +202,11 @@ impl Library {
         path: &'static str,
         id: Uuid,
         trace: &Trace,
-        decide: impl Fn(&Circulation) -> Option<eventstore::NewEvent>,
+        mut decide: impl FnMut(Circulation) -> Option<eventstore::NewEvent>,
     ) -> Result<Decided, eventstore::Error> {
         let filter = Filter::event_types(TYPES).and_all([(path, id)]);
         let (book, reader) = if path == BOOK { (Some(id), None) } else { (None, Some(id)) };
-        self.engine.decide(&filter, trace, |history| decide(&Circulation::fold(history, book, reader))).await
+        self.engine.decide(&filter, trace, |history| decide(Circulation::fold(history, book, reader))).await
     }
 
     fn shelf(&self) -> std::sync::MutexGuard<'_, Shelf> {

@@ -7,9 +7,10 @@ use rand::Rng;
 use uuid::Uuid;
 
 use super::MOST_LOANS;
+use super::circulation::Circulation;
 use super::events::{self, ADDED, BOOK, CANCELED, LENT, READER, REGISTERED, REMOVED, RETURNED};
 
-/// Of the events that a library begins with, this share adds books and a fourth of it registers readers; the rest
+/// Of the events that a library begins with, up to two thirds add books and a fourth as many register readers; the rest
 /// are loans and returns. The ancestor has 60,000 books and 15,000 readers.
 const MOST_BOOKS: u64 = 60_000;
 const BOOKS_PER_READER: u64 = 4;
@@ -64,45 +65,42 @@ impl Shelf {
         ShelfReader::default()
     }
 
-    /// The next event of a valid history, on the way to a log of `total` events.
-    pub(crate) fn next_event(&mut self, total: u64, random: &mut impl Rng) -> NewEvent {
-        let books = (total * 2 / 3).clamp(FEWEST_BOOKS, MOST_BOOKS);
+    /// The next event of a valid history, on the way to a log of `total` events in which every worker finds something
+    /// to do.
+    pub(crate) fn next_event(&mut self, total: u64, workers: usize, random: &mut impl Rng) -> NewEvent {
+        let books = (total * 2 / 3).clamp(FEWEST_BOOKS, MOST_BOOKS).max(needed(workers) * 4);
         let known = (self.available.len() + self.loans.len()) as u64;
         if (self.readers.len() as u64) < (books / BOOKS_PER_READER).min(1 + known / BOOKS_PER_READER) {
             let reader = Uuid::new_v4();
             self.put_reader(reader);
             return events::registered(reader);
         }
-        if known < books {
-            let book = Uuid::new_v4();
-            self.put_available(book);
-            return events::added(book);
-        }
-        // Every other book is out on loan in the long run.
-        if self.loans.len() as u64 * 2 < known
-            && random.random_ratio(11, 20)
+        // Loans early, so that a short history has some too.
+        let loans = self.loans.len() as u64;
+        let lend =
+            if loans * 4 < known { random.random() } else { loans * 2 < known && random.random_ratio(1, 8) };
+        if lend
             && let Some(reader) = self.reader_with_room(random, MOST_LOANS)
             && let Some(book) = self.take_available(random)
         {
             self.put_loan(book, reader);
             return events::lent(book, reader);
         }
-        match self.take_loan(random) {
-            Some((book, reader)) => {
-                self.end_loan(book, reader);
-                events::returned(book, reader)
-            }
-            None => {
-                let book = Uuid::new_v4();
-                self.put_available(book);
-                events::added(book)
-            }
+        if known >= books
+            && let Some((book, reader)) = self.take_loan(random)
+        {
+            self.end_loan(book, reader);
+            return events::returned(book, reader);
         }
+        let book = Uuid::new_v4();
+        self.put_available(book);
+        events::added(book)
     }
 
-    /// Whether there is enough for commands to have an effect.
-    pub(crate) fn is_stocked(&self) -> bool {
-        (self.available.len() + self.loans.len()) as u64 >= FEWEST_BOOKS && !self.readers.is_empty()
+    /// Whether commands of so many workers at once can have an effect.
+    pub(crate) fn is_stocked(&self, workers: usize) -> bool {
+        let least = self.available.len().min(self.loans.len()).min(self.readers.len());
+        least as u64 >= needed(workers)
     }
 
     pub(super) fn take_available(&mut self, random: &mut impl Rng) -> Option<Uuid> {
@@ -128,10 +126,24 @@ impl Shelf {
     }
 
     pub(super) fn end_loan(&mut self, book: Uuid, reader: Uuid) {
+        self.forget_loan(reader);
+        self.available.push(book);
+    }
+
+    /// A loan that is over, as the log says.
+    pub(super) fn forget_loan(&mut self, reader: Uuid) {
         if let Some(loans) = self.loans_of.get_mut(&reader) {
             *loans = loans.saturating_sub(1);
         }
-        self.available.push(book);
+    }
+
+    /// Puts a book where the log says that it is: an append that timed out may have been written all the same.
+    pub(super) fn put_as_seen(&mut self, book: Uuid, seen: Circulation) {
+        match (seen.in_circulation, seen.lent_to) {
+            (true, Some(reader)) => self.put_loan(book, reader),
+            (true, None) => self.put_available(book),
+            (false, _) => {}
+        }
     }
 
     pub(super) fn put_reader(&mut self, reader: Uuid) {
@@ -165,6 +177,12 @@ impl Shelf {
     }
 }
 
+/// How many free books, loans and readers there must be for so many workers: each takes one out, and mostly finds
+/// another one than its neighbours.
+fn needed(workers: usize) -> u64 {
+    (workers as u64 * 2).max(FEWEST_BOOKS / 8)
+}
+
 fn take<T>(all: &mut Vec<T>, random: &mut impl Rng) -> Option<T> {
     (!all.is_empty()).then(|| all.swap_remove(random.random_range(0..all.len())))
 }
@@ -181,12 +199,12 @@ mod tests {
         let mut random = ChaCha8Rng::seed_from_u64(1);
         let mut shelf = Shelf::default();
         for _ in 0..30_000 {
-            shelf.next_event(30_000, &mut random);
+            shelf.next_event(30_000, 50, &mut random);
         }
-        assert!(shelf.is_stocked());
-        assert!(shelf.available.len() > 15_000, "{}", shelf.available.len());
-        assert!(shelf.readers.len() > 4_000, "{}", shelf.readers.len());
-        assert!(!shelf.loans.is_empty());
+        assert!(shelf.is_stocked(50));
+        assert!(shelf.available.len() > 10_000, "{}", shelf.available.len());
+        assert!(shelf.readers.len() > 3_000, "{}", shelf.readers.len());
+        assert!(shelf.loans.len() > 1_000, "{}", shelf.loans.len());
         assert!(shelf.loans_of.values().all(|loans| *loans <= MOST_LOANS));
     }
 }
