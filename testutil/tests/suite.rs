@@ -131,6 +131,25 @@ fn tuning(file: &str) -> Vec<(String, String)> {
 }
 
 #[tokio::test]
+async fn tuning_freezes_a_page_when_it_is_vacuumed_first() {
+    let mut builder = Cluster::builder();
+    for (name, value) in tuning("primary.conf") {
+        builder = builder.setting(name, value);
+    }
+    let cluster = builder.start().unwrap();
+    let client = testutil::connect(&cluster.primary().dsn()).await.unwrap();
+    client.batch_execute("CREATE TABLE t AS SELECT generate_series(1, 10000) AS n").await.unwrap();
+    // The rows are twenty transactions old when they are vacuumed for the first time.
+    for _ in 0..20 {
+        client.query_one("SELECT pg_current_xact_id()", &[]).await.unwrap();
+    }
+    client.batch_execute("VACUUM t").await.unwrap();
+    let age = "SELECT age(relfrozenxid) FROM pg_class WHERE relname = 't'";
+    let age: i32 = client.query_one(age, &[]).await.unwrap().get(0);
+    assert!(age < 10, "the oldest row that is not frozen is {age} transactions old");
+}
+
+#[tokio::test]
 async fn servers_take_the_tuning_they_are_given() {
     let (primary, replica) = (tuning("primary.conf"), tuning("replica.conf"));
     let value = |settings: &[(String, String)], name: &str| {
