@@ -7,7 +7,7 @@ use std::net::TcpStream;
 use std::process::{Child, Command, Output, Stdio};
 
 use serde_json::Value;
-use testutil::TestSchema;
+use testutil::{Session, TestSchema};
 
 fn load_generator(flags: &str) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_load-generator"));
@@ -145,6 +145,15 @@ fn the_dashboard_asks_for_metrics_that_there_are() {
     assert_eq!(asked.difference(&there).collect::<Vec<_>>(), Vec::<&&str>::new());
 }
 
+/// Takes the log's append lock: appends wait until the session unlocks or ends.
+async fn hold_lock(schema: &TestSchema) -> Session {
+    let session = testutil::connect(schema.primary()).await.unwrap();
+    let lock =
+        format!("SELECT pg_advisory_lock(1163284301, '{}.events'::regclass::oid::integer)", schema.name());
+    session.execute(&lock, &[]).await.unwrap();
+    session
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn overload_is_rejected_at_once_and_counted() {
     let schema = TestSchema::new();
@@ -152,10 +161,7 @@ async fn overload_is_rejected_at_once_and_counted() {
         "--rate 500 --duration 3s --warmup 0s --workers 4 --queue 8 --timeout 500ms --preload 500 --json -";
     let (child, port) = running(&schema, flags);
     // With the log's lock taken, four workers wait and eight requests are queued: the next ones find no place.
-    let locker = testutil::connect(schema.primary()).await.unwrap();
-    let lock =
-        format!("SELECT pg_advisory_lock(1163284301, '{}.events'::regclass::oid::integer)", schema.name());
-    locker.execute(&lock, &[]).await.unwrap();
+    let locker = hold_lock(&schema).await;
     while metric(port, "load_generator_backpressure_total").unwrap_or_default() < 100.0 {}
     assert_eq!(metric(port, "load_generator_queue_depth"), Some(8.0));
     locker.execute("SELECT pg_advisory_unlock_all()", &[]).await.unwrap();
@@ -169,28 +175,29 @@ async fn overload_is_rejected_at_once_and_counted() {
 #[test]
 fn many_workers_on_a_small_library_still_have_something_to_do() {
     let schema = TestSchema::new();
-    // Far more than a debug build can do, with time-outs: what is dropped must not leave the shelf empty.
-    let flags = "--rate 4000 --duration 3s --warmup 0s --workers 300 --timeout 60ms --preload 0 --json -";
+    // Every worker has a book or a loan in hand, as they are slower than the schedule.
+    let flags =
+        "--rate 1500 --duration 2s --warmup 0s --workers 300 --queue 3000 --timeout 50s --preload 0 --json -";
     let report = json(&on(&schema, flags).output().unwrap());
     assert_adds_up(&report);
-    assert!(count(&report, "completed") > 100, "{report:#}");
+    // So many on few readers: a decision may still meet a conflict after its last retry.
+    assert!(count(&report, "completed") >= 2_900 && count(&report, "timeouts") == 0, "{report:#}");
     assert!(report["effective_share"].as_f64().unwrap() >= 0.8, "{report:#}");
-    // Nothing is answered without the database.
-    let latency = &report["operations"]["return_book"]["latency"];
-    assert!(latency["p50_ms"].as_f64().unwrap() > 0.2, "{report:#}");
 }
 
-#[test]
-fn time_outs_count_as_latency() {
+#[tokio::test(flavor = "multi_thread")]
+async fn time_outs_count_as_latency() {
     let schema = TestSchema::new();
-    let report = json(
-        &on(&schema, "--rate 50 --duration 2s --warmup 0s --timeout 1ms --preload 500 --json -")
-            .output()
-            .unwrap(),
-    );
+    let flags = "--rate 50 --duration 3s --warmup 0s --timeout 300ms --preload 500 --json -";
+    let (child, port) = running(&schema, flags);
+    let lock = hold_lock(&schema).await;
+    let timed_out = "load_generator_requests_total{operation=\"lend_book\",outcome=\"timeout\"}";
+    while metric(port, timed_out).unwrap_or_default() < 5.0 {}
+    lock.execute("SELECT pg_advisory_unlock_all()", &[]).await.unwrap();
+    let report = json(&child.wait_with_output().unwrap());
     assert_adds_up(&report);
-    assert!(count(&report, "timeouts") > 10, "{report:#}");
-    assert!(report["latency"]["p50_ms"].as_f64().unwrap() >= 0.9, "{report:#}");
+    assert!(count(&report, "timeouts") >= 5, "{report:#}");
+    assert!(report["latency"]["max_ms"].as_f64().unwrap() >= 300.0, "{report:#}");
 }
 
 #[test]

@@ -28,3 +28,5 @@ pub use nix::sys::signal::Signal;
 pub use replication::{connect, replayed};
 pub use server::Server;
 pub use shared::{TestSchema, TestServers, servers};
+/// A plain connection, as [`connect`] opens it.
+pub use tokio_postgres::Client as Session;
