@@ -141,7 +141,7 @@ impl EventStoreBuilder {
     fn connector(&self, connection_string: &str, role: &str) -> Result<Connector, Error> {
         let dsn = Dsn::parse(connection_string, role, self.settings.connect_timeout)?;
         match &self.tls {
-            Some(tls) => Ok(Connector::new(dsn, tls)),
+            Some(tls) => Ok(Connector::new(dsn.require_tls(), tls)),
             None => dsn.check_without_tls().map(|()| Connector::new(dsn, &TlsConnector::none())),
         }
     }

@@ -64,8 +64,9 @@ pub(crate) fn is_rolled_back(error: &tokio_postgres::Error) -> bool {
         // A session that is terminated while it waits for a synchronous standby has committed already. A cancelled
         // statement (57014) of the same class is an ordinary error.
         let terminated = class(code) == "57" && code != "57014";
-        let fatal = db.parsed_severity().is_some_and(|severity| severity != Severity::Error);
-        !terminated && !fatal
+        // A pooler answers in the server's place when it has lost it (08P01), and says no severity of its own.
+        let lost = class(code) == "08";
+        db.parsed_severity() == Some(Severity::Error) && !terminated && !lost
     })
 }
 

@@ -91,10 +91,12 @@ impl Writer {
     /// Refuses new requests, sends the accepted ones, and waits for the end of the task.
     pub(crate) async fn close(&self) -> Result<(), Error> {
         self.closing.cancel();
-        match self.task.lock().await.take() {
-            Some(task) => task.await.map_err(|_| Error::internal("the append writer panicked")),
-            None => Ok(()),
-        }
+        // Kept until it has ended: a `close` that was dropped must not let the next one return early.
+        let mut task = self.task.lock().await;
+        let Some(running) = task.as_mut() else { return Ok(()) };
+        let ended = running.await;
+        *task = None;
+        ended.map_err(|_| Error::internal("the append writer panicked"))
     }
 
     /// Whether [`Writer::close`] was called.

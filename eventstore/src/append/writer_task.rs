@@ -141,6 +141,8 @@ impl WriterTask {
     }
 
     async fn connect(&mut self) -> Result<(), Error> {
+        // One that died while it was idle was not used for this append: nothing has been sent.
+        self.connection = self.connection.take().filter(|session| !session.connection.client().is_closed());
         if self.connection.is_none() {
             let connection = self.pool.acquire().await?;
             let server = self.pool.server();

@@ -180,6 +180,9 @@ fn predicates(pairs: &[(String, FieldValue)]) -> Result<Vec<Predicate>, Error> {
                     "filter compares with a string that has a NUL, which no payload can have",
                 ));
             }
+            if matches!(value, FieldValue::Integer(n) if i64::try_from(*n).is_err() && u64::try_from(*n).is_err()) {
+                return Err(Error::invalid("filter compares with an integer outside 64 bits, which has no key"));
+            }
             Ok(Predicate { path: Path::parse(path)?, value: value.clone() })
         })
         .collect()

@@ -30,6 +30,13 @@ impl Dsn {
         if config.get_hosts().is_empty() && config.get_hostaddrs().is_empty() {
             return Err(Error::invalid(format!("connection string of the {role} names no host")));
         }
+        // The driver ends the password at the first @, and takes the rest of it for the host.
+        if config.get_hosts().iter().any(|host| matches!(host, Host::Tcp(name) if name.contains('@'))) {
+            return Err(Error::invalid(format!(
+                "connection string of the {role} has an @ in its host (not shown, as it may be a piece of a password); \
+                 write an @ of the password as %40"
+            )));
+        }
         if config.get_user().is_none() {
             return Err(Error::invalid(format!("connection string of the {role} names no user")));
         }
@@ -48,6 +55,14 @@ impl Dsn {
     /// Such as `primary db1:5432`.
     pub(crate) fn name(&self) -> &str {
         &self.name
+    }
+
+    /// With TLS at hand, another machine that offers none is refused instead of spoken to in the clear.
+    pub(crate) fn require_tls(mut self) -> Self {
+        if self.config.get_ssl_mode() == SslMode::Prefer && !self.is_local() {
+            self.config.ssl_mode(SslMode::Require);
+        }
+        self
     }
 
     /// Refuses to send anything in the clear to another machine, unless the caller said so.
@@ -115,6 +130,7 @@ mod tests {
             "host=db password=geheim geheim=1",
             "host=db port=geheim",
             "postgresql://user:geheim@[bad",
+            "postgresql://user:x@geheim@db.example/db",
             "password=geheim",
             "host=db password=geheim",
         ] {
@@ -140,6 +156,14 @@ mod tests {
             assert!(parse(remote).unwrap().check_without_tls().is_err(), "{remote}");
         }
         assert!(parse("host=db.example user=u sslmode=disable").unwrap().check_without_tls().is_ok());
+    }
+
+    #[test]
+    fn with_a_connector_other_machines_must_offer_tls() {
+        let mode = |text: &str| parse(text).unwrap().require_tls().config().get_ssl_mode();
+        assert_eq!(mode("host=db.example user=u"), SslMode::Require);
+        assert_eq!(mode("host=localhost user=u"), SslMode::Prefer);
+        assert_eq!(mode("host=db.example user=u sslmode=disable"), SslMode::Disable);
     }
 
     #[test]

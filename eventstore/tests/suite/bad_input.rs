@@ -1,6 +1,6 @@
 //! Bad input: a clear error before anything is sent, nothing written, neighbours unharmed.
 
-use eventstore::{ErrorKind, EventStore, EventStoreBuilder, Filter, NewEvent, Settings};
+use eventstore::{ErrorKind, EventStore, EventStoreBuilder, FieldValue, Filter, NewEvent, Settings};
 use serde_json::json;
 use time::macros::datetime;
 
@@ -54,6 +54,7 @@ async fn bad_filters_are_refused() {
         Filter::event_types(["a\0"]),
         Filter::where_all([("a..b", 1)]),
         Filter::where_all([("a", "\0")]),
+        Filter::where_all([("a", FieldValue::Integer(1 << 64))]),
         Filter::from_iter([]),
         Filter::where_any((0..1_001).map(|n| ("n", n))),
     ] {

@@ -79,6 +79,11 @@ BEGIN
                   HINT = 'default_transaction_isolation of the server, database or role reaches into appends';
     END IF;
 
+    -- Locks can be taken on a standby too, and its stale log must not refuse anything.
+    IF current_setting('transaction_read_only')::boolean THEN
+        RAISE EXCEPTION 'append_v1 needs a server that can write' USING ERRCODE = 'read_only_sql_transaction';
+    END IF;
+
     PERFORM pg_advisory_xact_lock(1163284301, 'events'::regclass::oid::integer);
 
     SELECT e.position, e.recorded_at INTO head, head_at FROM events e ORDER BY e.position DESC LIMIT 1;
