@@ -4,6 +4,9 @@ use std::time::Duration;
 
 use crate::error::Error;
 
+/// Half of what PostgreSQL takes in one message, as sizes are estimates.
+const MAX_MESSAGE_BYTES: usize = 512 << 20;
+
 /// Limits and deadlines of one store handle. Every default says why.
 ///
 /// ```
@@ -30,19 +33,20 @@ pub struct Settings {
     pub append_queue: usize,
     /// How many events one batch may hold. 1,000: some 25 ms under the log's lock.
     pub max_batch_events: usize,
-    /// How many bytes of JSON one batch may hold; a single append may exceed it. 4 MiB.
+    /// How many bytes of events and conditions one batch may hold; a single append may exceed it. 4 MiB.
     pub max_batch_bytes: usize,
     /// How many events one append may have. 1,000: they are written under one lock.
     pub max_events_per_append: usize,
-    /// How many bytes of JSON one append may have. 64 MiB: PostgreSQL takes less than 1 GiB in one message.
+    /// How many bytes the events and conditions of one append may have. 64 MiB: PostgreSQL takes less than 1 GiB in one
+    /// message, and all other appends wait meanwhile.
     pub max_append_bytes: usize,
     /// How long the payload, and the metadata, of one event may be as JSON text. 1 MiB.
     pub max_payload_bytes: usize,
     /// How many events a page of a query or stream holds. 1,000: about 400 KB of typical events.
     pub page_size: usize,
-    /// How far back a condition's `after` may lie before it is checked as a read first, outside the log's lock.
-    /// 1,000 positions: checking them under the lock takes at most some 5 ms.
-    pub recheck_distance: u64,
+    /// How many events that do not match the conditions of one batch may pass over under the log's lock, all together.
+    /// A condition that finds more is searched by a read first, which holds nothing up. 1,000: some 2 ms.
+    pub max_batch_rechecks: usize,
     /// How long a replica that failed stays out of rotation before it is tried again. 1 s.
     pub replica_retry_after: Duration,
 }
@@ -58,8 +62,15 @@ impl Settings {
             ("max_events_per_append", self.max_events_per_append),
             ("page_size", self.page_size),
         ];
-        match limits.iter().find(|(_, limit)| *limit == 0) {
-            Some((name, _)) => Err(Error::invalid(format!("setting {name} is 0; expected at least 1"))),
+        if let Some((name, _)) = limits.iter().find(|(_, limit)| *limit == 0) {
+            return Err(Error::invalid(format!("setting {name} is 0; expected at least 1")));
+        }
+        let sizes = [("max_batch_bytes", self.max_batch_bytes), ("max_append_bytes", self.max_append_bytes)];
+        match sizes.iter().find(|(_, bytes)| *bytes > MAX_MESSAGE_BYTES) {
+            Some((name, bytes)) => Err(Error::invalid(format!(
+                "setting {name} is {bytes}; expected at most {MAX_MESSAGE_BYTES}, as PostgreSQL takes less than 1 GiB in \
+                 one message"
+            ))),
             None => Ok(()),
         }
     }
@@ -79,7 +90,7 @@ impl Default for Settings {
             max_append_bytes: 64 << 20,
             max_payload_bytes: 1 << 20,
             page_size: 1_000,
-            recheck_distance: 1_000,
+            max_batch_rechecks: 1_000,
             replica_retry_after: Duration::from_secs(1),
         }
     }

@@ -31,6 +31,8 @@ fn kind(code: &str) -> ErrorKind {
     match code {
         // A lock or statement that took too long; a standby that was asked to write; a conflict with recovery.
         "55P03" | "57014" | "25006" | "40001" | "40P01" => ErrorKind::Unavailable,
+        // Prepared statements that are not there any more, or not as they were: a new connection has them.
+        "26000" | "0A000" => ErrorKind::Unavailable,
         // Shutdown, start-up, lost connections, full disks, too many clients, files that can not be read.
         _ if matches!(class(code), "08" | "53" | "57" | "58") => ErrorKind::Unavailable,
         // What a constraint that an operator added to the log refuses. A broken primary key is no such thing.
@@ -76,9 +78,16 @@ pub(crate) fn is_bad_value(error: &tokio_postgres::Error) -> bool {
     error.as_db_error().is_some_and(|db| matches!(class(db.code().code()), "22" | "23" | "54" | "P0"))
 }
 
-/// Whether this server can not write now (it became a standby), so that a new connection may find another one.
-pub(crate) fn is_wrong_server(error: &tokio_postgres::Error) -> bool {
-    error.as_db_error().is_some_and(|db| db.code().code() == "25006")
+/// Whether a call that was rolled back may succeed when it is sent again: the log's lock was not free in time, or see
+/// [`spoils_session`].
+pub(crate) fn is_passing(error: &tokio_postgres::Error) -> bool {
+    spoils_session(error) || error.as_db_error().is_some_and(|db| db.code().code() == "55P03")
+}
+
+/// Whether another connection is needed: to a server that can write (25006), or one that has the prepared statements
+/// as they should be (26000: a pooler gave the session to someone else; 0A000: a table or function was made anew).
+pub(crate) fn spoils_session(error: &tokio_postgres::Error) -> bool {
+    error.as_db_error().is_some_and(|db| matches!(db.code().code(), "25006" | "26000" | "0A000"))
 }
 
 /// Whether a notice says that a commit was not confirmed by a synchronous standby.
@@ -92,7 +101,8 @@ mod tests {
 
     #[test]
     fn codes_are_sorted_by_what_to_do_next() {
-        for code in ["08006", "53100", "53300", "55P03", "57P01", "57P03", "58030", "25006", "40001"] {
+        for code in ["08006", "53100", "53300", "55P03", "57P01", "57P03", "58030", "25006", "40001", "26000"]
+        {
             assert_eq!(kind(code), ErrorKind::Unavailable, "{code}");
         }
         for code in ["22P05", "25000", "28P01", "3D000", "3F000", "23514", "42501", "42P01", "54000"] {

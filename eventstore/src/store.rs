@@ -60,13 +60,13 @@ impl EventStore {
     }
 
     /// Appends events: at once, all or none. Add conditions, then await it.
-    pub fn append(&self, events: impl IntoIterator<Item = NewEvent>) -> Append<'_> {
+    pub fn append(&self, events: impl IntoIterator<Item = NewEvent>) -> Append {
         Append::new(self, events.into_iter().collect())
     }
 
     /// Queries the events that match a filter. Say how, then await it or take its
     /// [`stream`](crate::Query::stream).
-    pub fn query(&self, filter: &Filter) -> Query<'_> {
+    pub fn query(&self, filter: &Filter) -> Query {
         Query::new(self, filter)
     }
 

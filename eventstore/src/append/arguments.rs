@@ -9,6 +9,9 @@ use crate::append::request::Request;
 use crate::filter::{CheckedItem, ProbeKey};
 use crate::sql::{JsonText, Recheck, key_columns, sql_number};
 
+/// However many probes a batch has, each may pass over so many events: a few that do not match are no hot key.
+const LEAST_RECHECKS: usize = 16;
+
 /// The columns of a batch, borrowed from it. Numbers of requests count from 1, as in SQL.
 #[derive(Debug, Default)]
 pub(super) struct Arguments<'a> {
@@ -34,6 +37,7 @@ pub(super) struct Arguments<'a> {
     probe_value: Vec<Option<JsonText<String>>>,
     probe_types: Vec<Option<JsonText<String>>>,
     probe_predicate: Vec<Option<String>>,
+    probe_limit: Vec<i64>,
     pair_blocker: Vec<i32>,
     pair_blocked: Vec<i32>,
     pair_condition: Vec<i32>,
@@ -41,8 +45,14 @@ pub(super) struct Arguments<'a> {
 }
 
 impl<'a> Arguments<'a> {
-    pub(super) fn new(batch: &'a Batch) -> Self {
+    /// All probes together pass over `max_rechecks` events, about.
+    pub(super) fn new(batch: &'a Batch, max_rechecks: usize) -> Self {
         let mut arguments = Self::default();
+        let probes = batch.requests.iter().map(Request::probes).sum::<usize>().max(1);
+        let limits = Limits {
+            first: (max_rechecks / probes).max(LEAST_RECHECKS),
+            settled: max_rechecks.max(LEAST_RECHECKS),
+        };
         for (nth, request) in batch.requests.iter().enumerate() {
             let number = sql_number(nth + 1);
             for event in &request.events {
@@ -53,7 +63,7 @@ impl<'a> Arguments<'a> {
                 arguments.payload.push(JsonText(event.payload_text.as_str()));
                 arguments.metadata.push(JsonText(event.metadata_text.as_str()));
             }
-            arguments.add_conditions(number, request);
+            arguments.add_conditions(number, request, limits);
         }
         for (nth, path) in batch.paths() {
             arguments.path_request.push(sql_number(nth + 1));
@@ -69,19 +79,24 @@ impl<'a> Arguments<'a> {
         arguments
     }
 
-    fn add_conditions(&mut self, number: i32, request: &'a Request) {
+    fn add_conditions(&mut self, number: i32, request: &'a Request, limits: Limits) {
         for (nth, condition) in request.conditions.iter().enumerate() {
             let nth = sql_number(nth);
             let filter = &condition.checked.filter;
-            let after = Some(condition.checked.after).filter(|token| !token.is_start());
-            for token in after.into_iter().chain(condition.witness) {
+            for token in condition.witnesses() {
                 self.after_request.push(number);
                 self.after_condition.push(nth);
                 self.after.push(token.position().to_sql());
                 self.after_id.push(token.id().uuid());
             }
-            let since = condition.settled.max(condition.checked.after.position()).to_sql();
-            let mut place = Place { request: number, condition: nth, item: 0, after: since };
+            let limit = if condition.is_settled() { limits.settled } else { limits.first };
+            let mut place = Place {
+                request: number,
+                condition: nth,
+                item: 0,
+                after: condition.since().to_sql(),
+                limit: i64::try_from(limit).unwrap_or(i64::MAX),
+            };
             if let Some(all) = filter.items().iter().position(CheckedItem::is_all) {
                 place.item = sql_number(all);
                 self.add_probe(place, None, Recheck::default());
@@ -89,7 +104,7 @@ impl<'a> Arguments<'a> {
             }
             for (nth_item, item) in filter.items().iter().enumerate() {
                 place.item = sql_number(nth_item);
-                for key in item.shortest_driver() {
+                for key in item.default_driver() {
                     self.add_probe(place, Some(key), Recheck::new(item, Some(key)));
                 }
             }
@@ -107,10 +122,11 @@ impl<'a> Arguments<'a> {
         self.probe_value.push(value);
         self.probe_types.push(recheck.types);
         self.probe_predicate.push(recheck.predicate);
+        self.probe_limit.push(place.limit);
     }
 
     /// In the order of the function's parameters.
-    pub(super) fn as_params(&self) -> [&(dyn ToSql + Sync); 26] {
+    pub(super) fn as_params(&self) -> [&(dyn ToSql + Sync); 27] {
         [
             &self.request,
             &self.id,
@@ -134,6 +150,7 @@ impl<'a> Arguments<'a> {
             &self.probe_value,
             &self.probe_types,
             &self.probe_predicate,
+            &self.probe_limit,
             &self.pair_blocker,
             &self.pair_blocked,
             &self.pair_condition,
@@ -142,11 +159,19 @@ impl<'a> Arguments<'a> {
     }
 }
 
-/// What a probe is for, and where it begins.
+/// How many events a probe may pass over, before its condition is settled and after.
+#[derive(Debug, Clone, Copy)]
+struct Limits {
+    first: usize,
+    settled: usize,
+}
+
+/// What a probe is for, where it begins, and how many events it may pass over.
 #[derive(Debug, Clone, Copy)]
 struct Place {
     request: i32,
     condition: i32,
     item: i32,
     after: i64,
+    limit: i64,
 }

@@ -4,18 +4,16 @@ use std::future::{Future, IntoFuture};
 use std::pin::Pin;
 use std::time::Duration;
 
-use tokio::time::Instant;
 use tracing::Instrument as _;
 
 use crate::append::Receipt;
-use crate::append::request::{Condition, Request};
-use crate::condition::{AppendCondition, CheckedCondition};
+use crate::append::condition::Condition;
+use crate::append::request::{Outcome, Request};
+use crate::condition::AppendCondition;
 use crate::deadline;
 use crate::error::Error;
 use crate::event::{NewEvent, check_events};
-use crate::filter::{CheckedItem, Filter};
-use crate::position::Position;
-use crate::query::{PageRequest, Source};
+use crate::filter::Filter;
 use crate::store::EventStore;
 use crate::token::Token;
 
@@ -32,20 +30,25 @@ use crate::token::Token;
 ///
 /// # Cancellation
 /// Dropped before it was sent, nothing is written; later, all of it or nothing. Other appends lose nothing.
+///
+/// # Retries
+/// The store sends an append again by itself while its time lasts. To go on trying after
+/// [`Unavailable`](crate::ErrorKind::Unavailable) or [`Indeterminate`](crate::ErrorKind::Indeterminate), append *the
+/// same* events again: keep a clone of them, so that they have the same ids and are written once.
 #[derive(Debug)]
 #[must_use = "an append does nothing until it is awaited"]
-pub struct Append<'a> {
-    store: &'a EventStore,
+pub struct Append {
+    store: EventStore,
     events: Vec<NewEvent>,
     conditions: Vec<AppendCondition>,
     misplaced_after: bool,
     timeout: Duration,
 }
 
-impl<'a> Append<'a> {
-    pub(crate) fn new(store: &'a EventStore, events: Vec<NewEvent>) -> Self {
+impl Append {
+    pub(crate) fn new(store: &EventStore, events: Vec<NewEvent>) -> Self {
         let timeout = store.settings().append_timeout;
-        Self { store, events, conditions: Vec::new(), misplaced_after: false, timeout }
+        Self { store: store.clone(), events, conditions: Vec::new(), misplaced_after: false, timeout }
     }
 
     /// Refuses the append if an event matches the filter; [`after`](Self::after) says since when.
@@ -82,50 +85,26 @@ impl<'a> Append<'a> {
             return Err(Error::invalid("append says `after` without a condition before it"));
         }
         let deadline = deadline::after(self.timeout);
-        let events = check_events(self.events, self.store.settings())?;
+        let mut events = check_events(self.events, self.store.settings())?;
         let checked = self.conditions.iter().map(AppendCondition::check).collect::<Result<Vec<_>, _>>()?;
-        let mut conditions = Vec::with_capacity(checked.len());
-        for condition in checked {
-            conditions.push(settle(self.store, condition, deadline).await?);
+        let mut conditions = checked.into_iter().map(Condition::new).collect::<Vec<_>>();
+        loop {
+            let (request, ticket) = Request::new(events, conditions, deadline);
+            request.check_size(self.store.settings())?;
+            match self.store.writer().append(request, ticket).await? {
+                Outcome::Appended(receipt) => return Ok(receipt),
+                Outcome::Unsettled(same_events, unsettled) => (events, conditions) = (same_events, unsettled),
+            }
+            for condition in &mut conditions {
+                condition.settle(self.store.reader(), deadline).await?;
+            }
         }
-        let (request, ticket) = Request::new(events, conditions, deadline);
-        let receipt = self.store.writer().append(request, ticket).await?;
-        self.store.reader().saw(receipt.last_position());
-        Ok(receipt)
     }
 }
 
-/// Checks a condition as a read first, where checking it under the log's lock could take long: when the search for
-/// its keys may pass over many events that do not match, and `after` lies far back. What is found is no verdict, but
-/// where the check under the lock may begin.
-async fn settle(
-    store: &EventStore,
-    checked: CheckedCondition,
-    deadline: Instant,
-) -> Result<Condition, Error> {
-    let after = checked.after.position();
-    let filter = &checked.filter;
-    let searches = !filter.is_all() && !filter.items().iter().all(CheckedItem::has_one_constraint);
-    let far = store
-        .reader()
-        .distance_to_head(after)
-        .is_none_or(|distance| distance > store.settings().recheck_distance);
-    if !(searches && far) {
-        return Ok(Condition { checked, settled: Position::START, witness: None });
-    }
-    let request = PageRequest { low: after, limit: 1, ..PageRequest::new(Source::filter(filter.clone())) };
-    let page = store.reader().primary_page(&request, deadline).await?;
-    let (settled, witness) = match page.events.first() {
-        // The check under the lock will find it too. Ids come before conditions, so that this is no refusal yet.
-        Some(event) => (Position::new(event.position.get() - 1), Some(event.token())),
-        None => (page.complete.position(), Some(page.complete).filter(|token| !token.is_start())),
-    };
-    Ok(Condition { checked, settled, witness })
-}
-
-impl<'a> IntoFuture for Append<'a> {
+impl IntoFuture for Append {
     type Output = Result<Receipt, Error>;
-    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send + 'a>>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
 
     fn into_future(self) -> Self::IntoFuture {
         let span =

@@ -9,8 +9,10 @@
 mod arguments;
 mod batch;
 mod call;
+mod condition;
 mod receipt;
 mod request;
+mod session;
 mod verdict;
 mod writer;
 mod writer_task;

@@ -7,10 +7,12 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use crate::append::Receipt;
-use crate::condition::CheckedCondition;
+use crate::append::condition::Condition;
 use crate::error::Error;
 use crate::event::CheckedEvent;
+use crate::filter::CheckedFilter;
 use crate::position::Position;
+use crate::settings::Settings;
 use crate::token::Token;
 
 /// A checked append, and the way back to its caller.
@@ -19,18 +21,18 @@ pub(crate) struct Request {
     pub(crate) events: Vec<CheckedEvent>,
     pub(crate) conditions: Vec<Condition>,
     pub(crate) deadline: Instant,
+    size: usize,
+    probes: usize,
     stage: Arc<Stage>,
-    reply: oneshot::Sender<Result<Receipt, Error>>,
+    reply: oneshot::Sender<Result<Outcome, Error>>,
 }
 
-/// A condition, and what a read before the append found out about it.
+/// What became of a request that was sent.
 #[derive(Debug)]
-pub(crate) struct Condition {
-    pub(crate) checked: CheckedCondition,
-    /// No event matches up to here (inclusive), so that the check under the lock begins after it.
-    pub(crate) settled: Position,
-    /// What that reading rests on besides `after`: an event it saw.
-    pub(crate) witness: Option<Token>,
+pub(crate) enum Outcome {
+    Appended(Receipt),
+    /// Nothing was written or decided: its conditions have to be settled first. They come back with its events.
+    Unsettled(Vec<CheckedEvent>, Vec<Condition>),
 }
 
 /// How far a request has come. Its caller and the writer agree through it on whether it was ever sent.
@@ -56,7 +58,7 @@ impl Stage {
 #[derive(Debug)]
 pub(crate) struct Ticket {
     pub(crate) stage: Arc<Stage>,
-    pub(crate) reply: oneshot::Receiver<Result<Receipt, Error>>,
+    pub(crate) reply: oneshot::Receiver<Result<Outcome, Error>>,
 }
 
 impl Request {
@@ -68,7 +70,10 @@ impl Request {
         let stage = Arc::new(Stage::default());
         let (reply, receiver) = oneshot::channel();
         let ticket = Ticket { stage: Arc::clone(&stage), reply: receiver };
-        (Self { events, conditions, deadline, stage, reply }, ticket)
+        let filters = || conditions.iter().map(|condition| &condition.checked.filter);
+        let size = events.iter().map(CheckedEvent::size).chain(filters().map(CheckedFilter::size)).sum();
+        let probes = filters().map(CheckedFilter::probes).sum();
+        (Self { events, conditions, deadline, size, probes, stage, reply }, ticket)
     }
 
     /// Marks the request as sent; false if nobody waits for it any more, so that it must not be.
@@ -79,12 +84,29 @@ impl Request {
         self.stage.take()
     }
 
+    /// Refuses what would not go into one message to the server.
+    pub(crate) fn check_size(&self, settings: &Settings) -> Result<(), Error> {
+        let (bytes, limit) = (self.size(), settings.max_append_bytes);
+        if bytes > limit {
+            return Err(Error::invalid(format!(
+                "append has {bytes} bytes of events and conditions; expected at most {limit}"
+            )));
+        }
+        Ok(())
+    }
+
     pub(crate) fn is_awaited(&self, now: Instant) -> bool {
         !self.reply.is_closed() && now < self.deadline
     }
 
+    /// About how many bytes of a call it takes.
     pub(crate) fn size(&self) -> usize {
-        self.events.iter().map(CheckedEvent::size).sum()
+        self.size
+    }
+
+    /// How many keys its conditions are probed under.
+    pub(crate) fn probes(&self) -> usize {
+        self.probes
     }
 
     /// The receipt of this request if its first event stands at `first`.
@@ -96,6 +118,11 @@ impl Request {
 
     pub(crate) fn finish(self, result: Result<Receipt, Error>) {
         // A caller that went away has no use for the answer.
-        drop(self.reply.send(result));
+        drop(self.reply.send(result.map(Outcome::Appended)));
+    }
+
+    /// Gives it back, to be settled.
+    pub(crate) fn give_back(self) {
+        drop(self.reply.send(Ok(Outcome::Unsettled(self.events, self.conditions))));
     }
 }

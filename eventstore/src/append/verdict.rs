@@ -4,14 +4,21 @@ use tokio_postgres::Row;
 
 use crate::append::Receipt;
 use crate::append::batch::Batch;
+use crate::append::condition::Condition;
+use crate::append::request::Request;
 use crate::error::{Conflict, Error, ErrorKind};
 use crate::position::Position;
 
-/// Reads the verdicts: one result for every request, in their order.
-pub(super) fn read(
-    batch: &Batch,
-    rows: &[Row],
-) -> Result<Vec<Result<Receipt, Error>>, tokio_postgres::Error> {
+/// What a request is answered with.
+#[derive(Debug)]
+pub(super) enum Answer {
+    Final(Result<Receipt, Error>),
+    /// Nothing is decided before its conditions are settled.
+    Unsettled,
+}
+
+/// Reads the verdicts: one answer for every request, in their order.
+pub(super) fn read(batch: &Batch, rows: &[Row]) -> Result<Vec<Answer>, tokio_postgres::Error> {
     let mut verdicts: Vec<Option<Verdict>> = batch.requests.iter().map(|_| None).collect();
     for row in rows {
         let verdict = Verdict::read(row)?;
@@ -19,11 +26,12 @@ pub(super) fn read(
             *place = Some(verdict);
         }
     }
-    let results = (0..batch.requests.len()).map(|nth| match &verdicts[nth] {
-        Some(verdict) => verdict.result(nth, batch, &verdicts),
-        None => Err(Error::internal("append_v1 gave no verdict on a request")),
+    let answers = (0..batch.requests.len()).map(|nth| match &verdicts[nth] {
+        Some(verdict) if verdict.is_unsettled(&batch.requests[nth]) => Answer::Unsettled,
+        Some(verdict) => Answer::Final(verdict.result(nth, batch, &verdicts)),
+        None => Answer::Final(Err(Error::internal("append_v1 gave no verdict on a request"))),
     });
-    Ok(results.collect())
+    Ok(answers.collect())
 }
 
 #[derive(Debug)]
@@ -49,6 +57,16 @@ impl Verdict {
             item: number(4)?.unwrap_or_default(),
             blocker: number(5)?,
         })
+    }
+
+    fn is_unsettled(&self, request: &Request) -> bool {
+        let rests_on = |condition: &Condition| condition.checked.after.position() == self.place;
+        match self.code {
+            b'f' => true,
+            // Lost is what a reading of ours rests on, and not what the caller named.
+            b'h' => !request.conditions.get(self.condition).is_some_and(rests_on),
+            _ => false,
+        }
     }
 
     fn result(&self, nth: usize, batch: &Batch, verdicts: &[Option<Self>]) -> Result<Receipt, Error> {

@@ -15,7 +15,10 @@
 //! *Failures.*
 //! - No connection: tried again with growing pauses. Requests stay queued, and are answered when their time is up.
 //! - The server refuses a value: the requests of the batch are sent one by one, so that the bad one fails alone.
+//! - The log's lock is not free in time, or the server can not write now: the batch was rolled back, and is sent again.
 //! - The server refuses the call: it was rolled back, and everyone is told why.
+//! - A condition finds more events that do not match than it may pass over under the lock: its request is given back
+//!   to the caller, who settles it by a read and hands it over again ([`condition`](super::condition)).
 //! - The connection is lost, or silent for too long, after the call was sent: the connection is thrown away and the
 //!   same batch sent again. The ids make that safe. Nothing is ever looked up instead: a lookup can say "absent"
 //!   while the first call is about to commit. What stays unknown when no caller waits any more is `Indeterminate`.
@@ -32,8 +35,7 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout_at;
 use tokio_util::sync::CancellationToken;
 
-use crate::append::Receipt;
-use crate::append::request::{Request, Ticket};
+use crate::append::request::{Outcome, Request, Ticket};
 use crate::append::writer_task::WriterTask;
 use crate::error::{Error, ErrorKind};
 use crate::pool::Pool;
@@ -65,7 +67,7 @@ impl Writer {
 
     /// Hands a request over and waits for its answer. Dropping this future before the request is sent takes it
     /// back; after that it is carried out all the same.
-    pub(crate) async fn append(&self, request: Request, ticket: Ticket) -> Result<Receipt, Error> {
+    pub(crate) async fn append(&self, request: Request, ticket: Ticket) -> Result<Outcome, Error> {
         let deadline = request.deadline;
         if self.closing.is_cancelled() {
             return Err(Error::closed());

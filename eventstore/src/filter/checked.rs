@@ -12,6 +12,12 @@ use crate::filter::{FieldValue, Filter, Path};
 /// The most event types and predicates a filter may have: as many probes go into one statement.
 const MAX_TERMS: usize = 1_000;
 
+/// About what a probe takes in a call besides its recheck.
+const PROBE_BYTES: usize = 100;
+
+/// About what the syntax of one predicate takes in a recheck. Its path and value may double by quoting.
+const PUNCTUATION: usize = 16;
+
 /// A valid filter: types and predicates sorted and without repetition, items in the order written.
 #[derive(Debug, Clone)]
 pub(crate) struct CheckedFilter {
@@ -67,6 +73,16 @@ impl CheckedFilter {
         self.items.iter().any(CheckedItem::is_all)
     }
 
+    /// How many keys a condition with this filter is probed under.
+    pub(crate) fn probes(&self) -> usize {
+        self.items.iter().map(|item| item.default_driver().len()).sum()
+    }
+
+    /// About how many bytes of a call a condition with this filter takes: each probe carries what is left to check.
+    pub(crate) fn size(&self) -> usize {
+        self.items.iter().map(CheckedItem::size).sum()
+    }
+
     /// The paths that the filter mentions, each once.
     pub(crate) fn paths(&self) -> BTreeSet<&Path> {
         self.items
@@ -115,6 +131,13 @@ impl CheckedItem {
         self.types.is_empty() && self.groups.is_empty()
     }
 
+    fn size(&self) -> usize {
+        let types: usize = self.types.iter().map(|event_type| event_type.as_str().len() + 3).sum();
+        let predicates = self.groups.iter().flatten().map(Predicate::size);
+        let probes = self.default_driver().len();
+        probes * (types + predicates.sum::<usize>() + PROBE_BYTES)
+    }
+
     /// The ways to find all events of this item by keys, groups of predicates first; none if every event matches.
     pub(crate) fn drivers(&self) -> Vec<Vec<ProbeKey<'_>>> {
         let groups = self.groups.iter().enumerate().map(|(group, predicates)| {
@@ -124,9 +147,11 @@ impl CheckedItem {
         groups.chain(Some(types).filter(|types| !types.is_empty())).collect()
     }
 
-    /// The driver with the fewest keys. Good enough where few positions are looked at.
-    pub(crate) fn shortest_driver(&self) -> Vec<ProbeKey<'_>> {
-        self.drivers().into_iter().min_by_key(Vec::len).unwrap_or_default()
+    /// The driver to take where none is counted: the predicates that are fewest, as they tend to identify things; the
+    /// types only where there is nothing else.
+    pub(crate) fn default_driver(&self) -> Vec<ProbeKey<'_>> {
+        let by_type = |keys: &Vec<ProbeKey<'_>>| matches!(keys.first(), Some(ProbeKey::Type(_)));
+        self.drivers().into_iter().min_by_key(|keys| (by_type(keys), keys.len())).unwrap_or_default()
     }
 
     /// Whether finding a key leaves anything but a hash collision to check.
@@ -162,6 +187,11 @@ impl CheckedItem {
 }
 
 impl Predicate {
+    fn size(&self) -> usize {
+        let value = if let FieldValue::Text(text) = &self.value { text.len() } else { 20 };
+        2 * (self.path.canonical().len() + value) + PUNCTUATION
+    }
+
     /// Path and value are quoted as JSON strings, which is how JSON paths quote them too.
     fn to_jsonpath(&self) -> String {
         format!("{} == {}", self.path.to_jsonpath(), self.value.to_json())

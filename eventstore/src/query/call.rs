@@ -31,8 +31,8 @@ use crate::token::Token;
 /// Dropping it loses nothing but the answer.
 #[derive(Debug, Clone)]
 #[must_use = "a query does nothing until it is awaited"]
-pub struct Query<'a> {
-    store: &'a EventStore,
+pub struct Query {
+    store: EventStore,
     filter: Filter,
     consistency: Consistency,
     after: Token,
@@ -44,10 +44,10 @@ pub struct Query<'a> {
     timeout: Duration,
 }
 
-impl<'a> Query<'a> {
-    pub(crate) fn new(store: &'a EventStore, filter: &Filter) -> Self {
+impl Query {
+    pub(crate) fn new(store: &EventStore, filter: &Filter) -> Self {
         Self {
-            store,
+            store: store.clone(),
             filter: filter.clone(),
             consistency: Consistency::Strong,
             after: Token::START,
@@ -129,7 +129,7 @@ impl<'a> Query<'a> {
     }
 
     /// The events one by one, with bounded memory.
-    pub fn stream(self) -> EventStream<'a> {
+    pub fn stream(self) -> EventStream {
         EventStream::new(async move { Pages::new(self) })
     }
 
@@ -191,8 +191,8 @@ impl<'a> Query<'a> {
 }
 
 /// The pages of a query, one after the other.
-pub(super) struct Pages<'a> {
-    query: Query<'a>,
+pub(super) struct Pages {
+    query: Query,
     request: PageRequest,
     /// How many events may still come.
     remaining: Option<usize>,
@@ -202,8 +202,8 @@ pub(super) struct Pages<'a> {
     done: bool,
 }
 
-impl<'a> Pages<'a> {
-    fn new(query: Query<'a>) -> Result<Self, Error> {
+impl Pages {
+    fn new(query: Query) -> Result<Self, Error> {
         if query.store.writer().is_closed() {
             return Err(Error::closed());
         }
@@ -222,10 +222,12 @@ impl<'a> Pages<'a> {
         let page = self.read().instrument(span).await?;
         if self.first {
             self.first = false;
-            self.complete = page.complete;
-            self.request.high = Some(page.complete.position());
+            // A bound on time may lie before `after`: up to there the caller's reading was complete already.
+            let after = self.query.after;
+            self.complete = if page.complete.position() < after.position() { after } else { page.complete };
+            self.request.high = Some(self.complete.position());
             // Later pages may come from another server: it must have come as far as this one.
-            self.request.witnesses.extend(Some(page.complete).filter(|token| !token.is_start()));
+            self.request.witnesses.extend(Some(self.complete).filter(|token| !token.is_start()));
         }
         let count = page.events.len();
         self.remaining = self.remaining.map(|remaining| remaining.saturating_sub(count));
@@ -254,9 +256,9 @@ impl<'a> Pages<'a> {
     }
 }
 
-impl<'a> IntoFuture for Query<'a> {
+impl IntoFuture for Query {
     type Output = Result<History, Error>;
-    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send + 'a>>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
 
     fn into_future(self) -> Self::IntoFuture {
         let span = tracing::info_span!("query", consistency = ?self.consistency);

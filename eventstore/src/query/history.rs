@@ -33,9 +33,9 @@ impl History {
     }
 
     /// The position up to which this history is complete: every match at or before it (and after where the query
-    /// began) is here. Reading forwards it is the least of the log's head, the upper bound, and the last event
-    /// where the limit was reached; reading backwards the head, or the upper bound. [`Position::START`] if the log
-    /// is empty.
+    /// began) is here. Reading forwards it is the least of the log's head, the upper bound on position or on the
+    /// time of recording, and the last event where the limit was reached; reading backwards the head, or the upper
+    /// bound. Never less than where the query began; [`Position::START`] if the log is empty.
     #[must_use]
     pub fn position(&self) -> Position {
         self.complete.position()

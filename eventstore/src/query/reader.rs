@@ -1,7 +1,6 @@
 //! Runs page statements on the server that the wanted consistency allows.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::time::{Instant, timeout_at};
@@ -11,7 +10,6 @@ use crate::consistency::Consistency;
 use crate::error::{Error, ErrorKind};
 use crate::filter::Path;
 use crate::pool::{Pool, PooledConnection};
-use crate::position::Position;
 use crate::query::page::{PageArguments, Undecodable};
 use crate::query::{Page, PageRequest};
 use crate::routing::{Replica, Servers};
@@ -19,16 +17,11 @@ use crate::sql::Statements;
 use crate::sqlstate;
 use crate::token::Token;
 
-/// No head has been seen yet.
-const UNKNOWN: u64 = u64::MAX;
-
 /// The reading half of a store handle.
 #[derive(Debug)]
 pub(crate) struct Reader {
     servers: Arc<Servers>,
     statements: Arc<Statements>,
-    /// The highest position this handle has seen.
-    seen: AtomicU64,
 }
 
 /// What a server's answer is worth.
@@ -42,22 +35,7 @@ enum Answer {
 
 impl Reader {
     pub(crate) fn new(servers: Arc<Servers>, statements: Arc<Statements>) -> Self {
-        Self { servers, statements, seen: AtomicU64::new(UNKNOWN) }
-    }
-
-    /// Notes that the log reaches at least this far.
-    pub(crate) fn saw(&self, position: Position) {
-        let further = |seen| (seen == UNKNOWN || seen < position.get()).then_some(position.get());
-        // Err means that more was seen already.
-        let _: Result<u64, u64> = self.seen.fetch_update(Ordering::Relaxed, Ordering::Relaxed, further);
-    }
-
-    /// How far before the known head a position lies; `None` if no head is known.
-    pub(crate) fn distance_to_head(&self, position: Position) -> Option<u64> {
-        match self.seen.load(Ordering::Relaxed) {
-            UNKNOWN => None,
-            seen => Some(seen.saturating_sub(position.get())),
-        }
+        Self { servers, statements }
     }
 
     /// A page from a server that satisfies the consistency.
@@ -89,10 +67,7 @@ impl Reader {
             return Err(Error::unavailable(format!("{} is a standby at the moment", pool.server())));
         }
         match self.judge(page, request)? {
-            Answer::Good(page) => {
-                self.saw(page.head.position());
-                Ok(page)
-            }
+            Answer::Good(page) => Ok(page),
             Answer::Behind => Err(diverged(furthest(&request.witnesses), pool.server())),
             Answer::Diverged(token) => Err(diverged(token, pool.server())),
         }

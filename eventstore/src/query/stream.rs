@@ -17,10 +17,10 @@ use crate::query::call::Pages;
 /// connection is held; dropping the stream frees the one it may be using. It is [`Unpin`]: poll it with
 /// `StreamExt::next`, or [`next`](Self::next).
 #[must_use = "a stream does nothing until it is polled"]
-pub struct EventStream<'a>(BoxStream<'a, Result<RecordedEvent, Error>>);
+pub struct EventStream(BoxStream<'static, Result<RecordedEvent, Error>>);
 
-impl<'a> EventStream<'a> {
-    pub(super) fn new(pages: impl Future<Output = Result<Pages<'a>, Error>> + Send + 'a) -> Self {
+impl EventStream {
+    pub(super) fn new(pages: impl Future<Output = Result<Pages, Error>> + Send + 'static) -> Self {
         let pages = stream::once(pages).map_ok(|pages| {
             stream::try_unfold(pages, |mut pages| async move {
                 let page = pages.next().await?;
@@ -37,7 +37,7 @@ impl<'a> EventStream<'a> {
     }
 }
 
-impl Stream for EventStream<'_> {
+impl Stream for EventStream {
     type Item = Result<RecordedEvent, Error>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
@@ -45,7 +45,7 @@ impl Stream for EventStream<'_> {
     }
 }
 
-impl fmt::Debug for EventStream<'_> {
+impl fmt::Debug for EventStream {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("EventStream")
     }

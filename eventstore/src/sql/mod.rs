@@ -47,14 +47,10 @@ pub(crate) enum Direction {
 impl Statements {
     pub(crate) fn new(schema: &SchemaName) -> Self {
         let page = |hits: &str| {
-            let sql = for_schema(
-                &without_comments(include_str!("query/frame.sql")).replace("{hits}", hits.trim_end()),
-                schema,
-            );
-            Directions {
-                forwards: sql.replace("{ascending}", "ASC"),
-                backwards: sql.replace("{ascending}", "DESC"),
-            }
+            let sql = without_comments(include_str!("query/frame.sql")).replace("{hits}", hits.trim_end());
+            // The schema last: its name may look like anything.
+            let directed = |order: &str| for_schema(&sql.replace("{ascending}", order), schema);
+            Directions { forwards: directed("ASC"), backwards: directed("DESC") }
         };
         let by_keys = |chosen: &str| {
             let chosen = without_comments(chosen);

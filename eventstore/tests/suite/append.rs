@@ -132,7 +132,7 @@ async fn an_after_from_another_history_is_noticed() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_old_after_under_a_hot_key_is_settled_by_a_read() {
     let mut settings = Settings::default();
-    settings.recheck_distance = 10;
+    settings.max_batch_rechecks = 16;
     let log = Log::with(|builder| builder.settings(settings)).await;
     let hot = |event_type: &str, n: u64| NewEvent::new(event_type, json!({"Tenant": "hot", "n": n}));
     let start = log.store.append([hot("Rare", 0)]).await.unwrap().token();

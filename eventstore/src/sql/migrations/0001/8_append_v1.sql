@@ -16,6 +16,8 @@
 --            x  ids taken         some of its ids are there, with other content or not all of them
 --            h  history diverged  condition; position: its `after`, where another event stands or none
 --            u  unindexed         condition: the number of the path in p_path that has no keys
+--            f  far               condition; a probe passed over more keys than its limit, and nothing is decided:
+--                                 check as a read first, so that the log's lock is never held for a long search
 --            c  conflict          condition, item; position: of the event that matches, or blocker: the request of
 --                                 this very batch that went first
 CREATE FUNCTION append_v1(
@@ -41,6 +43,7 @@ CREATE FUNCTION append_v1(
     p_probe_value        jsonb[],
     p_probe_types        jsonb[],         -- recheck: the types that count, null for all
     p_probe_predicate    text[],          -- recheck: a jsonpath predicate on the payload, null for none
+    p_probe_limit        bigint[],        -- how many keys it may pass over
     p_pair_blocker       integer[],       -- inside this batch: if the blocker is accepted …
     p_pair_blocked       integer[],       -- … this one is refused; ascending, blocker < blocked
     p_pair_condition     integer[],
@@ -54,7 +57,7 @@ SET enable_bitmapscan = off
 SET enable_hashjoin = off
 SET enable_mergejoin = off
 SET jit = off
-SET lock_timeout = '5s'
+SET lock_timeout = '2s'
 AS $$
 #variable_conflict use_column
 DECLARE
@@ -139,6 +142,7 @@ BEGIN
             SELECT a.request, a.condition, a.after
             FROM unnest(p_after_request, p_after_condition, p_after, p_after_id) AS a(request, condition, after, id)
             WHERE (SELECT e.id FROM events e WHERE e.position = a.after) IS DISTINCT FROM a.id
+            ORDER BY a.after
         LOOP
             IF verdicts[found.request] = 'a' THEN
                 refusals := refusals + 1;
@@ -151,33 +155,44 @@ BEGIN
 
     IF cardinality(p_probe_request) > 0 THEN
         FOR found IN
-            SELECT p.request, p.condition, p.item, hit.position
-            FROM unnest(p_probe_request, p_probe_condition, p_probe_item, p_probe_after, p_probe_type,
-                        p_probe_path, p_probe_value, p_probe_types, p_probe_predicate)
-                 AS p(request, condition, item, after, type, path, value, types, predicate)
+            WITH probes AS MATERIALIZED (     -- so that each key and predicate is made once, and not once a row
+                SELECT p.request, p.condition, p.item, p.after, p.types, p.predicate::jsonpath AS predicate, p.passes,
+                       CASE WHEN p.type IS NOT NULL THEN type_key_v1(p.type)
+                            WHEN p.path IS NOT NULL THEN value_key_v1(p.path, p.value) END AS key
+                FROM unnest(p_probe_request, p_probe_condition, p_probe_item, p_probe_after, p_probe_type,
+                            p_probe_path, p_probe_value, p_probe_types, p_probe_predicate, p_probe_limit)
+                     AS p(request, condition, item, after, type, path, value, types, predicate, passes)
+            )
+            SELECT p.request, p.condition, p.item, CASE WHEN hit.nth <= p.passes THEN hit.position END AS position
+            FROM probes AS p
             CROSS JOIN LATERAL (
-                SELECT k.position FROM keys k
-                WHERE k.key = CASE WHEN p.path IS NULL THEN type_key_v1(p.type) ELSE value_key_v1(p.path, p.value) END
-                  AND k.position > p.after
-                  AND (SELECT (p.types IS NULL OR p.types ? e.event_type)
-                          AND (p.predicate IS NULL
-                               OR jsonb_path_match(e.payload, p.predicate::jsonpath, '{}', true))
-                       FROM events e WHERE e.position = k.position)
-                ORDER BY k.position LIMIT 1
+                SELECT c.position, c.nth
+                FROM (SELECT k.position, row_number() OVER (ORDER BY k.position) AS nth
+                      FROM keys k WHERE k.key = p.key AND k.position > p.after
+                      ORDER BY k.position LIMIT p.passes + 1) AS c
+                WHERE c.nth > p.passes
+                   OR (SELECT (p.types IS NULL OR p.types ? e.event_type)
+                          AND (p.predicate IS NULL OR jsonb_path_match(e.payload, p.predicate, '{}', true))
+                       FROM events e WHERE e.position = c.position)
+                ORDER BY c.position LIMIT 1
             ) AS hit
             UNION ALL
             SELECT p.request, p.condition, p.item, p.after + 1
             FROM unnest(p_probe_request, p_probe_condition, p_probe_item, p_probe_after, p_probe_type, p_probe_path)
                  AS p(request, condition, item, after, type, path)
             WHERE p.type IS NULL AND p.path IS NULL AND p.after < head
-            ORDER BY request, position, condition, item
+            ORDER BY request, position, condition, item      -- a conflict before what is far
         LOOP
             IF verdicts[found.request] = 'a' THEN
                 refusals := refusals + 1;
-                verdicts[found.request] := 'c';
-                places[found.request] := found.position;
                 conditions[found.request] := found.condition;
-                items[found.request] := found.item;
+                IF found.position IS NULL THEN
+                    verdicts[found.request] := 'f';
+                ELSE
+                    verdicts[found.request] := 'c';
+                    places[found.request] := found.position;
+                    items[found.request] := found.item;
+                END IF;
             END IF;
         END LOOP;
     END IF;

@@ -1,0 +1,83 @@
+//! A condition on its way, and what reading before the append found out about it.
+//!
+//! The append function checks every condition under the log's lock, but passes over a limited number of events that
+//! do not match: a hot key far back would hold up every append for as long as the search takes. A condition that
+//! reaches the limit comes back undecided. It is then *settled*: searched by a read, which holds nothing up, so that
+//! the next check under the lock begins where the read ended. What the read finds is never a verdict.
+
+use tokio::time::Instant;
+
+use crate::condition::CheckedCondition;
+use crate::error::{Error, ErrorKind};
+use crate::filter::CheckedItem;
+use crate::position::Position;
+use crate::query::{PageRequest, Reader, Source};
+use crate::token::Token;
+
+/// A checked condition, and how far it is settled.
+#[derive(Debug)]
+pub(crate) struct Condition {
+    pub(crate) checked: CheckedCondition,
+    settled: Option<Settled>,
+}
+
+/// No event between `after` and `up_to` matches, in the history that has the event `witness`.
+#[derive(Debug, Clone, Copy)]
+struct Settled {
+    up_to: Position,
+    witness: Token,
+}
+
+impl Condition {
+    pub(crate) fn new(checked: CheckedCondition) -> Self {
+        Self { checked, settled: None }
+    }
+
+    /// Where the check under the lock begins (exclusive).
+    pub(super) fn since(&self) -> Position {
+        let after = self.checked.after.position();
+        self.settled.map_or(after, |settled| settled.up_to.max(after))
+    }
+
+    pub(super) fn is_settled(&self) -> bool {
+        self.settled.is_some()
+    }
+
+    /// The events that the log must have: that of `after`, and the one that a reading rests on.
+    pub(super) fn witnesses(&self) -> impl Iterator<Item = Token> {
+        let after = Some(self.checked.after).filter(|token| !token.is_start());
+        let witness = self.settled.map(|settled| settled.witness);
+        after.into_iter().chain(witness.filter(|witness| witness.position() > self.checked.after.position()))
+    }
+
+    /// Reads on from where the condition is settled.
+    pub(super) async fn settle(&mut self, reader: &Reader, deadline: Instant) -> Result<(), Error> {
+        let filter = &self.checked.filter;
+        if filter.is_all() || filter.items().iter().all(CheckedItem::has_one_constraint) {
+            return Ok(()); // found at its first key, or not at all
+        }
+        let request = PageRequest {
+            low: self.since(),
+            limit: 1,
+            witnesses: self.witnesses().collect(),
+            ..PageRequest::new(Source::filter(filter.clone()))
+        };
+        let page = match reader.primary_page(&request, deadline).await {
+            // A failover came between: begin again. If it is `after` that was lost, the append will say so.
+            Err(error) if error.kind() == ErrorKind::HistoryDiverged => {
+                self.settled = None;
+                return Ok(());
+            }
+            page => page?,
+        };
+        self.settled = match page.events.first() {
+            // The check under the lock will find it too.
+            Some(event) => {
+                Some(Settled { up_to: Position::new(event.position.get() - 1), witness: event.token() })
+            }
+            None if page.complete.is_start() => None,
+            None => Some(Settled { up_to: page.complete.position(), witness: page.complete }),
+        };
+        Ok(())
+    }
+}

@@ -1,0 +1,141 @@
+//! The writer's connection, and one call of the append function on it.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use tokio::time::timeout;
+use tokio_postgres::Statement;
+
+use crate::append::arguments::Arguments;
+use crate::append::batch::Batch;
+use crate::append::verdict::{self, Answer};
+use crate::append::writer::outcome_unknown;
+use crate::error::{Error, ErrorKind};
+use crate::pool::{Pool, PooledConnection};
+use crate::settings::Settings;
+use crate::sql::Statements;
+use crate::sqlstate;
+
+/// A call waits for the log's lock for two seconds at most (`lock_timeout` of the append function). A server that
+/// says nothing for longer than that and a margin is not waiting: given up earlier, each call would leave a session
+/// behind that still waits for the lock.
+const LEAST_PATIENCE: Duration = Duration::from_secs(3);
+
+/// A connection to the primary, with its one statement prepared.
+pub(super) struct Session {
+    connection: Box<dyn PooledConnection>,
+    append: Statement,
+    server: String,
+    patience: Duration,
+    max_rechecks: usize,
+}
+
+/// How a call ended that gave no verdicts.
+pub(super) enum Failure {
+    /// It was not sent: no connection.
+    Unsent(Error),
+    /// The server refused it, and rolled it back.
+    Refused { error: Error, because: Refusal },
+    /// It was sent, and whether it was committed is unknown.
+    Unknown(Error),
+}
+
+/// What to do about a call that was rolled back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Refusal {
+    /// One of its requests may be to blame.
+    BadValue,
+    /// It may pass by itself: the lock was not free in time, the server can not write now.
+    Passing,
+    Final,
+}
+
+impl Session {
+    pub(super) async fn open(
+        pool: &dyn Pool,
+        statements: &Statements,
+        settings: &Settings,
+    ) -> Result<Self, Error> {
+        let connection = pool.acquire().await?;
+        let server = pool.server().to_owned();
+        // A stopped server still accepts connections, and then says nothing.
+        let limit = settings.connect_timeout;
+        let error = match timeout(limit, connection.prepare(&statements.append)).await {
+            Ok(Ok(append)) => {
+                // Half of an append's time: a silent connection leaves the other half for another one.
+                let patience = (settings.append_timeout / 2).max(LEAST_PATIENCE);
+                let max_rechecks = settings.max_batch_rechecks;
+                return Ok(Self { connection, append, server, patience, max_rechecks });
+            }
+            Ok(Err(error)) => sqlstate::classify(&error, &server),
+            Err(_) => Error::timeout(ErrorKind::Unavailable, format!("{server}: no answer within {limit:?}")),
+        };
+        connection.discard();
+        Err(error)
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.connection.client().is_closed()
+    }
+
+    /// One call for all requests of a batch. The session comes back only if it is known to be sound; dropped in the
+    /// middle, its connection is closed.
+    pub(super) async fn call(
+        self,
+        batch: &Batch,
+        unconfirmed_commits: &AtomicU64,
+    ) -> (Option<Self>, Result<Vec<Answer>, Failure>) {
+        let unconfirmed = unconfirmed_commits.load(Ordering::SeqCst);
+        let arguments = Arguments::new(batch, self.max_rechecks);
+        let params = arguments.as_params();
+        let answer = timeout(self.patience, self.connection.client().query(&self.append, &params)).await;
+        match answer {
+            Ok(Ok(rows)) => {
+                let answers =
+                    verdict::read(batch, &rows).map_err(|error| Failure::Unknown(self.classify(&error)));
+                let is_confirmed = unconfirmed_commits.load(Ordering::SeqCst) == unconfirmed;
+                (Some(self), answers.map(|answers| if is_confirmed { answers } else { unconfirm(answers) }))
+            }
+            Ok(Err(error)) => {
+                let classified = self.classify(&error);
+                if !sqlstate::is_rolled_back(&error) {
+                    self.connection.discard();
+                    return (None, Err(Failure::Unknown(classified)));
+                }
+                let because = if sqlstate::is_bad_value(&error) {
+                    Refusal::BadValue
+                } else if sqlstate::is_passing(&error) {
+                    Refusal::Passing
+                } else {
+                    Refusal::Final
+                };
+                let failure = Failure::Refused { error: classified, because };
+                if sqlstate::spoils_session(&error) {
+                    self.connection.discard();
+                    return (None, Err(failure));
+                }
+                (Some(self), Err(failure))
+            }
+            Err(_) => {
+                let message = format!("{}: no answer to an append within {:?}", self.server, self.patience);
+                self.connection.discard();
+                (None, Err(Failure::Unknown(Error::unavailable(message))))
+            }
+        }
+    }
+
+    fn classify(&self, error: &tokio_postgres::Error) -> Error {
+        sqlstate::classify(error, &self.server)
+    }
+}
+
+/// A commit that no synchronous standby has confirmed may be lost in a failover.
+fn unconfirm(answers: Vec<Answer>) -> Vec<Answer> {
+    let unconfirm = |answer| match answer {
+        Answer::Final(Ok(_)) => {
+            Answer::Final(Err(outcome_unknown("the wait for the synchronous standby was cancelled")))
+        }
+        other => other,
+    };
+    answers.into_iter().map(unconfirm).collect()
+}
