@@ -9,11 +9,11 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 use tokio_postgres::Client;
 use tracing::{Instrument as _, info, info_span};
 
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
 use crate::filter::Path;
 use crate::pool::{Pool, PooledConnection};
 use crate::schema::SchemaName;
@@ -23,6 +23,8 @@ use crate::sqlstate;
 /// How long another process's migration is waited for.
 const PATIENCE: Duration = Duration::from_secs(60);
 const PAUSE: Duration = Duration::from_millis(10);
+/// How long all of it may take: a server that has stopped says nothing. Migrations change the catalogue, not events.
+const LONGEST: Duration = Duration::from_secs(180);
 
 /// One step of the schema.
 struct Migration {
@@ -118,6 +120,13 @@ impl<'a> Migrator<'a> {
     }
 
     pub(crate) async fn run(&self) -> Result<(), Error> {
+        timeout(LONGEST, self.run_without_deadline()).await.unwrap_or_else(|_| {
+            let message = format!("migration of schema {} did not end within {LONGEST:?}", self.schema);
+            Err(Error::timeout(ErrorKind::Unavailable, message))
+        })
+    }
+
+    async fn run_without_deadline(&self) -> Result<(), Error> {
         let state = server_state(self.pool, self.schema).await?;
         state.check_version(self.schema)?;
         if state.version < LATEST {
@@ -136,7 +145,8 @@ impl<'a> Migrator<'a> {
                 let result = self.apply_under_lock(&transaction).await;
                 return match result {
                     Ok(()) => transaction.end("COMMIT").await,
-                    Err(error) => transaction.end("ROLLBACK").await.and(Err(error)),
+                    // Dropping the transaction closes its connection, which rolls back.
+                    Err(error) => Err(error),
                 };
             }
             transaction.end("ROLLBACK").await?;
@@ -151,8 +161,15 @@ impl<'a> Migrator<'a> {
     }
 
     async fn try_lock(&self, transaction: &Transaction) -> Result<bool, Error> {
-        let row = transaction.client().query_one(migrate::LOCK, &[&self.schema.as_str()]).await;
-        row.and_then(|row| row.try_get(0)).map_err(|error| transaction.fault(&error))
+        for lock in [migrate::LOCK, migrate::APPEND_LOCK] {
+            let row = transaction.client().query_one(lock, &[&self.schema.as_str()]).await;
+            let taken: bool =
+                row.and_then(|row| row.try_get(0)).map_err(|error| transaction.fault(&error))?;
+            if !taken {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     async fn apply_under_lock(&self, transaction: &Transaction) -> Result<(), Error> {

@@ -47,7 +47,8 @@ pub struct Settings {
     /// How many events that do not match the conditions of one batch may pass over under the log's lock, all together.
     /// A condition that finds more is searched by a read first, which holds nothing up. 1,000: some 2 ms.
     pub max_batch_rechecks: usize,
-    /// How long a replica that failed stays out of rotation before it is tried again. 1 s.
+    /// How long a replica that failed stays out of rotation before it is tried again. 1 s, and twice as long each time
+    /// that it fails again, up to 32 s.
     pub replica_retry_after: Duration,
 }
 

@@ -9,6 +9,9 @@ use crate::append::request::Request;
 use crate::filter::{CheckedItem, ProbeKey};
 use crate::sql::{JsonText, Recheck, key_columns, sql_number};
 
+/// The limit of a condition that comes back undecided again and again doubles so often, at most.
+const MOST_DOUBLINGS: u32 = 10;
+
 /// However many probes a batch has, each may pass over so many events: a few that do not match are no hot key.
 const LEAST_RECHECKS: usize = 16;
 
@@ -89,7 +92,10 @@ impl<'a> Arguments<'a> {
                 self.after.push(token.position().to_sql());
                 self.after_id.push(token.id().uuid());
             }
-            let limit = if condition.is_settled() { limits.settled } else { limits.first };
+            let limit = match condition.rounds() {
+                0 => limits.first,
+                rounds => limits.settled.saturating_mul(1 << rounds.min(MOST_DOUBLINGS)),
+            };
             let mut place = Place {
                 request: number,
                 condition: nth,

@@ -3,7 +3,8 @@
 //! The append function checks every condition under the log's lock, but passes over a limited number of events that
 //! do not match: a hot key far back would hold up every append for as long as the search takes. A condition that
 //! reaches the limit comes back undecided. It is then *settled*: searched by a read, which holds nothing up, so that
-//! the next check under the lock begins where the read ended. What the read finds is never a verdict.
+//! the next check under the lock begins where the read ended. What the read finds is never a verdict. Where events
+//! come so fast that this is not enough, the limit doubles each time.
 
 use tokio::time::Instant;
 
@@ -19,6 +20,8 @@ use crate::token::Token;
 pub(crate) struct Condition {
     pub(crate) checked: CheckedCondition,
     settled: Option<Settled>,
+    /// How often it came back undecided.
+    rounds: u32,
 }
 
 /// No event between `after` and `up_to` matches, in the history that has the event `witness`.
@@ -30,7 +33,7 @@ struct Settled {
 
 impl Condition {
     pub(crate) fn new(checked: CheckedCondition) -> Self {
-        Self { checked, settled: None }
+        Self { checked, settled: None, rounds: 0 }
     }
 
     /// Where the check under the lock begins (exclusive).
@@ -39,8 +42,9 @@ impl Condition {
         self.settled.map_or(after, |settled| settled.up_to.max(after))
     }
 
-    pub(super) fn is_settled(&self) -> bool {
-        self.settled.is_some()
+    /// How often it came back undecided.
+    pub(super) fn rounds(&self) -> u32 {
+        self.rounds
     }
 
     /// The events that the log must have: that of `after`, and the one that a reading rests on.
@@ -52,6 +56,7 @@ impl Condition {
 
     /// Reads on from where the condition is settled.
     pub(super) async fn settle(&mut self, reader: &Reader, deadline: Instant) -> Result<(), Error> {
+        self.rounds += 1;
         let filter = &self.checked.filter;
         if filter.is_all() || filter.items().iter().all(CheckedItem::has_one_constraint) {
             return Ok(()); // found at its first key, or not at all

@@ -117,3 +117,33 @@ impl Verdict {
         Position::new(first + event.map_or(0, |pair| pair.event as u64))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::Instant;
+
+    use super::*;
+    use crate::condition::AppendCondition;
+    use crate::event::EventId;
+    use crate::filter::Filter;
+    use crate::token::Token;
+
+    #[test]
+    fn a_lost_event_is_the_callers_only_if_the_caller_named_it() {
+        let after = Token::new(Position::new(7), EventId::generate());
+        let condition = AppendCondition::fail_if_matches(&Filter::all()).after(after).check().unwrap();
+        let (request, _ticket) = Request::new(vec![], vec![Condition::new(condition)], Instant::now());
+        let verdict = |code, place| Verdict {
+            request: 1,
+            code,
+            place: Position::new(place),
+            condition: 0,
+            item: 0,
+            blocker: None,
+        };
+        assert!(!verdict(b'h', 7).is_unsettled(&request));
+        assert!(verdict(b'h', 9).is_unsettled(&request), "lost is what a reading of ours rests on");
+        assert!(verdict(b'f', 0).is_unsettled(&request));
+        assert!(!verdict(b'c', 9).is_unsettled(&request));
+    }
+}

@@ -149,17 +149,11 @@ impl WriterTask {
                     }
                     return;
                 }
-                Err(Failure::Refused { error, because }) => {
-                    if because != Refusal::Passing && in_doubt.is_none() {
-                        return batch.fail(&error);
-                    }
-                    error
-                }
-                Err(Failure::Unsent(error)) => {
-                    if error.kind() != ErrorKind::Unavailable && in_doubt.is_none() {
-                        return batch.fail(&error);
-                    }
-                    error
+                Err(Failure::Refused { error, because: Refusal::Passing }) => error,
+                Err(Failure::Unsent(error)) if error.kind() == ErrorKind::Unavailable => error,
+                // A refusal does not end a doubt: the call sent before may still be under way.
+                Err(Failure::Refused { error, .. } | Failure::Unsent(error)) => {
+                    return batch.fail(&in_doubt.map_or(error, outcome_unknown));
                 }
                 Err(Failure::Unknown(error)) => {
                     let requests = batch.requests.len();

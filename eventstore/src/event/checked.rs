@@ -86,7 +86,7 @@ fn check_json(json: Json, what: &str, settings: &Settings) -> Result<(Value, Str
         }
     };
     json::check(&value, what)?;
-    let text = value.to_string();
+    let text = json::write(&value);
     check_size(text.len(), what, settings)?;
     Ok((value, text))
 }

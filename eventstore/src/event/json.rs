@@ -1,5 +1,9 @@
 //! What JSON the log keeps: what JSONB can store, exactly as it was given.
 
+use std::io;
+
+use serde::Serialize as _;
+use serde_json::ser::{CompactFormatter, Formatter, Serializer};
 use serde_json::{Number, Value};
 
 use crate::error::Error;
@@ -35,6 +39,26 @@ fn check_text(text: &str, what: &str) -> Result<(), Error> {
         )));
     }
     Ok(())
+}
+
+/// Writes JSON so that it comes back the same from JSONB.
+pub(super) fn write(value: &Value) -> String {
+    let mut text = Vec::new();
+    let mut serializer = Serializer::with_formatter(&mut text, KeepFloats);
+    value.serialize(&mut serializer).expect("JSON values can be written to memory");
+    String::from_utf8(text).expect("JSON is UTF-8")
+}
+
+/// JSONB keeps a number as a decimal: `1e16` would come back as an integer, `10000000000000000.0` comes back as a float.
+struct KeepFloats;
+
+impl Formatter for KeepFloats {
+    fn write_f64<W: io::Write + ?Sized>(&mut self, out: &mut W, number: f64) -> io::Result<()> {
+        if number.abs() >= 1e16 {
+            return write!(out, "{number:.1}");
+        }
+        CompactFormatter.write_f64(out, number)
+    }
 }
 
 /// Parses JSON text, and refuses a number that would come back as another one.

@@ -19,8 +19,10 @@ use crate::pool::Dsn;
 use crate::sqlstate;
 
 /// What each session is set to: its statements are prepared once and hold by their form, so that planning them
-/// anew for each set of values only costs; compiling them costs a hundred times their run time.
-const SESSION: &str = "SET plan_cache_mode = force_generic_plan; SET jit = off";
+/// anew for each set of values only costs; compiling them costs a hundred times their run time. Strings in JSON paths
+/// are written for standard strings.
+const SESSION: &str =
+    "SET plan_cache_mode = force_generic_plan; SET jit = off; SET standard_conforming_strings = on";
 
 /// Opens connections to one server.
 #[derive(Clone)]

@@ -43,7 +43,9 @@ impl Dsn {
         if config.get_application_name().is_none() {
             config.application_name("eventstore");
         }
-        config.connect_timeout(connect_timeout);
+        if config.get_connect_timeout().is_none() {
+            config.connect_timeout(connect_timeout);
+        }
         let name = format!("{role} {}", endpoints(&config));
         Ok(Self { config, name })
     }

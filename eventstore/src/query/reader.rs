@@ -11,8 +11,8 @@ use crate::error::{Error, ErrorKind};
 use crate::filter::Path;
 use crate::pool::{Pool, PooledConnection};
 use crate::query::page::{PageArguments, Undecodable};
-use crate::query::{Page, PageRequest};
-use crate::routing::{Replica, Servers};
+use crate::query::{Page, PageRequest, Source};
+use crate::routing::{PROBATION, Replica, Servers};
 use crate::sql::Statements;
 use crate::sqlstate;
 use crate::token::Token;
@@ -81,9 +81,12 @@ impl Reader {
         deadline: Instant,
     ) -> Result<Option<Page>, Error> {
         let server = replica.pool().server();
-        // Half of the time that is left: the next server needs some too.
-        let share = Instant::now() + deadline.saturating_duration_since(Instant::now()) / 2;
-        let page = match self.run(replica.pool(), request, share).await {
+        let result = match self.sound_out(replica, deadline).await {
+            // Half of the time that is left: the next server needs some too.
+            Ok(()) => self.run(replica.pool(), request, share_of(deadline)).await,
+            Err(error) => Err(error),
+        };
+        let page = match result {
             Ok(page) => page,
             Err(error) if is_fault_of_server(&error) => {
                 warn!(server, %error, "replica leaves the rotation: a read failed");
@@ -102,9 +105,15 @@ impl Reader {
             return Ok(None);
         }
         match self.judge(page, request) {
-            Ok(Answer::Good(page)) => Ok(Some(page)),
+            Ok(Answer::Good(page)) => {
+                replica.has_served();
+                Ok(Some(page))
+            }
             // It may not have replayed yet what makes the call valid: the primary knows.
-            Ok(Answer::Behind) | Err(_) => Ok(None),
+            Ok(Answer::Behind) | Err(_) => {
+                replica.has_served();
+                Ok(None)
+            }
             Ok(Answer::Diverged(token)) => {
                 warn!(
                     server,
@@ -115,6 +124,15 @@ impl Reader {
                 Ok(None)
             }
         }
+    }
+
+    /// Asks a replica that has failed for no more than the head, before it is trusted with a read.
+    async fn sound_out(&self, replica: &Replica, deadline: Instant) -> Result<(), Error> {
+        if !replica.is_on_probation() {
+            return Ok(());
+        }
+        let soon = share_of(deadline).min(Instant::now() + PROBATION);
+        self.run(replica.pool(), &PageRequest::new(Source::Nothing), soon).await.map(|_| ())
     }
 
     fn judge(&self, page: Page, request: &PageRequest) -> Result<Answer, Error> {
@@ -156,7 +174,9 @@ impl Reader {
             connection.client().query(&statement, &arguments.as_params()).await
         };
         let rows = rows.await;
-        connection.give_back();
+        if !rows.as_ref().is_err_and(sqlstate::spoils_session) {
+            connection.give_back();
+        }
         Page::decode(&rows.map_err(|error| fault(&error))?, request.direction).map_err(|why| match why {
             Undecodable::Column(error) => fault(&error),
             Undecodable::NoHeader => Error::internal("a page came without its header"),
@@ -201,6 +221,11 @@ impl Drop for Borrowed {
 fn is_fault_of_server(error: &Error) -> bool {
     let refuses_user = error.sqlstate().is_some_and(|code| code.starts_with("28") || code.starts_with("3D"));
     refuses_user || matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::Internal)
+}
+
+fn share_of(deadline: Instant) -> Instant {
+    let now = Instant::now();
+    now + deadline.saturating_duration_since(now) / 2
 }
 
 fn furthest(witnesses: &[Token]) -> Token {

@@ -173,6 +173,53 @@ async fn a_closed_store_refuses_and_has_sent_what_it_accepted() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn every_call_of_close_returns_when_all_is_flushed() {
+    let log = Log::new().await;
+    let lock = log.hold_lock().await;
+    let store = log.store.clone();
+    let append = tokio::spawn(async move { store.append([lent("b", "r")]).await });
+    lock.is_waited_for().await;
+    let mut closes: Vec<_> = (0..3)
+        .map(|_| {
+            let store = log.store.clone();
+            Box::pin(async move { store.close().await })
+        })
+        .collect();
+    for close in &mut closes {
+        assert!(futures_util::poll!(close).is_pending(), "an accepted append is under way");
+    }
+    drop(closes.remove(0));
+    lock.release().await;
+    for close in closes {
+        close.await.unwrap();
+    }
+    assert_eq!(append.await.unwrap().unwrap().first_position().get(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_condition_under_a_hot_key_is_settled_while_others_append_to_it() {
+    let mut settings = Settings::default();
+    settings.max_batch_rechecks = 1; // each call passes over a few events only, and more than those come meanwhile
+    let log = Log::with(|builder| builder.settings(settings)).await;
+    let hot = |event_type: &str, n: u64| NewEvent::new(event_type, json!({"Tenant": "hot", "n": n}));
+    log.store.append((0..100).map(|n| hot("Common", n))).await.unwrap();
+    let done = tokio_util::sync::CancellationToken::new();
+    let (busy, stop) = (log.handle().await, done.clone());
+    let others = tokio::spawn(async move {
+        while !stop.is_cancelled() {
+            busy.append((0..100).map(|n| hot("Common", n))).await.unwrap();
+        }
+    });
+    let rare = Filter::event_types(["Rare"]).and_all([("Tenant", "hot")]);
+    for n in 0..5 {
+        let first = log.store.append([hot("Rare", n)]).fail_if_matches(&rare);
+        assert_eq!(first.await.is_ok(), n == 0);
+    }
+    done.cancel();
+    others.await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_dropped_append_harms_no_other() {
     let log = Log::new().await;
     for _ in 0..50 {

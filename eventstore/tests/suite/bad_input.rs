@@ -104,6 +104,22 @@ async fn bad_servers_and_settings_are_refused_with_their_name() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_condition_too_large_for_one_message_is_refused() {
+    let mut settings = Settings::default();
+    settings.max_append_bytes = 10_000;
+    let log = Log::with(|builder| builder.settings(settings)).await;
+    let event = || NewEvent::new("T", json!({"n": 1}));
+    let of = |values: u64| Filter::event_types(["T"]).and_any((0..values).map(|n| ("m", n)));
+    log.store.append([event()]).fail_if_matches(&of(10)).await.unwrap();
+    let error = log.store.append([event()]).fail_if_matches(&of(100)).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Invalid, "{error}");
+    let mut settings = Settings::default();
+    settings.max_append_bytes = 1 << 30;
+    let error = refused(crate::fixture::builder(&log.schema).settings(settings)).await;
+    assert!(error.to_string().contains("max_append_bytes"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_silent_server_is_given_up_in_time() {
     // It accepts connections and never answers.
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();

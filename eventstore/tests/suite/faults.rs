@@ -200,6 +200,39 @@ async fn a_stopped_server_is_given_up_in_time_and_used_again_when_it_goes_on() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_append_to_a_server_that_is_gone_was_not_sent() {
+    let cluster = tokio::task::spawn_blocking(|| Cluster::builder().start()).await.unwrap().unwrap();
+    let builder = EventStore::builder().primary(cluster.primary().dsn()).schema("gone");
+    let store = builder.connect().await.unwrap();
+    store.migrate().await.unwrap();
+    store.append([event(1)]).await.unwrap();
+    tokio::task::spawn_blocking(move || drop(cluster)).await.unwrap();
+    // The writer's connection died while it was idle, and so did the one that this read fails on.
+    store.head().await.unwrap_err();
+    let error = store.append([event(2)]).timeout(Duration::from_millis(300)).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_can_not_write_refuses_and_judges_nothing() {
+    let log = Log::new().await;
+    log.store.append([event(1)]).await.unwrap();
+    let dsn = format!("{} options='-c default_transaction_read_only=on'", log.schema.primary());
+    let read_only = EventStore::builder().primary(dsn).schema(log.schema.name()).connect().await.unwrap();
+    // It could refuse this one by what it has, as a standby could by an old state of the log.
+    let append = read_only.append([event(2)]).fail_if_matches(&Filter::all());
+    let error = append.timeout(Duration::from_millis(300)).await.unwrap_err();
+    assert!(!error.is_conflict(), "{error}");
+    let read_only = log.sql().await;
+    read_only.batch_execute("SET default_transaction_read_only = on").await.unwrap();
+    let arrays = std::iter::repeat_n("'{}'", 27).collect::<Vec<_>>().join(",");
+    let call = format!("SELECT * FROM {}.append_v1({arrays})", log.schema.name());
+    let error = read_only.query(&call, &[]).await.unwrap_err();
+    assert_eq!(error.code().unwrap().code(), "25006");
+    assert_eq!(log.store.head().await.unwrap().position().get(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn crashes_of_the_primary_lose_and_double_nothing() {
     // On disk, with fsync: what was acknowledged must be there after the recovery.
     let cluster = tokio::task::spawn_blocking(|| Cluster::builder().durable().start());

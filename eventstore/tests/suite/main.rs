@@ -12,6 +12,7 @@ mod faults;
 mod fixture;
 mod migration;
 mod plans;
+mod pooler;
 mod process;
 mod query;
 mod race;

@@ -83,8 +83,7 @@ async fn values_match_exactly_whatever_they_hold() {
 #[tokio::test(flavor = "multi_thread")]
 async fn events_come_back_as_they_were_written() {
     let log = Log::new().await;
-    let payload =
-        json!({"text": "ä\u{1}", "n": -1, "f": 0.1, "e": 1e300, "null": null, "deep": [[{"a": []}]]});
+    let payload = json!({"text": "ä\u{1}", "n": -1, "f": 0.1, "e": 1e300, "whole": [1e16, -1e22, 3.0, 1e15], "null": null, "deep": [[{"a": []}]]});
     let id = Uuid::now_v7();
     let occurred_at = datetime!(1969-12-31 23:59:59.123456789 +5);
     let written = NewEvent::new("Tä", payload.clone()).metadata(json!("why")).id(id).occurred_at(occurred_at);
@@ -179,6 +178,9 @@ async fn time_bounds_are_inclusive_and_together_mean_and() {
     assert_eq!(since.unwrap().len(), 0);
     let before = log.store.query(&Filter::all()).recorded_until(day(0)).await.unwrap();
     assert_eq!((before.len(), before.position()), (0, Position::START));
+    let token = all[3].token();
+    let nothing = log.store.query(&Filter::all()).after(token).recorded_until(day(0)).await.unwrap();
+    assert_eq!((nothing.len(), nothing.token()), (0, token), "never less than where the query began");
     let reversed = log.store.query(&Filter::all()).occurred_since(day(2)).occurred_until(day(1)).await;
     assert_eq!(reversed.unwrap_err().kind(), ErrorKind::Invalid);
 }

@@ -2,6 +2,7 @@
 
 pub(crate) const BEGIN: &str = include_str!("begin.sql");
 pub(crate) const LOCK: &str = include_str!("lock.sql");
+pub(crate) const APPEND_LOCK: &str = include_str!("append_lock.sql");
 pub(crate) const SCHEMA_STATE: &str = include_str!("schema_state.sql");
 pub(crate) const CREATE_SCHEMA: &str = include_str!("create_schema.sql");
 pub(crate) const SEARCH_PATH: &str = include_str!("search_path.sql");
