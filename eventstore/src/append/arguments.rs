@@ -181,3 +181,28 @@ struct Place {
     after: i64,
     limit: i64,
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::Instant;
+
+    use super::*;
+    use crate::append::condition::Condition;
+    use crate::condition::AppendCondition;
+    use crate::filter::Filter;
+
+    #[test]
+    fn a_probe_may_pass_over_more_each_time_it_comes_back_undecided() {
+        let filter = Filter::event_types(["A", "B"]).and_any([("x", 1), ("y", 2)]);
+        let request = |rounds| {
+            let checked = AppendCondition::fail_if_matches(&filter).check().unwrap();
+            Request::new(vec![], vec![Condition::undecided(checked, rounds)], Instant::now()).0
+        };
+        let requests = [0, 1, 3, 99].map(request).into();
+        let batch = Batch { requests, pairs: vec![] };
+        // Eight probes share 400 at first; a settled one has all of it, and doubles it.
+        let expected = [50, 800, 3_200, 400 << MOST_DOUBLINGS].map(|limit| [limit; 2]).concat();
+        assert_eq!(Arguments::new(&batch, 400).probe_limit, expected);
+        assert_eq!(Arguments::new(&batch, 1).probe_limit[..2], [16, 16], "a few are no hot key");
+    }
+}

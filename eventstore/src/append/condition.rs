@@ -36,6 +36,11 @@ impl Condition {
         Self { checked, settled: None, rounds: 0 }
     }
 
+    #[cfg(test)]
+    pub(super) fn undecided(checked: CheckedCondition, rounds: u32) -> Self {
+        Self { rounds, ..Self::new(checked) }
+    }
+
     /// Where the check under the lock begins (exclusive).
     pub(super) fn since(&self) -> Position {
         let after = self.checked.after.position();

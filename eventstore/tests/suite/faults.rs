@@ -34,6 +34,45 @@ async fn a_connection_that_dies_in_flight_is_replaced_and_the_batch_sent_again()
     assert_eq!(log.store.head().await.unwrap(), receipt.token());
 }
 
+/// On one thread, so that both appends are in the writer's inbox before it runs: they go in one batch.
+#[tokio::test]
+async fn a_doubt_about_a_batch_stays_when_its_requests_are_sent_one_by_one() {
+    let log = Log::new().await;
+    let constraint = format!("ALTER TABLE {}.events ADD CHECK (payload ->> 'n' <> '2')", log.schema.name());
+    log.sql().await.batch_execute(&constraint).await.unwrap();
+    let lock = log.hold_lock().await;
+    let (mut good, mut bad) = (
+        Box::pin(log.store.append([event(1)]).into_future()),
+        Box::pin(log.store.append([event(2)]).into_future()),
+    );
+    assert!(futures_util::poll!(&mut good).is_pending() && futures_util::poll!(&mut bad).is_pending());
+    lock.terminate(lock.is_waited_for().await).await;
+    lock.is_waited_for().await;
+    lock.release().await;
+    assert_eq!(good.await.unwrap().first_position().get(), 1);
+    // Refused now; but the call that was lost might still be under way, and the constraint gone when it ends.
+    assert_eq!(bad.await.unwrap_err().kind(), ErrorKind::Indeterminate);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lock_that_is_held_for_long_is_tried_again() {
+    let log = Log::new().await;
+    let lock = log.hold_lock().await;
+    let store = log.store.clone();
+    let append = tokio::spawn(async move { store.append([event(1)]).await });
+    let pid = lock.is_waited_for().await;
+    let sql = log.sql().await;
+    let call = async || -> time::OffsetDateTime {
+        let statement = "SELECT query_start FROM pg_stat_activity WHERE pid = $1";
+        sql.query_one(statement, &[&pid]).await.unwrap().get(0)
+    };
+    let first = call().await;
+    while call().await == first {}
+    assert_eq!(lock.is_waited_for().await, pid, "the session is kept");
+    lock.release().await;
+    assert!(!append.await.unwrap().unwrap().is_repeated());
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn deadlines_tell_queued_from_in_flight() {
     let log = Log::new().await;

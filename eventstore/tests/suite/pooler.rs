@@ -54,15 +54,16 @@ impl Pooler {
     ) {
         let mut call = vec![0; 1 << 16];
         let mut answer = vec![0; 1 << 16];
+        let mut mishap = None;
         loop {
             tokio::select! {
                 read = from_client.read(&mut call) => {
                     let Ok(length @ 1..) = read else { return };
-                    let mishap = self.0.lock().unwrap().take();
+                    mishap = mishap.or_else(|| self.0.lock().unwrap().take());
                     match mishap {
                         None => {}
                         Some(Mishap::ForgetsTheStatement) => {
-                            // ReadyForQuery follows: the session goes on.
+                            // ReadyForQuery follows: the session goes on, but never knows the statement again.
                             let ready = [b'Z', 0, 0, 0, 5, b'I'];
                             let refusal = error_response(&[(b'S', "ERROR"), (b'V', "ERROR"), (b'C', "26000")]);
                             to_client.write_all(&[refusal, ready.to_vec()].concat()).await.unwrap();
