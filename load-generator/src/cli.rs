@@ -1,6 +1,5 @@
 //! The command line, as typed.
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -11,8 +10,8 @@ use crate::plan::{Plan, Rate, ScenarioName};
 /// Open-loop load for the event store: a fixed worker pool, a bounded queue, and backpressure that is counted.
 ///
 /// Request number i is due at start + i/rate, whether or not earlier ones have been answered, and its latency counts
-/// from then, that of time-outs and errors too: a system that stalls can not hide it (no coordinated omission). Without --primary it starts a
-/// PostgreSQL primary and a streaming replica of its own, with fsync on, and removes them at the end.
+/// from then, that of time-outs and errors too: a system that stalls can not hide it (no coordinated omission).
+/// Without --primary it starts a PostgreSQL primary and a streaming replica of its own, with fsync on, and removes them at the end.
 #[derive(Debug, Parser)]
 #[command(name = "load-generator", version, args_conflicts_with_subcommands = true, after_help = EXAMPLES)]
 struct Cli {
@@ -63,7 +62,8 @@ struct RunArgs {
     /// Fixes the sequence of operations and of random choices; what they meet depends on the run
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// Connection string of the primary; without it, servers of its own are started
+    /// Connection string of the primary; without it, servers of its own are started. There is no TLS: a server on another
+    /// machine needs sslmode=disable
     #[arg(long, value_name = "DSN", env = "EVENTSTORE_PRIMARY", hide_env_values = true)]
     primary: Option<String>,
     /// Connection string of a replica; may be given several times
@@ -83,8 +83,8 @@ struct RunArgs {
     #[arg(long, default_value_t = 30_000, value_name = "EVENTS")]
     preload: u64,
     /// Serve Prometheus metrics at this address, under /metrics
-    #[arg(long, value_name = "ADDRESS")]
-    metrics: Option<SocketAddr>,
+    #[arg(long, value_name = "HOST:PORT")]
+    metrics: Option<String>,
     /// Write the result as JSON to this file; - for standard output
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,

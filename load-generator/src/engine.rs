@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use eventstore::{Error, EventStore, Filter, NewEvent, RecordedEvent};
 use rand::Rng as _;
+use rand_chacha::ChaCha8Rng;
 
 use crate::scenario::Trace;
 
@@ -37,10 +38,11 @@ impl Engine {
         &self.store
     }
 
-    /// Decides on what matches the filter, on the primary.
+    /// Decides on what matches the filter, on the primary. The pauses between attempts are random choices too.
     pub(crate) async fn decide(
         &self,
         filter: &Filter,
+        random: &mut ChaCha8Rng,
         trace: &Trace,
         mut decide: impl FnMut(&[RecordedEvent]) -> Option<NewEvent>,
     ) -> Result<Decided, Error> {
@@ -58,10 +60,10 @@ impl Engine {
                 }
                 Err(error) => return Err(error),
             }
-            trace.retry();
-            let jitter = rand::rng().random_range(1.0 - JITTER..=1.0 + JITTER);
+            let jitter = random.random_range(1.0 - JITTER..=1.0 + JITTER);
             tokio::time::sleep(pause.mul_f64(jitter)).await;
             pause *= 2;
+            trace.retry();
         }
         unreachable!("the last attempt returns")
     }

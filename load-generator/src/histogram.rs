@@ -25,26 +25,39 @@ impl Latencies {
         self.0.add(&other.0).expect("both have the same bounds");
     }
 
+    /// What was recorded after an earlier copy of this histogram was made.
+    pub(crate) fn since(&self, earlier: &Self) -> Self {
+        let mut recent = self.0.clone();
+        recent.subtract(&earlier.0).expect("an earlier copy has nothing more");
+        Self(recent)
+    }
+
     pub(crate) fn summary(&self) -> LatencySummary {
-        let at = |quantile: f64| self.0.value_at_quantile(quantile) as f64 / 1e3;
+        let measured = |us: u64| (!self.0.is_empty()).then_some(us as f64 / 1e3);
+        let at = |quantile: f64| measured(self.0.value_at_quantile(quantile));
         LatencySummary {
             p50_ms: at(0.5),
             p90_ms: at(0.9),
             p99_ms: at(0.99),
             p999_ms: at(0.999),
-            max_ms: self.0.max() as f64 / 1e3,
+            max_ms: measured(self.0.max()),
         }
     }
 }
 
-/// Percentiles, in milliseconds; 0 where nothing was measured.
+/// Percentiles, in milliseconds; `None` where nothing was measured.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub(crate) struct LatencySummary {
-    pub(crate) p50_ms: f64,
-    pub(crate) p90_ms: f64,
-    pub(crate) p99_ms: f64,
-    pub(crate) p999_ms: f64,
-    pub(crate) max_ms: f64,
+    pub(crate) p50_ms: Option<f64>,
+    pub(crate) p90_ms: Option<f64>,
+    pub(crate) p99_ms: Option<f64>,
+    pub(crate) p999_ms: Option<f64>,
+    pub(crate) max_ms: Option<f64>,
+}
+
+/// Milliseconds for people, right-aligned; a dash where nothing was measured.
+pub(crate) fn milliseconds(ms: Option<f64>, width: usize) -> String {
+    ms.map_or_else(|| format!("{:>width$}", "-"), |ms| format!("{ms:>width$.2}"))
 }
 
 #[cfg(test)]
@@ -58,9 +71,20 @@ mod tests {
             latencies.record(Duration::from_millis(ms));
         }
         let summary = latencies.summary();
-        assert!((summary.p50_ms - 500.0).abs() <= 0.5, "{summary:?}");
-        assert!((summary.p99_ms - 990.0).abs() <= 1.0, "{summary:?}");
-        assert!((summary.max_ms - 1_000.0).abs() <= 1.0, "{summary:?}");
-        assert_eq!(Latencies::new().summary().max_ms, 0.0);
+        let is_about = |ms: Option<f64>, expected: f64| (ms.unwrap() - expected).abs() <= expected / 1e3;
+        assert!(is_about(summary.p50_ms, 500.0), "{summary:?}");
+        assert!(is_about(summary.p99_ms, 990.0), "{summary:?}");
+        assert!(is_about(summary.max_ms, 1_000.0), "{summary:?}");
+        assert_eq!(Latencies::new().summary().max_ms, None);
+    }
+
+    #[test]
+    fn the_recent_ones_are_what_came_since() {
+        let mut latencies = Latencies::new();
+        latencies.record(Duration::from_millis(900));
+        let earlier = latencies.clone();
+        latencies.record(Duration::from_millis(2));
+        let recent = latencies.since(&earlier).summary();
+        assert!(recent.max_ms.unwrap() < 3.0, "{recent:?}");
     }
 }

@@ -1,6 +1,4 @@
-//! The load generator's metrics, for Prometheus.
-
-use std::net::SocketAddr;
+//! The load generator's metrics, for Prometheus. The warm-up counts too.
 
 use axum::Router;
 use axum::http::header::CONTENT_TYPE;
@@ -46,20 +44,15 @@ impl Metrics {
             let options = HistogramOpts::new(name, help).buckets(BUCKETS.to_vec());
             registered(&registry, HistogramVec::new(options, &["operation"])?)
         };
-        let requests = Opts::new(
-            "load_generator_requests_total",
-            "Requests served, by operation and outcome; warm-up included",
-        );
+        let requests =
+            Opts::new("load_generator_requests_total", "Requests served, by operation and outcome");
         let offered =
             prometheus::Gauge::new("load_generator_offered_rate", "Requests per second that are offered")?;
         registered(&registry, offered)?.set(rate);
         gauge("load_generator_workers", "Workers in the fixed pool")?
             .set(i64::try_from(workers).unwrap_or(i64::MAX));
         let metrics = Self {
-            scheduled: counter(
-                "load_generator_scheduled_total",
-                "Requests that were due, after the warm-up",
-            )?,
+            scheduled: counter("load_generator_scheduled_total", "Requests that were due, warm-up included")?,
             rejected: counter(
                 "load_generator_backpressure_total",
                 "Requests rejected as the queue was full",
@@ -171,7 +164,7 @@ impl Drop for BusyWorker<'_> {
 }
 
 /// Takes the address before the run begins, so that a taken one is an error and not a surprise.
-pub(crate) async fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
+pub(crate) async fn listen(address: &str) -> std::io::Result<TcpListener> {
     TcpListener::bind(address).await
 }
 

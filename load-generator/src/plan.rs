@@ -1,7 +1,6 @@
 //! What is to be done, resolved and valid.
 
 use std::fmt;
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
@@ -23,7 +22,7 @@ pub(crate) struct Plan {
     pub(crate) replicas: Vec<String>,
     pub(crate) schema: String,
     pub(crate) preload: u64,
-    pub(crate) metrics: Option<SocketAddr>,
+    pub(crate) metrics: Option<String>,
     pub(crate) json: Option<PathBuf>,
 }
 

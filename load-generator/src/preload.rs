@@ -30,7 +30,9 @@ pub(crate) async fn preload(
     bar.finish_and_clear();
     let mut shelf = reader.into_shelf();
 
+    // A log that is there already has the ids of the beginning of this sequence.
     let mut random = ChaCha8Rng::seed_from_u64(seed);
+    random.set_stream(there);
     let mut written = there;
     let bar = progress(events.saturating_sub(there), "writing events");
     while written < events || !shelf.is_stocked(workers) {

@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::environment::Environment;
-use crate::histogram::LatencySummary;
+use crate::histogram::{LatencySummary, milliseconds};
 use crate::plan::Plan;
 use crate::tally::Tally;
 
@@ -155,7 +155,11 @@ impl fmt::Display for Report {
 fn line(f: &mut fmt::Formatter<'_>, name: &str, count: u64, latency: &LatencySummary) -> fmt::Result {
     writeln!(
         f,
-        "  {name:<26} {count:>9} {:>9.2} {:>9.2} {:>9.2} {:>9.2} {:>9.2}",
-        latency.p50_ms, latency.p90_ms, latency.p99_ms, latency.p999_ms, latency.max_ms
+        "  {name:<26} {count:>9} {} {} {} {} {}",
+        milliseconds(latency.p50_ms, 9),
+        milliseconds(latency.p90_ms, 9),
+        milliseconds(latency.p99_ms, 9),
+        milliseconds(latency.p999_ms, 9),
+        milliseconds(latency.max_ms, 9)
     )
 }

@@ -57,7 +57,7 @@ impl From<eventstore::Error> for RunError {
 /// Carries a plan out and reports.
 pub(crate) async fn run(plan: Plan) -> Result<(), RunError> {
     // What can fail without any load does so first.
-    let listener = match plan.metrics {
+    let listener = match &plan.metrics {
         Some(address) => Some(
             metrics::listen(address)
                 .await
@@ -67,6 +67,8 @@ pub(crate) async fn run(plan: Plan) -> Result<(), RunError> {
     };
     let metrics =
         Metrics::new(plan.rate.per_second(), plan.workers).map_err(|error| RunError(error.to_string()))?;
+    // From the beginning: a dashboard shows that the load is being prepared.
+    let served = listener.map(|listener| tokio::spawn(metrics.clone().serve(listener)));
     let interrupt = Interrupt::listen()?;
     // Dropped last of all, after the store.
     let servers = interrupt.or_stop(Servers::find(&plan)).await?;
@@ -77,7 +79,6 @@ pub(crate) async fn run(plan: Plan) -> Result<(), RunError> {
     let environment =
         interrupt.or_stop(async { Ok(Environment::observe(&plan, &servers, events).await) }).await?;
 
-    let served = listener.map(|listener| tokio::spawn(metrics.clone().serve(listener)));
     let tally = Arc::new(Tally::new(plan.workers, metrics));
     let scenario = Arc::new(Library::new(store.clone(), shelf));
     let (sender, receiver) = queue::queue(plan.queue);

@@ -96,9 +96,7 @@ impl Pacer {
                 let (measured, late) = (entry.measured, entry.due.elapsed() > LATE);
                 let offer = queue.offer(entry);
                 tally.metrics().queued(queue.depth());
-                if measured {
-                    tally.offered(offer == Offer::Rejected, late);
-                }
+                tally.offered(measured, offer == Offer::Rejected, late);
             }
             // The run is as long as it was said to be, also after the last request.
             if finished {

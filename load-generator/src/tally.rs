@@ -1,4 +1,4 @@
-//! What happened, counted.
+//! What happened after the warm-up, counted. The metrics count the warm-up too: who watches them sees what there is.
 //!
 //! Workers count in shards, so that counting seldom makes one wait for another; whoever wants a total merges them.
 
@@ -76,11 +76,13 @@ impl Tally {
     }
 
     /// A request was due.
-    pub(crate) fn offered(&self, rejected: bool, late: bool) {
-        self.scheduled.fetch_add(1, Ordering::Relaxed);
-        self.rejected.fetch_add(u64::from(rejected), Ordering::Relaxed);
-        self.late.fetch_add(u64::from(late), Ordering::Relaxed);
+    pub(crate) fn offered(&self, measured: bool, rejected: bool, late: bool) {
         self.metrics.offered(rejected, late);
+        if measured {
+            self.scheduled.fetch_add(1, Ordering::Relaxed);
+            self.rejected.fetch_add(u64::from(rejected), Ordering::Relaxed);
+            self.late.fetch_add(u64::from(late), Ordering::Relaxed);
+        }
     }
 
     /// A worker is done with a request.

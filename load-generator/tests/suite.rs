@@ -85,10 +85,42 @@ fn a_run_on_given_servers_goes_on_with_the_log_it_finds() {
     assert_adds_up(&second);
 }
 
+/// What the first events of a log are about, and which readers were ever registered.
+async fn contents(schema: &TestSchema) -> (String, String) {
+    let sql = testutil::connect(schema.primary()).await.unwrap();
+    let text = format!(
+        "SELECT string_agg(event_type || (payload - 'OccurredAt'), ' ' ORDER BY position) FILTER (WHERE position <= 1000),
+                string_agg(DISTINCT payload ->> 'ReaderID', ' ' ORDER BY payload ->> 'ReaderID')
+                    FILTER (WHERE event_type = 'ReaderRegistered')
+         FROM {}.events",
+        schema.name()
+    );
+    let row = sql.query_one(&text, &[]).await.unwrap();
+    (row.get(0), row.get(1))
+}
+
+#[tokio::test]
+async fn the_seed_fixes_the_requests_and_what_they_are_about() {
+    let mut found = Vec::new();
+    for seed in [7, 7, 8] {
+        let schema = TestSchema::new();
+        // Slow enough that every request is carried out.
+        let flags = format!(
+            "--rate 200 --duration 2s --warmup 0s --preload 1000 --timeout 20s --json - --seed {seed}"
+        );
+        let report = json(&on(&schema, &flags).output().unwrap());
+        assert_eq!(count(&report, "completed"), 400, "{report:#}");
+        found.push(contents(&schema).await);
+    }
+    assert_eq!(found[0], found[1]);
+    assert_ne!(found[0].0, found[2].0);
+    assert_ne!(found[0].1, found[2].1);
+}
+
 /// Starts a run with metrics at a free port, and returns when a command is through.
 fn running(schema: &TestSchema, flags: &str) -> (Child, u16) {
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let child = on(schema, flags).args(["--metrics", &format!("127.0.0.1:{port}")]).spawn().unwrap();
+    let child = on(schema, flags).args(["--metrics", &format!("localhost:{port}")]).spawn().unwrap();
     while metric(port, "load_generator_requests_total{operation=\"lend_book\"").is_none() {
         std::thread::yield_now();
     }
@@ -96,7 +128,7 @@ fn running(schema: &TestSchema, flags: &str) -> (Child, u16) {
 }
 
 fn scrape(port: u16) -> Option<String> {
-    let mut stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
+    let mut stream = TcpStream::connect(("localhost", port)).ok()?;
     stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").ok()?;
     let mut text = String::new();
     stream.read_to_string(&mut text).ok()?;

@@ -27,6 +27,8 @@ pub struct Server {
     data: PathBuf,
     log: PathBuf,
     port: u16,
+    /// Whether others may know its port by now.
+    was_ready: bool,
     supervisor: Option<Supervisor>,
 }
 
@@ -35,7 +37,7 @@ impl Server {
     pub(crate) fn new(binaries: Binaries, owner: Owner, data: PathBuf) -> Result<Self, ClusterError> {
         let log = data.join("server.log");
         let port = free_port()?;
-        Ok(Self { binaries, owner, data, log, port, supervisor: None })
+        Ok(Self { binaries, owner, data, log, port, was_ready: false, supervisor: None })
     }
 
     /// Its connection string: a superuser without a password, on 127.0.0.1.
@@ -65,15 +67,21 @@ impl Server {
     /// Starts it, and returns when it accepts connections.
     ///
     /// # Errors
-    /// [`ClusterError::Program`] with the end of its log if it does not come up.
+    /// [`ClusterError::Program`] with the end of its log if it does not come up. A server that ran before keeps its port,
+    /// and does not come up if someone else has taken it meanwhile.
     pub fn start(&mut self) -> Result<(), ClusterError> {
         for attempt in 0.. {
             let seen = fs::metadata(&self.log).map_or(0, |log| log.len());
             self.spawn()?;
             match self.await_ready(seen) {
-                Ok(()) => break,
+                Ok(()) => {
+                    self.was_ready = true;
+                    break;
+                }
                 // Someone was faster on the port between our looking and the server's binding.
-                Err(reason) if attempt < 5 && reason.contains("Address already in use") => {
+                Err(reason)
+                    if attempt < 5 && !self.was_ready && reason.contains("Address already in use") =>
+                {
                     self.supervisor = None;
                     self.port = free_port()?;
                 }
@@ -140,13 +148,15 @@ impl Server {
         let file = self.data.join("postmaster.pid");
         loop {
             let status = fs::read_to_string(&file).unwrap_or_default();
+            let pid = status.lines().next().and_then(|line| line.trim().parse().ok()).map(Pid::from_raw);
+            let is_gone = pid.is_some_and(|pid| kill(pid, None) == Err(nix::errno::Errno::ESRCH));
             if status.lines().nth(7).is_some_and(|line| line.trim_end() == "ready") {
                 return Ok(());
             }
             let log = fs::read(&self.log).unwrap_or_default();
             let fresh = usize::try_from(log_seen).ok().and_then(|seen| log.get(seen..)).unwrap_or_default();
             let text = String::from_utf8_lossy(fresh);
-            if text.lines().any(is_deadly) || Instant::now() > deadline {
+            if is_gone || text.lines().any(is_deadly) || Instant::now() > deadline {
                 return Err(format!("it did not come up; the end of its log:\n{}", tail(&text)));
             }
             thread::sleep(Duration::from_millis(3));
@@ -154,9 +164,12 @@ impl Server {
     }
 }
 
-/// Whether a line of the log ends a start. Clients that come too early are turned away with a FATAL of their own.
+/// Whether a line of the log ends a start. Clients that come too early are turned away with a FATAL of their own, and
+/// the process of a standby that receives WAL dies of one whenever its primary can not be reached.
 fn is_deadly(line: &str) -> bool {
-    line.contains("PANIC:") || line.contains("FATAL:") && !line.contains("the database system is")
+    let harmless =
+        ["the database system is", "the primary server", "WAL stream", "walreceiver", "WAL receiver"];
+    line.contains("PANIC:") || line.contains("FATAL:") && !harmless.iter().any(|text| line.contains(text))
 }
 
 fn tail(text: &str) -> String {
@@ -181,4 +194,18 @@ fn children_of(parent: Pid) -> Result<Vec<Pid>, ClusterError> {
         Some((numbers.next()??, numbers.next()??))
     });
     Ok(pairs.filter(|(_, of)| *of == parent.as_raw()).map(|(pid, _)| Pid::from_raw(pid)).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_is_given_up_for_its_own_deaths_only() {
+        assert!(is_deadly("LOG: x FATAL:  could not create any TCP/IP sockets"));
+        assert!(is_deadly("PANIC:  could not locate a valid checkpoint record"));
+        assert!(!is_deadly("FATAL:  the database system is starting up"));
+        assert!(!is_deadly("FATAL:  could not connect to the primary server: connection refused"));
+        assert!(!is_deadly("FATAL:  could not receive data from WAL stream: server closed the connection"));
+    }
 }

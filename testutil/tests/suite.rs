@@ -31,6 +31,22 @@ async fn a_replica_streams_and_a_crashed_server_comes_back() {
 }
 
 #[tokio::test]
+async fn a_replica_starts_without_its_primary_and_a_server_keeps_its_port() {
+    let mut cluster = Cluster::builder().replicas(1).start().unwrap();
+    let port = cluster.primary().port();
+    cluster.primary_mut().crash();
+    cluster.replicas_mut()[0].crash();
+    cluster.replicas_mut()[0].start().unwrap();
+    let taken = std::net::TcpListener::bind(("127.0.0.1", port)).unwrap();
+    let error = cluster.primary_mut().start().unwrap_err().to_string();
+    assert!(error.contains("Address already in use"), "{error}");
+    drop(taken);
+    cluster.primary_mut().start().unwrap();
+    assert_eq!(cluster.primary().port(), port);
+    testutil::replayed(&cluster.primary().dsn(), &cluster.replicas()[0].dsn()).await.unwrap();
+}
+
+#[tokio::test]
 async fn a_stopped_server_goes_on_where_it_was() {
     let cluster = Cluster::builder().start().unwrap();
     let client = testutil::connect(&cluster.primary().dsn()).await.unwrap();

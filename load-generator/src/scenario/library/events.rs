@@ -1,6 +1,7 @@
 //! The library's events, in the ancestor's shape: three strings of payload, three UUIDs of metadata.
 
 use eventstore::{NewEvent, RecordedEvent};
+use rand::Rng;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -39,6 +40,11 @@ pub(super) fn registered(reader: Uuid) -> NewEvent {
 
 pub(super) fn canceled(reader: Uuid) -> NewEvent {
     event(CANCELED, &[(READER, reader)])
+}
+
+/// The id of a new book or reader, from the run's seed.
+pub(super) fn new_id(random: &mut impl Rng) -> Uuid {
+    uuid::Builder::from_random_bytes(random.random()).into_uuid()
 }
 
 /// The book or reader that an event is about.

@@ -63,7 +63,7 @@ impl Library {
             Operation::ReturnBook => self.bring_back(&mut random, trace).await,
             Operation::ReaderLoans => self.reader_loans(&mut random).await,
             Operation::ChangeStock => self.change_stock(&mut random, trace).await,
-            Operation::RegisterReader => self.register(trace).await,
+            Operation::RegisterReader => self.register(&mut random, trace).await,
             Operation::CancelContract => self.cancel(&mut random, trace).await,
         };
         match result {
@@ -73,12 +73,13 @@ impl Library {
     }
 
     async fn lend(&self, random: &mut ChaCha8Rng, trace: &Trace) -> Result<Decided, eventstore::Error> {
-        let reader = self.shelf().reader_with_room(random, MOST_LOANS).unwrap_or_else(Uuid::new_v4);
+        let reader =
+            self.shelf().reader_with_room(random, MOST_LOANS).unwrap_or_else(|| events::new_id(random));
         let held = Held::take(self, |shelf| shelf.take_available(random), Shelf::put_available);
         // Nothing on the shelf: the request is made all the same, for a book that nobody knows.
-        let book = held.as_ref().map_or_else(Uuid::new_v4, |held| held.thing);
+        let book = held.as_ref().map_or_else(|| events::new_id(random), |held| held.thing);
         let mut seen = Circulation::default();
-        let decided = self.decide(book, reader, trace, |history| {
+        let decided = self.decide((book, reader), random, trace, |history| {
             seen = history;
             let possible = history.in_circulation
                 && history.lent_to.is_none()
@@ -98,10 +99,10 @@ impl Library {
 
     async fn bring_back(&self, random: &mut ChaCha8Rng, trace: &Trace) -> Result<Decided, eventstore::Error> {
         let held = Held::take(self, |shelf| shelf.take_loan(random), Shelf::put_loan_back);
-        let (book, reader) =
-            held.as_ref().map_or_else(|| (Uuid::new_v4(), Uuid::new_v4()), |held| held.thing);
+        let nobodys = (events::new_id(random), events::new_id(random));
+        let (book, reader) = held.as_ref().map_or(nobodys, |held| held.thing);
         let mut seen = Circulation::default();
-        let decided = self.decide(book, reader, trace, |history| {
+        let decided = self.decide((book, reader), random, trace, |history| {
             seen = history;
             (history.lent_to == Some(reader)).then(|| events::returned(book, reader))
         });
@@ -119,7 +120,7 @@ impl Library {
     }
 
     async fn reader_loans(&self, random: &mut ChaCha8Rng) -> Result<Decided, eventstore::Error> {
-        let reader = self.shelf().any_reader(random).unwrap_or_else(Uuid::new_v4);
+        let reader = self.shelf().any_reader(random).unwrap_or_else(|| events::new_id(random));
         let loans = Filter::event_types(events::LOAN_TYPES).and_all([(READER, reader)]);
         self.engine.store().query(&loans).consistency(Consistency::Eventual).await?;
         Ok(Decided::Nothing)
@@ -132,16 +133,19 @@ impl Library {
         trace: &Trace,
     ) -> Result<Decided, eventstore::Error> {
         if random.random() {
-            let book = Uuid::new_v4();
+            let book = events::new_id(random);
             let decide = |history: Circulation| (!history.in_circulation).then(|| events::added(book));
-            let decided = self.decide_on(BOOK, book, trace, decide).await?;
-            self.shelf().put_available(book);
+            let decided = self.decide_on((BOOK, book), random, trace, decide).await?;
+            // The same seed on the same log: it is there already.
+            if decided == Decided::Appended {
+                self.shelf().put_available(book);
+            }
             return Ok(decided);
         }
         let held = Held::take(self, |shelf| shelf.take_available(random), Shelf::put_available);
-        let book = held.as_ref().map_or_else(Uuid::new_v4, |held| held.thing);
+        let book = held.as_ref().map_or_else(|| events::new_id(random), |held| held.thing);
         let mut seen = Circulation::default();
-        let decided = self.decide_on(BOOK, book, trace, |history| {
+        let decided = self.decide_on((BOOK, book), random, trace, |history| {
             seen = history;
             (history.in_circulation && history.lent_to.is_none()).then(|| events::removed(book))
         });
@@ -155,22 +159,24 @@ impl Library {
         Ok(decided)
     }
 
-    async fn register(&self, trace: &Trace) -> Result<Decided, eventstore::Error> {
-        let reader = Uuid::new_v4();
-        let decided = self.decide_on(READER, reader, trace, |history: Circulation| {
+    async fn register(&self, random: &mut ChaCha8Rng, trace: &Trace) -> Result<Decided, eventstore::Error> {
+        let reader = events::new_id(random);
+        let decided = self.decide_on((READER, reader), random, trace, |history: Circulation| {
             (!history.registered).then(|| events::registered(reader))
         });
         let decided = decided.await?;
-        self.shelf().put_reader(reader);
+        if decided == Decided::Appended {
+            self.shelf().put_reader(reader);
+        }
         Ok(decided)
     }
 
     /// Ends the contract of a reader who has no books.
     async fn cancel(&self, random: &mut ChaCha8Rng, trace: &Trace) -> Result<Decided, eventstore::Error> {
         let held = Held::take(self, |shelf| shelf.take_reader_without_loans(random), Shelf::put_reader);
-        let reader = held.as_ref().map_or_else(Uuid::new_v4, |held| held.thing);
+        let reader = held.as_ref().map_or_else(|| events::new_id(random), |held| held.thing);
         let mut seen = Circulation::default();
-        let decided = self.decide_on(READER, reader, trace, |history| {
+        let decided = self.decide_on((READER, reader), random, trace, |history| {
             seen = history;
             (history.registered && history.loans == 0).then(|| events::canceled(reader))
         });
@@ -185,28 +191,32 @@ impl Library {
     /// Decides on what concerns a book or a reader.
     async fn decide(
         &self,
-        book: Uuid,
-        reader: Uuid,
+        (book, reader): (Uuid, Uuid),
+        random: &mut ChaCha8Rng,
         trace: &Trace,
         mut decide: impl FnMut(Circulation) -> Option<eventstore::NewEvent>,
     ) -> Result<Decided, eventstore::Error> {
         let filter = Filter::event_types(TYPES).and_any([(BOOK, book), (READER, reader)]);
         self.engine
-            .decide(&filter, trace, |history| decide(Circulation::fold(history, Some(book), Some(reader))))
+            .decide(&filter, random, trace, |history| {
+                decide(Circulation::fold(history, Some(book), Some(reader)))
+            })
             .await
     }
 
     /// Decides on what concerns one of them.
     async fn decide_on(
         &self,
-        path: &'static str,
-        id: Uuid,
+        (path, id): (&'static str, Uuid),
+        random: &mut ChaCha8Rng,
         trace: &Trace,
         mut decide: impl FnMut(Circulation) -> Option<eventstore::NewEvent>,
     ) -> Result<Decided, eventstore::Error> {
         let filter = Filter::event_types(TYPES).and_all([(path, id)]);
         let (book, reader) = if path == BOOK { (Some(id), None) } else { (None, Some(id)) };
-        self.engine.decide(&filter, trace, |history| decide(Circulation::fold(history, book, reader))).await
+        self.engine
+            .decide(&filter, random, trace, |history| decide(Circulation::fold(history, book, reader)))
+            .await
     }
 
     fn shelf(&self) -> std::sync::MutexGuard<'_, Shelf> {

@@ -71,7 +71,7 @@ impl Shelf {
         let books = (total * 2 / 3).clamp(FEWEST_BOOKS, MOST_BOOKS).max(needed(workers) * 4);
         let known = (self.available.len() + self.loans.len()) as u64;
         if (self.readers.len() as u64) < (books / BOOKS_PER_READER).min(1 + known / BOOKS_PER_READER) {
-            let reader = Uuid::new_v4();
+            let reader = events::new_id(random);
             self.put_reader(reader);
             return events::registered(reader);
         }
@@ -92,7 +92,7 @@ impl Shelf {
             self.end_loan(book, reader);
             return events::returned(book, reader);
         }
-        let book = Uuid::new_v4();
+        let book = events::new_id(random);
         self.put_available(book);
         events::added(book)
     }
