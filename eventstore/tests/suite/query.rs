@@ -204,11 +204,10 @@ async fn a_stream_ends_at_the_head_it_began_with_and_frees_its_connection() {
         (2..=10).collect::<Vec<_>>()
     );
 
-    let mut limited = log.store.query(&filter).backwards().limit(4).stream();
-    let mut positions = Vec::new();
-    while let Some(event) = limited.next().await {
-        positions.push(event.unwrap().position.get());
-    }
+    // A stream owns what it needs, so that a task of its own can read it.
+    let limited = log.store.query(&filter).backwards().limit(4).stream();
+    let positions: Vec<_> =
+        tokio::spawn(limited.map_ok(|event| event.position.get()).try_collect()).await.unwrap().unwrap();
     assert_eq!(positions, [11, 10, 9, 8]);
     let mut dropped = log.store.query(&filter).stream();
     let _ = futures_util::poll!(std::pin::pin!(dropped.next()));
