@@ -108,7 +108,8 @@ impl EventStore {
     }
 
     /// Closes the store: new calls are refused, accepted appends are sent and answered, then connections are
-    /// closed. Further calls to `close` return at once.
+    /// closed. An append whose condition has to be searched by a read by then is refused as closed, and not written.
+    /// Further calls to `close` wait for the same end.
     ///
     /// # Errors
     /// [`Internal`](crate::ErrorKind::Internal) if the writer had died.

@@ -2,7 +2,8 @@
 //!
 //! ```text
 //!  Append (call)  ──check──▶ Request ──bounded inbox──▶ Writer (one task) ──Batch──▶ append_v1
-//!       ▲                                                     │
+//!       ▲    ▲                                                │
+//!       │    └──────── far: settled by a read, and again ◀────┤
 //!       └───────────────── verdict, by oneshot ◀──────────────┘
 //! ```
 

@@ -78,8 +78,7 @@ impl Session {
         self.connection.client().is_closed()
     }
 
-    /// One call for all requests of a batch. The session comes back only if it is known to be sound; dropped in the
-    /// middle, its connection is closed.
+    /// One call for all requests of a batch. The session comes back only if it is known to be sound.
     pub(super) async fn call(
         self,
         batch: &Batch,
