@@ -44,8 +44,9 @@ pub struct Settings {
     pub max_payload_bytes: usize,
     /// How many events a page of a query or stream holds. 1,000: about 400 KB of typical events.
     pub page_size: usize,
-    /// How many events that do not match the conditions of one batch may pass over under the log's lock, all together.
-    /// A condition that finds more is searched by a read first, which holds nothing up. 1,000: some 2 ms.
+    /// How many events that do not match the conditions of one batch may pass over under the log's lock, all together,
+    /// but at least 16 for each value or type that is searched. A condition that finds more is searched by a read first,
+    /// which holds nothing up. 1,000: some 2 ms for events of a kilobyte.
     pub max_batch_rechecks: usize,
     /// How long a replica that failed stays out of rotation before it is tried again. 1 s, and twice as long each time
     /// that it fails again, up to 32 s.
@@ -60,6 +61,7 @@ impl Settings {
             ("append_queue", self.append_queue),
             ("max_batch_events", self.max_batch_events),
             ("max_batch_bytes", self.max_batch_bytes),
+            ("max_batch_rechecks", self.max_batch_rechecks),
             ("max_events_per_append", self.max_events_per_append),
             ("page_size", self.page_size),
         ];

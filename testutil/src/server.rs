@@ -85,6 +85,11 @@ impl Server {
                     self.supervisor = None;
                     self.port = free_port()?;
                 }
+                // Killed children are still on their way out.
+                Err(reason) if attempt < 100 && reason.contains("is still in use") => {
+                    self.supervisor = None;
+                    thread::sleep(Duration::from_millis(20));
+                }
                 Err(reason) => {
                     self.supervisor = None;
                     return Err(ClusterError::program(&self.binaries.program("postgres"), reason));
@@ -96,6 +101,8 @@ impl Server {
 
     /// Stops it at once, as a crash would, and keeps its data: it can be started again.
     pub fn crash(&mut self) {
+        // Stopped first, so that it starts no child between our looking for them and its end.
+        drop(self.postmaster().map(|pid| kill(pid, Signal::SIGSTOP)));
         drop(self.signal(Signal::SIGKILL));
         self.supervisor = None;
     }

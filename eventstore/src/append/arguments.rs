@@ -9,8 +9,10 @@ use crate::append::request::Request;
 use crate::filter::{CheckedItem, ProbeKey};
 use crate::sql::{JsonText, Recheck, key_columns, sql_number};
 
-/// The limit of a condition that comes back undecided again and again doubles so often, at most.
-const MOST_DOUBLINGS: u32 = 10;
+/// How much more a condition may pass over each time that it comes back undecided.
+const GROWTH: usize = 8;
+/// As many as there could ever be.
+const MOST_RECHECKS: usize = 1 << 40;
 
 /// However many probes a batch has, each may pass over so many events: a few that do not match are no hot key.
 const LEAST_RECHECKS: usize = 16;
@@ -48,14 +50,11 @@ pub(super) struct Arguments<'a> {
 }
 
 impl<'a> Arguments<'a> {
-    /// All probes together pass over `max_rechecks` events, about.
+    /// The probes share what may be passed over, but each may pass over a few.
     pub(super) fn new(batch: &'a Batch, max_rechecks: usize) -> Self {
         let mut arguments = Self::default();
         let probes = batch.requests.iter().map(Request::probes).sum::<usize>().max(1);
-        let limits = Limits {
-            first: (max_rechecks / probes).max(LEAST_RECHECKS),
-            settled: max_rechecks.max(LEAST_RECHECKS),
-        };
+        let share = (max_rechecks / probes).max(LEAST_RECHECKS);
         for (nth, request) in batch.requests.iter().enumerate() {
             let number = sql_number(nth + 1);
             for event in &request.events {
@@ -66,7 +65,7 @@ impl<'a> Arguments<'a> {
                 arguments.payload.push(JsonText(event.payload_text.as_str()));
                 arguments.metadata.push(JsonText(event.metadata_text.as_str()));
             }
-            arguments.add_conditions(number, request, limits);
+            arguments.add_conditions(number, request, share);
         }
         for (nth, path) in batch.paths() {
             arguments.path_request.push(sql_number(nth + 1));
@@ -82,7 +81,7 @@ impl<'a> Arguments<'a> {
         arguments
     }
 
-    fn add_conditions(&mut self, number: i32, request: &'a Request, limits: Limits) {
+    fn add_conditions(&mut self, number: i32, request: &'a Request, share: usize) {
         for (nth, condition) in request.conditions.iter().enumerate() {
             let nth = sql_number(nth);
             let filter = &condition.checked.filter;
@@ -92,10 +91,7 @@ impl<'a> Arguments<'a> {
                 self.after.push(token.position().to_sql());
                 self.after_id.push(token.id().uuid());
             }
-            let limit = match condition.rounds() {
-                0 => limits.first,
-                rounds => limits.settled.saturating_mul(1 << rounds.min(MOST_DOUBLINGS)),
-            };
+            let limit = share.saturating_mul(GROWTH.saturating_pow(condition.rounds())).min(MOST_RECHECKS);
             let mut place = Place {
                 request: number,
                 condition: nth,
@@ -165,13 +161,6 @@ impl<'a> Arguments<'a> {
     }
 }
 
-/// How many events a probe may pass over, before its condition is settled and after.
-#[derive(Debug, Clone, Copy)]
-struct Limits {
-    first: usize,
-    settled: usize,
-}
-
 /// What a probe is for, where it begins, and how many events it may pass over.
 #[derive(Debug, Clone, Copy)]
 struct Place {
@@ -200,9 +189,10 @@ mod tests {
         };
         let requests = [0, 1, 3, 99].map(request).into();
         let batch = Batch { requests, pairs: vec![] };
-        // Eight probes share 400 at first; a settled one has all of it, and doubles it.
-        let expected = [50, 800, 3_200, 400 << MOST_DOUBLINGS].map(|limit| [limit; 2]).concat();
+        // Eight probes share 400.
+        let expected = [50, 400, 50 * 512, 1 << 40].map(|limit| [limit; 2]).concat();
         assert_eq!(Arguments::new(&batch, 400).probe_limit, expected);
         assert_eq!(Arguments::new(&batch, 1).probe_limit[..2], [16, 16], "a few are no hot key");
+        assert_eq!(Arguments::new(&batch, usize::MAX).probe_limit[7], 1 << 40);
     }
 }

@@ -101,6 +101,14 @@ impl Batch {
         }
     }
 
+    /// Has every request wait again, in front, as if it had never been taken: it is known that nothing was written.
+    pub(super) fn put_back(self, queue: &mut VecDeque<Request>) {
+        for request in self.requests.into_iter().rev() {
+            request.put_back();
+            queue.push_front(request);
+        }
+    }
+
     /// Answers every request with the same error.
     pub(super) fn fail(self, error: &Error) {
         for request in self.requests {

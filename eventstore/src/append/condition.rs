@@ -4,9 +4,11 @@
 //! do not match: a hot key far back would hold up every append for as long as the search takes. A condition that
 //! reaches the limit comes back undecided. It is then *settled*: searched by a read, which holds nothing up, so that
 //! the next check under the lock begins where the read ended. What the read finds is never a verdict. Where events
-//! come so fast that this is not enough, the limit doubles each time.
+//! come so fast that this is not enough, the limit grows each time.
 
-use tokio::time::Instant;
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
 
 use crate::condition::CheckedCondition;
 use crate::error::{Error, ErrorKind};
@@ -14,6 +16,9 @@ use crate::filter::CheckedItem;
 use crate::position::Position;
 use crate::query::{PageRequest, Reader, Source};
 use crate::token::Token;
+
+/// How long after a failure the search is tried again.
+const PAUSE: Duration = Duration::from_millis(50);
 
 /// A checked condition, and how far it is settled.
 #[derive(Debug)]
@@ -24,7 +29,7 @@ pub(crate) struct Condition {
     rounds: u32,
 }
 
-/// No event between `after` and `up_to` matches, in the history that has the event `witness`.
+/// No event between `after` and `up_to` matches, in a history that has the event `witness`.
 #[derive(Debug, Clone, Copy)]
 struct Settled {
     up_to: Position,
@@ -64,7 +69,7 @@ impl Condition {
         self.rounds += 1;
         let filter = &self.checked.filter;
         if filter.is_all() || filter.items().iter().all(CheckedItem::has_one_constraint) {
-            return Ok(()); // found at its first key, or not at all
+            return Ok(()); // only hash collisions are passed over: the limit grows
         }
         let request = PageRequest {
             low: self.since(),
@@ -72,13 +77,24 @@ impl Condition {
             witnesses: self.witnesses().collect(),
             ..PageRequest::new(Source::filter(filter.clone()))
         };
-        let page = match reader.primary_page(&request, deadline).await {
-            // A failover came between: begin again. If it is `after` that was lost, the append will say so.
-            Err(error) if error.kind() == ErrorKind::HistoryDiverged => {
-                self.settled = None;
-                return Ok(());
+        let page = loop {
+            match reader.primary_page(&request, deadline).await {
+                // A failover came between: begin again. If it is `after` that was lost, the append will say so.
+                Err(error) if error.kind() == ErrorKind::HistoryDiverged => {
+                    self.settled = None;
+                    sleep(PAUSE).await;
+                    return Ok(());
+                }
+                // As an append outlasts a restart of the server, so does this part of it.
+                Err(error)
+                    if error.kind() == ErrorKind::Unavailable
+                        && !error.is_timeout()
+                        && Instant::now() + PAUSE < deadline =>
+                {
+                    sleep(PAUSE).await;
+                }
+                page => break page?,
             }
-            page => page?,
         };
         self.settled = match page.events.first() {
             // The check under the lock will find it too.

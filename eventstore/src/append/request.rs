@@ -49,6 +49,10 @@ impl Stage {
         self.0.compare_exchange(QUEUED, ABANDONED, Ordering::AcqRel, Ordering::Acquire).is_ok()
     }
 
+    fn put_back(&self) {
+        self.0.store(QUEUED, Ordering::Release);
+    }
+
     fn take(&self) -> bool {
         self.0.compare_exchange(QUEUED, SENT, Ordering::AcqRel, Ordering::Acquire).is_ok()
     }
@@ -93,6 +97,11 @@ impl Request {
             )));
         }
         Ok(())
+    }
+
+    /// Undoes [`take`](Self::take): nothing of it was written.
+    pub(crate) fn put_back(&self) {
+        self.stage.put_back();
     }
 
     pub(crate) fn is_awaited(&self, now: Instant) -> bool {

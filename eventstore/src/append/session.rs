@@ -50,6 +50,17 @@ pub(super) enum Refusal {
     Final,
 }
 
+impl Failure {
+    /// Whether nothing was written, and sending it again may help.
+    pub(super) fn may_pass(&self) -> bool {
+        match self {
+            Self::Unsent(error) => error.kind() == ErrorKind::Unavailable,
+            Self::Refused { because, .. } => *because == Refusal::Passing,
+            Self::Unknown(_) => false,
+        }
+    }
+}
+
 impl Session {
     pub(super) async fn open(
         pool: &dyn Pool,
@@ -62,7 +73,7 @@ impl Session {
         let limit = settings.connect_timeout;
         let error = match timeout(limit, connection.prepare(&statements.append)).await {
             Ok(Ok(append)) => {
-                // Half of an append's time: a silent connection leaves the other half for another one.
+                // Half of an append's time, if that is long: a silent connection leaves the rest for another one.
                 let patience = (settings.append_timeout / 2).max(LEAST_PATIENCE);
                 let max_rechecks = settings.max_batch_rechecks;
                 return Ok(Self { connection, append, server, patience, max_rechecks });

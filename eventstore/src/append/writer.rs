@@ -4,7 +4,8 @@
 //! connection to the primary. Callers own their [`Request`]s until the inbox has them, then the writer does, and
 //! each is answered exactly once, through its oneshot.
 //!
-//! *States of a request.* Queued, then sent, then answered; or queued, then abandoned. Caller and writer agree by
+//! *States of a request.* Queued, then sent, then answered; or queued, then abandoned. A batch that is known to be
+//! rolled back is queued again; a request that came back undecided is a new one when it is handed over again. Caller and writer agree by
 //! one atomic step ([`Stage`](super::request::Stage)): a caller whose deadline passes while it is queued is told
 //! that nothing was written, one whose request was sent that the outcome is unknown. A request whose caller went
 //! away before it was sent is not sent.
@@ -15,7 +16,8 @@
 //! *Failures.*
 //! - No connection: tried again with growing pauses. Requests stay queued, and are answered when their time is up.
 //! - The server refuses a value: the requests of the batch are sent one by one, so that the bad one fails alone.
-//! - The log's lock is not free in time, or the server can not write now: the batch was rolled back, and is sent again.
+//! - The log's lock is not free in time, or the server can not write now: the batch was rolled back, and
+//!   waits again.
 //! - The server refuses the call: it was rolled back, and everyone is told why.
 //! - A condition finds more events that do not match than it may pass over under the lock: its request is given back
 //!   to the caller, who settles it by a read and hands it over again ([`condition`](super::condition)).
@@ -24,7 +26,7 @@
 //!   while the first call is about to commit. What stays unknown when no caller waits any more is `Indeterminate`.
 //! - A commit that a synchronous standby did not confirm, because the wait was cancelled, is `Indeterminate`.
 //!
-//! *End.* [`Writer::close`] refuses new requests, has the accepted ones sent, and joins the task. Dropping the last
+//! *End.* [`Writer::close`] refuses new requests (also one that was given back and comes again), has the accepted ones sent, and joins the task. Dropping the last
 //! store handle does the same without waiting. If the task panics, its callers learn it from the broken oneshot.
 
 use std::sync::Arc;

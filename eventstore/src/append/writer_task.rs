@@ -57,21 +57,28 @@ impl WriterTask {
     pub(super) async fn run(mut self) {
         let mut pause = FIRST_PAUSE;
         while self.receive().await {
-            if let Err(error) = self.connect().await {
-                self.refuse_hopeless(&error, pause);
-                sleep(pause).await;
-                pause = (pause * 2).min(LONGEST_PAUSE);
-                continue;
+            match self.round().await {
+                Ok(()) => pause = FIRST_PAUSE,
+                Err(error) => {
+                    self.refuse_hopeless(&error, pause);
+                    sleep(pause).await;
+                    pause = (pause * 2).min(LONGEST_PAUSE);
+                }
             }
-            pause = FIRST_PAUSE;
-            let batch = Batch::take(&mut self.queue, &self.settings);
-            let served = batch.requests.len();
-            if served > 0 {
-                let span = info_span!("append_batch", requests = served, pairs = batch.pairs.len());
-                self.deliver(batch, None).instrument(span).await;
-            }
-            self.expected = served + self.queue.len() + self.inbox.len();
         }
+    }
+
+    /// Sends one batch. After an error nothing of it is written, and what had been taken waits again.
+    async fn round(&mut self) -> Result<(), Error> {
+        self.connect().await?;
+        let batch = Batch::take(&mut self.queue, &self.settings);
+        let served = batch.requests.len();
+        if served > 0 {
+            let span = info_span!("append_batch", requests = served, pairs = batch.pairs.len());
+            self.deliver(batch, None).instrument(span).await?;
+        }
+        self.expected = served + self.queue.len() + self.inbox.len();
+        Ok(())
     }
 
     /// Fills the queue; false when there is nothing left to do for good.
@@ -121,9 +128,9 @@ impl WriterTask {
         Ok(())
     }
 
-    /// Without a connection: answers whoever would not live to see the next attempt, and everyone if none can help.
+    /// Nothing can be written now: answers whoever would not live to see the next attempt, and everyone if none can help.
     fn refuse_hopeless(&mut self, error: &Error, pause: Duration) {
-        debug!(%error, waiting = self.queue.len(), "no connection for appends");
+        debug!(%error, waiting = self.queue.len(), "nothing can be appended now");
         let next = Instant::now() + pause;
         for request in std::mem::take(&mut self.queue) {
             if error.kind() != ErrorKind::Unavailable || !request.is_awaited(next) {
@@ -135,25 +142,39 @@ impl WriterTask {
     }
 
     /// Sends a batch until every request of it has an answer, or nobody waits for one. `in_doubt` tells that the
-    /// requests were sent before, and why it is unknown what became of them.
-    async fn deliver(&mut self, batch: Batch, mut in_doubt: Option<Error>) {
+    /// requests were sent before, and why it is unknown what became of them. An error says that nothing is written and
+    /// why; the requests are in the queue again.
+    async fn deliver(&mut self, batch: Batch, mut in_doubt: Option<Error>) -> Result<(), Error> {
         let mut pause = FIRST_PAUSE;
         loop {
             let error = match self.call(&batch).await {
-                Ok(answers) => return batch.answer(answers),
+                Ok(answers) => {
+                    batch.answer(answers);
+                    return Ok(());
+                }
                 Err(Failure::Refused { because: Refusal::BadValue, .. }) if batch.requests.len() > 1 => {
                     let requests = batch.requests.len();
                     debug!(requests, "a value was refused, sending the requests one by one");
                     for request in batch.requests {
-                        Box::pin(self.deliver(Batch::of_one(request), in_doubt.clone())).await;
+                        // One that has to wait again is met by the next round.
+                        let one = Batch::of_one(request);
+                        drop(Box::pin(self.deliver(one, in_doubt.clone())).await);
                     }
-                    return;
+                    return Ok(());
                 }
-                Err(Failure::Refused { error, because: Refusal::Passing }) => error,
-                Err(Failure::Unsent(error)) if error.kind() == ErrorKind::Unavailable => error,
+                Err(failure) if failure.may_pass() => {
+                    let (Failure::Refused { error, .. } | Failure::Unsent(error) | Failure::Unknown(error)) =
+                        failure;
+                    if in_doubt.is_none() {
+                        batch.put_back(&mut self.queue);
+                        return Err(error);
+                    }
+                    error
+                }
                 // A refusal does not end a doubt: the call sent before may still be under way.
                 Err(Failure::Refused { error, .. } | Failure::Unsent(error)) => {
-                    return batch.fail(&in_doubt.map_or(error, outcome_unknown));
+                    batch.fail(&in_doubt.map_or(error, outcome_unknown));
+                    return Ok(());
                 }
                 Err(Failure::Unknown(error)) => {
                     let requests = batch.requests.len();
@@ -165,7 +186,8 @@ impl WriterTask {
             let next = Instant::now() + pause;
             if !batch.requests.iter().any(|request| request.is_awaited(next)) {
                 // Only an answer to this very batch could have ended the doubt.
-                return batch.fail(&in_doubt.map_or(error, outcome_unknown));
+                batch.fail(&in_doubt.map_or(error, outcome_unknown));
+                return Ok(());
             }
             sleep(pause).await;
             pause = (pause * 2).min(LONGEST_PAUSE);

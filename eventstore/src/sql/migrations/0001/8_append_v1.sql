@@ -14,7 +14,7 @@
 -- Verdicts:  a  accepted          position: of its first event
 --            d  duplicate         position: of its first event, appended earlier under the same ids
 --            x  ids taken         some of its ids are there, with other content or not all of them
---            h  history diverged  condition; position: its `after`, where another event stands or none
+--            h  history diverged  condition; position: where another event stands than it rests on, or none
 --            u  unindexed         condition: the number of the path in p_path that has no keys
 --            f  far               condition; a probe passed over more keys than its limit, and nothing is decided:
 --                                 check as a read first, so that the log's lock is never held for a long search
@@ -30,7 +30,7 @@ CREATE FUNCTION append_v1(
     p_path_request       integer[],       -- paths that the conditions mention
     p_path               text[],
     p_path_top_level     boolean[],
-    p_after_request      integer[],       -- the event that a condition says stands at its `after`
+    p_after_request      integer[],       -- the events that a condition rests on, each at its position
     p_after_condition    integer[],
     p_after              bigint[],
     p_after_id           uuid[],
