@@ -3,22 +3,26 @@
 use std::sync::Arc;
 
 use futures_util::future::join_all;
-use tokio::time::timeout;
+use prometheus::Registry;
 use tokio_postgres::Socket;
 use tokio_postgres::tls::{MakeTlsConnect, TlsConnect};
 use tracing::warn;
+use uuid::Uuid;
 
 use crate::append::Writer;
+use crate::deadline;
 use crate::error::{Error, ErrorKind};
 use crate::filter::Path;
-use crate::migration::{self, IndexedPaths};
-use crate::pool::{Connector, DeadPool, Dsn, Pool, TlsConnector};
+use crate::keys::WantedPaths;
+use crate::migration::ServerState;
+use crate::pool::{Connector, Dsn, Metered, Pool, PoolBackend, TlsConnector};
 use crate::query::Reader;
-use crate::routing::Servers;
+use crate::routing::{Replica, Servers};
 use crate::schema::SchemaName;
 use crate::settings::Settings;
 use crate::sql::Statements;
 use crate::store::{EventStore, Inner};
+use crate::telemetry::{HeadClock, Metrics};
 
 /// Describes an [`EventStore`]: only a primary is required.
 #[derive(Clone, Default)]
@@ -29,6 +33,8 @@ pub struct EventStoreBuilder {
     index: Option<IndexDraft>,
     settings: Settings,
     tls: Option<TlsConnector>,
+    backend: PoolBackend,
+    registry: Option<Registry>,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -41,13 +47,7 @@ struct IndexDraft {
 struct Host {
     connector: Connector,
     pool: Arc<dyn Pool>,
-    role: Result<Role, Error>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Role {
-    Primary,
-    Standby,
+    state: Result<ServerState, Error>,
 }
 
 impl EventStoreBuilder {
@@ -75,7 +75,8 @@ impl EventStoreBuilder {
     /// Gives a new log keys for these payload paths only, instead of all top-level strings, integers and booleans.
     /// Each key takes about 80 bytes and 5 us an event, so that a busy log declares the few paths that identify
     /// things. Event types always have keys. The paths belong to the log:
-    /// [`migrate`](EventStore::migrate) stores them when it creates it, and refuses others later.
+    /// [`migrate`](EventStore::migrate) stores them when it creates it, and refuses a log without them later, to which
+    /// [`index_path`](EventStore::index_path) adds them.
     #[must_use]
     pub fn index_only<P: Into<String>>(mut self, paths: impl IntoIterator<Item = P>) -> Self {
         self.index =
@@ -112,6 +113,21 @@ impl EventStoreBuilder {
         self
     }
 
+    /// Chooses the library that keeps the connections; [`PoolBackend::Deadpool`] unless said.
+    #[must_use]
+    pub fn pool_backend(mut self, backend: PoolBackend) -> Self {
+        self.backend = backend;
+        self
+    }
+
+    /// Registers the store's metrics: durations and outcomes of appends and queries, batch sizes, queue depth, waits for
+    /// connections, lag of replicas, all under `eventstore_…` and with the schema as a label.
+    #[must_use]
+    pub fn metrics(mut self, registry: &Registry) -> Self {
+        self.registry = Some(registry.clone());
+        self
+    }
+
     /// Connects, and finds out which host is what. A replica that can not be reached, or is a primary at the moment,
     /// is left out of rotation with a warning and tried again later.
     ///
@@ -124,7 +140,7 @@ impl EventStoreBuilder {
     /// Outside a Tokio runtime: the store has tasks of its own.
     pub async fn connect(self) -> Result<EventStore, Error> {
         let schema = SchemaName::new(self.schema.as_deref().unwrap_or("eventstore"))?;
-        let index = self.index.as_ref().map(IndexDraft::check).transpose()?;
+        let wanted_paths = self.index.as_ref().map(IndexDraft::check).transpose()?;
         self.settings.check()?;
         let primary = self.primary.as_deref().ok_or_else(|| {
             Error::invalid("store has no primary; EventStoreBuilder::primary takes its connection string")
@@ -133,31 +149,50 @@ impl EventStoreBuilder {
         for replica in &self.replicas {
             connectors.push(self.connector(replica, "replica")?);
         }
-        let hosts = connectors.into_iter().map(|connector| Host::probe(connector, &schema, &self.settings));
+        let metrics = Arc::new(Metrics::new(self.registry.as_ref(), &schema)?);
+        let hosts = connectors.into_iter().map(|connector| self.probe(connector, &schema, &metrics));
         let hosts = join_all(hosts).await.into_iter().collect::<Result<Vec<_>, _>>()?;
-        self.assemble(hosts, schema, index)
+        self.assemble(hosts, schema, wanted_paths, metrics)
     }
 
     fn connector(&self, connection_string: &str, role: &str) -> Result<Connector, Error> {
         let dsn = Dsn::parse(connection_string, role, self.settings.connect_timeout)?;
+        let owns_session = self.settings.prepared_statements;
         match &self.tls {
-            Some(tls) => Ok(Connector::new(dsn.require_tls(), tls)),
-            None => dsn.check_without_tls().map(|()| Connector::new(dsn, &TlsConnector::none())),
+            Some(tls) => Ok(Connector::new(dsn.require_tls(), tls, owns_session)),
+            None => {
+                dsn.check_without_tls().map(|()| Connector::new(dsn, &TlsConnector::none(), owns_session))
+            }
         }
+    }
+
+    async fn probe(
+        &self,
+        connector: Connector,
+        schema: &SchemaName,
+        metrics: &Metrics,
+    ) -> Result<Host, Error> {
+        let pool = self.backend.pool(connector.clone(), self.settings.pool_size, &self.settings)?;
+        let wait = metrics.pool_wait(connector.server());
+        let pool: Arc<dyn Pool> = Arc::new(Metered::new(pool, wait));
+        // Once for connecting, once for answering.
+        let deadline = deadline::after(connector.patience().saturating_add(self.settings.connect_timeout));
+        let state = ServerState::ask(&pool, schema, deadline).await;
+        if let Ok(state) = &state {
+            state.check_version(schema)?;
+        }
+        Ok(Host { connector, pool, state })
     }
 
     fn assemble(
         self,
         mut hosts: Vec<Host>,
         schema: SchemaName,
-        index: Option<IndexedPaths>,
+        wanted_paths: Option<WantedPaths>,
+        metrics: Arc<Metrics>,
     ) -> Result<EventStore, Error> {
-        let Some(writable) = hosts.iter().position(|host| matches!(host.role, Ok(Role::Primary))) else {
-            return Err(match hosts.swap_remove(0).role {
-                Err(error) => error,
-                Ok(_) => Error::unavailable("no host is writable at the moment: each of them is a standby"),
-            });
-        };
+        let is_primary = |host: &Host| host.state.as_ref().is_ok_and(|state| !state.standby);
+        let Some(writable) = hosts.iter().position(is_primary) else { return Err(none_is_writable(&hosts)) };
         let primary = hosts.remove(writable);
         if writable > 0 {
             warn!(
@@ -165,61 +200,72 @@ impl EventStoreBuilder {
                 "a host given as replica is the primary at the moment"
             );
         }
+        let log = primary.state.as_ref().ok().and_then(|state| state.log);
         let statements = Arc::new(Statements::new(&schema));
-        let pools = hosts.iter().map(|host| Arc::clone(&host.pool)).collect();
-        let servers = Arc::new(Servers::new(primary.pool, pools, self.settings.replica_retry_after));
-        for (host, replica) in hosts.iter().zip(servers.replicas()) {
-            host.warn_unless_standby();
-            if !matches!(host.role, Ok(Role::Standby)) {
-                replica.rest();
+        let replicas = hosts.iter().map(|host| {
+            let lag = metrics.replica_lag(host.connector.server());
+            let replica = Replica::new(Arc::clone(&host.pool), self.settings.replica_retry_after, lag);
+            if let Some(why) = host.is_no_replica(log) {
+                warn!(server = host.connector.server(), "replica left out of rotation: {why}");
+                replica.rest(replica.failures());
             }
-        }
+            replica
+        });
+        let servers = Arc::new(Servers::new(Arc::clone(&primary.pool), replicas.collect()));
+        log.inspect(|log| servers.is_log(*log));
         let unconfirmed = Arc::clone(primary.connector.unconfirmed_commits());
         // The writer's connection is its own: readers that have taken every other one can not hold up appends.
-        let for_writer: Arc<dyn Pool> = Arc::new(DeadPool::new(primary.connector, 1, &self.settings)?);
+        let for_writer = self.backend.pool(primary.connector, 1, &self.settings)?;
+        let for_writer: Arc<dyn Pool> = Arc::new(Metered::new(for_writer, metrics.pool_wait("writer")));
+        let heads = Arc::new(HeadClock::default());
+        let settings = self.settings.clone();
         Ok(EventStore::new(Inner {
             schema,
-            index,
-            reader: Reader::new(Arc::clone(&servers), Arc::clone(&statements)),
-            writer: Writer::spawn(for_writer, unconfirmed, statements, self.settings.clone()),
+            wanted_paths,
+            reader: Reader::new(Arc::clone(&servers), Arc::clone(&statements), Arc::clone(&heads)),
+            writer: Writer::spawn(for_writer, unconfirmed, statements, settings, Arc::clone(&metrics)),
             servers,
             settings: self.settings,
+            metrics,
+            heads,
         }))
     }
 }
 
-impl Host {
-    async fn probe(connector: Connector, schema: &SchemaName, settings: &Settings) -> Result<Self, Error> {
-        let pool: Arc<dyn Pool> = Arc::new(DeadPool::new(connector.clone(), settings.pool_size, settings)?);
-        // Twice: once for connecting, once for answering.
-        let state = timeout(settings.connect_timeout * 2, migration::server_state(&pool, schema)).await;
-        let role = match state {
-            Ok(Ok(state)) => {
-                state.check_version(schema)?;
-                Ok(if state.standby { Role::Standby } else { Role::Primary })
-            }
-            Ok(Err(error)) => Err(error),
-            Err(_) => {
-                Err(Error::timeout(ErrorKind::Unavailable, format!("{} does not answer", connector.server())))
-            }
-        };
-        Ok(Self { connector, pool, role })
+/// One host says it best itself; of several each one's state is told.
+fn none_is_writable(hosts: &[Host]) -> Error {
+    let refused = |host: &&Host| matches!(&host.state, Err(error) if error.kind() == ErrorKind::Invalid);
+    if let [Host { state: Err(error), .. }] = hosts {
+        return error.clone();
     }
+    if let Some(Host { state: Err(error), .. }) = hosts.iter().find(refused) {
+        return error.clone();
+    }
+    let told = hosts.iter().map(|host| match &host.state {
+        Ok(_) => format!("{} is a standby", host.connector.server()),
+        Err(error) => error.to_string(),
+    });
+    Error::unavailable(format!("no host is writable at the moment: {}", told.collect::<Vec<_>>().join("; ")))
+}
 
-    fn warn_unless_standby(&self) {
-        let server = self.connector.server();
-        match &self.role {
-            Ok(Role::Standby) => {}
-            Ok(Role::Primary) => warn!(server, "replica left out of rotation: it is a primary at the moment"),
-            Err(error) => warn!(server, %error, "replica left out of rotation: it can not be reached"),
+impl Host {
+    /// Why it can not be a replica of this log now.
+    fn is_no_replica(&self, log: Option<Uuid>) -> Option<String> {
+        match &self.state {
+            Err(error) => Some(format!("it can not be reached: {error}")),
+            Ok(state) if !state.standby => Some("it is a primary at the moment".to_owned()),
+            Ok(state) if state.log.is_some() && log.is_some() && state.log != log => {
+                Some("its log is another one than the primary's".to_owned())
+            }
+            Ok(_) => None,
         }
     }
 }
 
 impl IndexDraft {
-    fn check(&self) -> Result<IndexedPaths, Error> {
+    fn check(&self) -> Result<WantedPaths, Error> {
         let paths = self.paths.iter().map(|path| Path::parse(path)).collect::<Result<_, _>>()?;
-        Ok(IndexedPaths { top_level: self.top_level, paths })
+        Ok(WantedPaths { top_level: self.top_level, paths })
     }
 }
 

@@ -66,6 +66,7 @@ struct Inner {
     conflict: Option<Conflict>,
     sqlstate: Option<String>,
     timed_out: bool,
+    exhausted: bool,
 }
 
 impl Error {
@@ -100,7 +101,7 @@ impl Error {
     }
 
     fn build(kind: ErrorKind, message: String) -> Inner {
-        Inner { kind, message, conflict: None, sqlstate: None, timed_out: false }
+        Inner { kind, message, conflict: None, sqlstate: None, timed_out: false, exhausted: false }
     }
 
     pub(crate) fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
@@ -125,6 +126,16 @@ impl Error {
 
     pub(crate) fn timeout(kind: ErrorKind, message: impl Into<String>) -> Self {
         Self(Arc::new(Inner { timed_out: true, ..Self::build(kind, message.into()) }))
+    }
+
+    /// Every connection of a pool of ours was in use until the deadline.
+    pub(crate) fn exhausted(message: String) -> Self {
+        let inner = Self::build(ErrorKind::Unavailable, message);
+        Self(Arc::new(Inner { timed_out: true, exhausted: true, ..inner }))
+    }
+
+    pub(crate) fn is_exhausted(&self) -> bool {
+        self.0.exhausted
     }
 
     pub(crate) fn refused(conflict: Conflict) -> Self {

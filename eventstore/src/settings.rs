@@ -22,6 +22,10 @@ pub struct Settings {
     /// Connections to each server, at most. 16: a read takes less than a millisecond, so that 16 connections serve
     /// some ten thousand a second; more of them only queue inside the server.
     pub pool_size: usize,
+    /// Whether statements are prepared, once for the life of each connection. On: planning is the greater part of a small
+    /// query. Off for a pooler that lends sessions for a transaction at a time and knows no prepared statements, as
+    /// PgBouncer before 1.21 in transaction mode does: every call is then one message, with nothing left in the session.
+    pub prepared_statements: bool,
     /// How long opening one connection may take. 5 s: longer than any healthy network, short enough to tell a person.
     pub connect_timeout: Duration,
     /// How long a read may take in all, waiting for a connection included. 30 s: reads of whole logs go by pages,
@@ -42,8 +46,13 @@ pub struct Settings {
     pub max_append_bytes: usize,
     /// How long the payload, and the metadata, of one event may be as JSON text. 1 MiB.
     pub max_payload_bytes: usize,
+    /// How many times [`decide`](crate::EventStore::decide) decides before it gives a conflict back. 7: with pauses that
+    /// double from 5 ms they outlast a short burst of rivals.
+    pub decide_attempts: usize,
     /// How many events a page of a query or stream holds. 1,000: about 400 KB of typical events.
     pub page_size: usize,
+    /// How many bytes of payload and metadata, as stored, a page holds: it ends with the event that reaches them. 16 MiB.
+    pub max_page_bytes: usize,
     /// How many events that do not match the conditions of one batch may pass over under the log's lock, all together,
     /// but at least 16 for each value or type that is searched. A condition that finds more is searched by a read first,
     /// which holds nothing up. 1,000: some 2 ms for events of a kilobyte.
@@ -63,10 +72,19 @@ impl Settings {
             ("max_batch_bytes", self.max_batch_bytes),
             ("max_batch_rechecks", self.max_batch_rechecks),
             ("max_events_per_append", self.max_events_per_append),
+            ("decide_attempts", self.decide_attempts),
             ("page_size", self.page_size),
         ];
         if let Some((name, _)) = limits.iter().find(|(_, limit)| *limit == 0) {
             return Err(Error::invalid(format!("setting {name} is 0; expected at least 1")));
+        }
+        let timeouts = [
+            ("connect_timeout", self.connect_timeout),
+            ("query_timeout", self.query_timeout),
+            ("append_timeout", self.append_timeout),
+        ];
+        if let Some((name, _)) = timeouts.iter().find(|(_, timeout)| timeout.is_zero()) {
+            return Err(Error::invalid(format!("setting {name} is 0; nothing can be done in no time")));
         }
         let sizes = [("max_batch_bytes", self.max_batch_bytes), ("max_append_bytes", self.max_append_bytes)];
         match sizes.iter().find(|(_, bytes)| *bytes > MAX_MESSAGE_BYTES) {
@@ -83,6 +101,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             pool_size: 16,
+            prepared_statements: true,
             connect_timeout: Duration::from_secs(5),
             query_timeout: Duration::from_secs(30),
             append_timeout: Duration::from_secs(10),
@@ -92,7 +111,9 @@ impl Default for Settings {
             max_events_per_append: 1_000,
             max_append_bytes: 64 << 20,
             max_payload_bytes: 1 << 20,
+            decide_attempts: 7,
             page_size: 1_000,
+            max_page_bytes: 16 << 20,
             max_batch_rechecks: 1_000,
             replica_retry_after: Duration::from_secs(1),
         }

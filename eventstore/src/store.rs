@@ -2,21 +2,28 @@
 
 use std::sync::Arc;
 
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use tokio::time::Instant;
 
 use crate::append::{Append, Writer};
 use crate::builder::EventStoreBuilder;
 use crate::deadline;
+use crate::decide::Decide;
 use crate::error::Error;
 use crate::event::{EventId, NewEvent, RecordedEvent};
 use crate::filter::Filter;
-use crate::migration::{IndexedPaths, Migrator};
+use crate::keys::{IndexBuild, IndexedPaths, WantedPaths};
+use crate::migration::{MigrationStatus, Migrator};
 use crate::position::Position;
-use crate::query::{PageRequest, Query, Reader, Source};
+use crate::query::{History, PageRequest, Query, Reader, Source};
 use crate::routing::Servers;
 use crate::schema::SchemaName;
 use crate::settings::Settings;
+use crate::snapshot::{Fold, SnapshotKey};
+use crate::telemetry::{HeadClock, Metrics};
 use crate::token::Token;
+use crate::transfer::{Export, Import};
 
 /// One log, on a primary and any number of replicas. Cheap to clone; all clones share one writer and one pool.
 #[derive(Debug, Clone)]
@@ -25,11 +32,13 @@ pub struct EventStore(Arc<Inner>);
 #[derive(Debug)]
 pub(crate) struct Inner {
     pub(crate) schema: SchemaName,
-    pub(crate) index: Option<IndexedPaths>,
+    pub(crate) wanted_paths: Option<WantedPaths>,
     pub(crate) settings: Settings,
     pub(crate) servers: Arc<Servers>,
     pub(crate) reader: Reader,
     pub(crate) writer: Writer,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) heads: Arc<HeadClock>,
 }
 
 impl EventStore {
@@ -48,7 +57,7 @@ impl EventStore {
     ///
     /// # Errors
     /// [`Invalid`](crate::ErrorKind::Invalid) if the schema was made by a newer library that this one does not work
-    /// with, if an applied migration was changed, or if the log indexes other paths than the builder names;
+    /// with, if an applied migration was changed, or if the log does not index a path that the builder names;
     /// [`Unavailable`](crate::ErrorKind::Unavailable) if the primary can not be reached, or another migration does
     /// not end.
     ///
@@ -56,7 +65,25 @@ impl EventStore {
     /// Safe: a migration is applied whole, in one transaction, or not at all.
     pub async fn migrate(&self) -> Result<(), Error> {
         self.check_open()?;
-        Migrator::new(self.0.servers.primary(), &self.0.schema, self.0.index.as_ref()).run().await
+        self.migrator().run().await
+    }
+
+    /// Which migrations the log has, and which [`migrate`](Self::migrate) would apply.
+    ///
+    /// # Errors
+    /// [`Unavailable`](crate::ErrorKind::Unavailable), [`Closed`](crate::ErrorKind::Closed).
+    pub async fn migration_status(&self) -> Result<Vec<MigrationStatus>, Error> {
+        self.check_open()?;
+        self.migrator().status().await
+    }
+
+    /// Everything that [`migrate`](Self::migrate) would do to a new schema, as a script for `psql`: for databases in
+    /// which applications may not create anything. It indexes all top-level fields.
+    ///
+    /// # Errors
+    /// [`Invalid`](crate::ErrorKind::Invalid) for a schema name that is not valid.
+    pub fn migration_script(schema: &str) -> Result<String, Error> {
+        Ok(Migrator::script(&SchemaName::new(schema)?))
     }
 
     /// Appends events: at once, all or none. Add conditions, then await it.
@@ -68,6 +95,111 @@ impl EventStore {
     /// [`stream`](crate::Query::stream).
     pub fn query(&self, filter: &Filter) -> Query {
         Query::new(self, filter)
+    }
+
+    /// Reads what a decision depends on, decides, and appends on the condition that nothing of the kind has been
+    /// written since. On conflict it reads what is new and decides again, a bounded number of times.
+    ///
+    /// `decide` is given every event that matches the filter, and returns the events to append: none to leave
+    /// everything as it is. It may be called several times, and should do nothing but decide.
+    ///
+    /// ```no_run
+    /// # use eventstore::{Error, EventStore, Filter, History, NewEvent};
+    /// # use serde_json::json;
+    /// #[derive(Debug)]
+    /// enum ClaimError {
+    ///     Taken,
+    ///     Store(Error),
+    /// }
+    ///
+    /// impl From<Error> for ClaimError {
+    ///     fn from(error: Error) -> Self {
+    ///         Self::Store(error)
+    ///     }
+    /// }
+    ///
+    /// async fn claim(store: &EventStore, name: &str) -> Result<(), ClaimError> {
+    ///     let claims = Filter::event_types(["NameClaimed"]).and_all([("Name", name)]);
+    ///     let decide = |history: &History| match history.is_empty() {
+    ///         true => Ok(vec![NewEvent::new("NameClaimed", json!({"Name": name}))]),
+    ///         false => Err(ClaimError::Taken),
+    ///     };
+    ///     store.decide(&claims, decide).await?;
+    ///     Ok(())
+    /// }
+    /// ```
+    pub fn decide<'f, F, E>(&self, filter: &Filter, decide: F) -> Decide<'f, E>
+    where
+        F: FnMut(&History) -> Result<Vec<NewEvent>, E> + Send + 'f,
+        E: From<Error>,
+    {
+        Decide::new(self, filter, Box::new(decide))
+    }
+
+    /// The snapshots of a name and a filter: states folded from the events that match.
+    pub fn snapshot(&self, name: impl Into<String>, filter: &Filter) -> SnapshotKey {
+        SnapshotKey::new(self, name.into(), filter)
+    }
+
+    /// Folds the events that match a filter into a state. It begins with the last snapshot of that name and filter, if
+    /// there is one, reads what came since, and saves a snapshot again when that was much.
+    ///
+    /// ```no_run
+    /// # use eventstore::{Error, EventStore, Filter, RecordedEvent};
+    /// async fn loans(store: &EventStore, reader: &str) -> Result<u32, Error> {
+    ///     let filter = Filter::event_types(["BookLent", "BookReturned"]).and_all([("ReaderID", reader)]);
+    ///     let count = |loans: &mut u32, event: &RecordedEvent| match event.event_type.as_str() {
+    ///         "BookLent" => *loans += 1,
+    ///         _ => *loans = loans.saturating_sub(1),
+    ///     };
+    ///     let folded = store.fold("loans", &filter, 0, count).await?;
+    ///     Ok(folded.state)
+    /// }
+    /// ```
+    pub fn fold<'f, S, A>(
+        &self,
+        name: impl Into<String>,
+        filter: &Filter,
+        initial: S,
+        apply: A,
+    ) -> Fold<'f, S>
+    where
+        S: Serialize + DeserializeOwned + Send + Sync + 'f,
+        A: FnMut(&mut S, &RecordedEvent) + Send + 'f,
+    {
+        Fold::new(self.snapshot(name, filter), filter, initial, Box::new(apply))
+    }
+
+    /// Gives a payload path (`customer.id`) keys, so that filters may use it. The log may be in use: appends give their
+    /// events the keys from now on, and earlier events are given theirs beside them, step by step. Returns when that is
+    /// done; until then filters on the path are refused. Called again, here or in another process, it goes on where it
+    /// ended. Needs the rights of the log's owner.
+    pub fn index_path(&self, path: impl Into<String>) -> IndexBuild {
+        IndexBuild::index(self, path.into())
+    }
+
+    /// Drops a declared path and its keys, beside running appends. Filters that use it are refused at once.
+    pub fn drop_path(&self, path: impl Into<String>) -> IndexBuild {
+        IndexBuild::drop(self, path.into())
+    }
+
+    /// Which paths the log has keys for, as the primary has it now.
+    ///
+    /// # Errors
+    /// As [`head`](Self::head).
+    pub async fn indexed_paths(&self) -> Result<IndexedPaths, Error> {
+        self.check_open()?;
+        IndexedPaths::read(self.0.servers.primary(), &self.0.schema, self.read_deadline()).await
+    }
+
+    /// Writes events to a file or another sink as lines of JSON, in position order.
+    pub fn export(&self) -> Export {
+        Export::new(self)
+    }
+
+    /// Appends the events of an export, with their ids and in their order. Those that are there already are left alone.
+    pub fn import(&self) -> Import {
+        Import::new(self)
     }
 
     /// The end of the log, as the primary has it now: [`Token::START`] if it is empty.
@@ -119,6 +251,18 @@ impl EventStore {
         result
     }
 
+    pub(crate) fn inner(&self) -> &Inner {
+        &self.0
+    }
+
+    pub(crate) fn metrics(&self) -> &Arc<Metrics> {
+        &self.0.metrics
+    }
+
+    fn migrator(&self) -> Migrator<'_> {
+        Migrator::new(self.0.servers.primary(), &self.0.schema, self.0.wanted_paths.as_ref())
+    }
+
     pub(crate) fn settings(&self) -> &Settings {
         &self.0.settings
     }
@@ -131,11 +275,11 @@ impl EventStore {
         &self.0.writer
     }
 
-    fn check_open(&self) -> Result<(), Error> {
+    pub(crate) fn check_open(&self) -> Result<(), Error> {
         if self.0.writer.is_closed() { Err(Error::closed()) } else { Ok(()) }
     }
 
-    fn read_deadline(&self) -> Instant {
+    pub(crate) fn read_deadline(&self) -> Instant {
         deadline::after(self.0.settings.query_timeout)
     }
 }

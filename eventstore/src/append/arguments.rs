@@ -1,12 +1,13 @@
 //! A batch as the arguments of the append function: one array a column.
 
 use time::OffsetDateTime;
-use tokio_postgres::types::ToSql;
+use tokio_postgres::types::Type;
 use uuid::Uuid;
 
 use crate::append::batch::Batch;
 use crate::append::request::Request;
 use crate::filter::{CheckedItem, ProbeKey};
+use crate::pool::Param;
 use crate::sql::{JsonText, Recheck, key_columns, sql_number};
 
 /// How much more a condition may pass over each time that it comes back undecided.
@@ -127,36 +128,41 @@ impl<'a> Arguments<'a> {
         self.probe_limit.push(place.limit);
     }
 
+    /// The types of the function's parameters.
+    pub(super) fn types() -> Vec<Type> {
+        Self::default().as_params().map(|(_, ty)| ty).into()
+    }
+
     /// In the order of the function's parameters.
-    pub(super) fn as_params(&self) -> [&(dyn ToSql + Sync); 27] {
+    pub(super) fn as_params(&self) -> [Param<'_>; 27] {
         [
-            &self.request,
-            &self.id,
-            &self.event_type,
-            &self.occurred_at,
-            &self.payload,
-            &self.metadata,
-            &self.path_request,
-            &self.path,
-            &self.path_top_level,
-            &self.after_request,
-            &self.after_condition,
-            &self.after,
-            &self.after_id,
-            &self.probe_request,
-            &self.probe_condition,
-            &self.probe_item,
-            &self.probe_after,
-            &self.probe_type,
-            &self.probe_path,
-            &self.probe_value,
-            &self.probe_types,
-            &self.probe_predicate,
-            &self.probe_limit,
-            &self.pair_blocker,
-            &self.pair_blocked,
-            &self.pair_condition,
-            &self.pair_item,
+            (&self.request, Type::INT4_ARRAY),
+            (&self.id, Type::UUID_ARRAY),
+            (&self.event_type, Type::TEXT_ARRAY),
+            (&self.occurred_at, Type::TIMESTAMPTZ_ARRAY),
+            (&self.payload, Type::JSONB_ARRAY),
+            (&self.metadata, Type::JSONB_ARRAY),
+            (&self.path_request, Type::INT4_ARRAY),
+            (&self.path, Type::TEXT_ARRAY),
+            (&self.path_top_level, Type::BOOL_ARRAY),
+            (&self.after_request, Type::INT4_ARRAY),
+            (&self.after_condition, Type::INT4_ARRAY),
+            (&self.after, Type::INT8_ARRAY),
+            (&self.after_id, Type::UUID_ARRAY),
+            (&self.probe_request, Type::INT4_ARRAY),
+            (&self.probe_condition, Type::INT4_ARRAY),
+            (&self.probe_item, Type::INT4_ARRAY),
+            (&self.probe_after, Type::INT8_ARRAY),
+            (&self.probe_type, Type::TEXT_ARRAY),
+            (&self.probe_path, Type::TEXT_ARRAY),
+            (&self.probe_value, Type::JSONB_ARRAY),
+            (&self.probe_types, Type::JSONB_ARRAY),
+            (&self.probe_predicate, Type::TEXT_ARRAY),
+            (&self.probe_limit, Type::INT8_ARRAY),
+            (&self.pair_blocker, Type::INT4_ARRAY),
+            (&self.pair_blocked, Type::INT4_ARRAY),
+            (&self.pair_condition, Type::INT4_ARRAY),
+            (&self.pair_item, Type::INT4_ARRAY),
         ]
     }
 }

@@ -15,6 +15,7 @@ use crate::error::Error;
 use crate::event::{NewEvent, check_events};
 use crate::filter::Filter;
 use crate::store::EventStore;
+use crate::telemetry::Operation;
 use crate::token::Token;
 
 /// An append that is being described; awaiting it carries it out.
@@ -78,6 +79,17 @@ impl Append {
     }
 
     async fn carry_out(self) -> Result<Receipt, Error> {
+        let (store, operation) = (self.store.clone(), Operation::append(self.store.metrics()));
+        let result = self.send().await;
+        match &result {
+            Ok(receipt) if receipt.is_repeated() => operation.repeated(),
+            Ok(receipt) => operation.accepted(receipt.positions().count()),
+            Err(error) => operation.failed(error),
+        }
+        result.inspect(|receipt| store.inner().heads.saw(receipt.last_position()))
+    }
+
+    async fn send(self) -> Result<Receipt, Error> {
         if self.store.writer().is_closed() {
             return Err(Error::closed());
         }

@@ -1,15 +1,16 @@
 //! The writer's connection, and one call of the append function on it.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::time::timeout;
-use tokio_postgres::Statement;
 
 use crate::append::arguments::Arguments;
 use crate::append::batch::Batch;
 use crate::append::verdict::{self, Answer};
 use crate::append::writer::outcome_unknown;
+use crate::deadline;
 use crate::error::{Error, ErrorKind};
 use crate::pool::{Pool, PooledConnection};
 use crate::settings::Settings;
@@ -21,10 +22,10 @@ use crate::sqlstate;
 /// behind that still waits for the lock.
 const LEAST_PATIENCE: Duration = Duration::from_secs(3);
 
-/// A connection to the primary, with its one statement prepared.
+/// A connection to the primary, for one statement.
 pub(super) struct Session {
     connection: Box<dyn PooledConnection>,
-    append: Statement,
+    statements: Arc<Statements>,
     server: String,
     patience: Duration,
     max_rechecks: usize,
@@ -64,19 +65,20 @@ impl Failure {
 impl Session {
     pub(super) async fn open(
         pool: &dyn Pool,
-        statements: &Statements,
+        statements: &Arc<Statements>,
         settings: &Settings,
     ) -> Result<Self, Error> {
-        let connection = pool.acquire().await?;
+        let connection = pool.acquire(deadline::after(settings.append_timeout)).await?;
         let server = pool.server().to_owned();
         // A stopped server still accepts connections, and then says nothing.
         let limit = settings.connect_timeout;
-        let error = match timeout(limit, connection.prepare(&statements.append)).await {
-            Ok(Ok(append)) => {
+        let error = match timeout(limit, connection.prepare(&statements.append, &Arguments::types())).await {
+            Ok(Ok(())) => {
                 // Half of an append's time, if that is long: a silent connection leaves the rest for another one.
                 let patience = (settings.append_timeout / 2).max(LEAST_PATIENCE);
                 let max_rechecks = settings.max_batch_rechecks;
-                return Ok(Self { connection, append, server, patience, max_rechecks });
+                let statements = Arc::clone(statements);
+                return Ok(Self { connection, statements, server, patience, max_rechecks });
             }
             Ok(Err(error)) => sqlstate::classify(&error, &server),
             Err(_) => Error::timeout(ErrorKind::Unavailable, format!("{server}: no answer within {limit:?}")),
@@ -98,7 +100,7 @@ impl Session {
         let unconfirmed = unconfirmed_commits.load(Ordering::SeqCst);
         let arguments = Arguments::new(batch, self.max_rechecks);
         let params = arguments.as_params();
-        let answer = timeout(self.patience, self.connection.client().query(&self.append, &params)).await;
+        let answer = timeout(self.patience, self.connection.query(&self.statements.append, &params)).await;
         match answer {
             Ok(Ok(rows)) => {
                 let answers =

@@ -92,6 +92,11 @@ impl Verdict {
                  type, payload or metadata, or without the rest of them",
                 self.place
             ))),
+            b'k' => Err(Error::invalid(format!(
+                "append refused: an event has more than {} indexed values, the limit of the log; index only the paths \
+                 that identify things",
+                self.place
+            ))),
             b'u' => Err(self.unindexed(batch)),
             code => {
                 Err(Error::internal(format!("append_v1 gave the unknown verdict {:?}", char::from(code))))

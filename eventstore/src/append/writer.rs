@@ -43,6 +43,7 @@ use crate::error::{Error, ErrorKind};
 use crate::pool::Pool;
 use crate::settings::Settings;
 use crate::sql::Statements;
+use crate::telemetry::Metrics;
 
 /// The sending end, held by the store handle.
 #[derive(Debug)]
@@ -59,11 +60,12 @@ impl Writer {
         unconfirmed_commits: Arc<AtomicU64>,
         statements: Arc<Statements>,
         settings: Settings,
+        metrics: Arc<Metrics>,
     ) -> Self {
         let (inbox, receiver) = mpsc::channel(settings.append_queue);
         let closing = CancellationToken::new();
-        let task =
-            WriterTask::new(receiver, closing.clone(), pool, unconfirmed_commits, statements, settings);
+        let inbox_end = (receiver, closing.clone());
+        let task = WriterTask::new(inbox_end, pool, unconfirmed_commits, statements, settings, metrics);
         Self { inbox, closing, task: Mutex::new(Some(tokio::spawn(task.run()))) }
     }
 

@@ -19,6 +19,7 @@ use crate::error::{Error, ErrorKind};
 use crate::pool::Pool;
 use crate::settings::Settings;
 use crate::sql::Statements;
+use crate::telemetry::Metrics;
 
 /// How long a batch waits for the callers that the last one served, to be answered together again.
 const GATHER_AT_MOST: Duration = Duration::from_micros(100);
@@ -39,19 +40,30 @@ pub(super) struct WriterTask {
     session: Option<Session>,
     statements: Arc<Statements>,
     settings: Settings,
+    metrics: Arc<Metrics>,
 }
 
 impl WriterTask {
     pub(super) fn new(
-        inbox: mpsc::Receiver<Request>,
-        closing: CancellationToken,
+        (inbox, closing): (mpsc::Receiver<Request>, CancellationToken),
         pool: Arc<dyn Pool>,
         unconfirmed_commits: Arc<AtomicU64>,
         statements: Arc<Statements>,
         settings: Settings,
+        metrics: Arc<Metrics>,
     ) -> Self {
-        let (queue, session) = (VecDeque::new(), None);
-        Self { inbox, closing, queue, expected: 1, pool, unconfirmed_commits, session, statements, settings }
+        Self {
+            inbox,
+            closing,
+            queue: VecDeque::new(),
+            expected: 1,
+            pool,
+            unconfirmed_commits,
+            session: None,
+            statements,
+            settings,
+            metrics,
+        }
     }
 
     pub(super) async fn run(mut self) {
@@ -73,7 +85,11 @@ impl WriterTask {
         self.connect().await?;
         let batch = Batch::take(&mut self.queue, &self.settings);
         let served = batch.requests.len();
+        let waiting = self.queue.len() + self.inbox.len();
+        self.metrics.append_queue_depth.set(i64::try_from(waiting).unwrap_or(i64::MAX));
         if served > 0 {
+            let events: usize = batch.requests.iter().map(|request| request.events.len()).sum();
+            self.metrics.append_batch_events.observe(events as f64);
             let span = info_span!("append_batch", requests = served, pairs = batch.pairs.len());
             self.deliver(batch, None).instrument(span).await?;
         }

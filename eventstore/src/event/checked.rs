@@ -64,8 +64,9 @@ pub(crate) fn check_events(
 }
 
 fn check_event(draft: NewEvent, settings: &Settings) -> Result<CheckedEvent, Error> {
-    let event_type = EventType::new(draft.event_type)?;
+    // First what may be wrong with the whole event.
     let (payload, payload_text) = check_json(draft.payload, "payload", settings)?;
+    let event_type = EventType::new(draft.event_type)?;
     let (_, metadata_text) = check_json(draft.metadata, "metadata", settings)?;
     Ok(CheckedEvent {
         id: draft.id,
@@ -84,6 +85,7 @@ fn check_json(json: Json, what: &str, settings: &Settings) -> Result<(Value, Str
             check_size(text.len(), what, settings)?;
             json::parse(&text, what)?
         }
+        Json::Unwritable(why) => return Err(Error::invalid(format!("event can not be written: {why}"))),
     };
     json::check(&value, what)?;
     let text = json::write(&value);

@@ -29,6 +29,8 @@ pub struct NewEvent {
 pub(super) enum Json {
     Value(Value),
     Text(String),
+    /// What could not be made JSON, and why.
+    Unwritable(String),
 }
 
 impl NewEvent {
@@ -43,6 +45,10 @@ impl NewEvent {
     #[must_use]
     pub fn from_json(event_type: impl Into<String>, payload: impl Into<String>) -> Self {
         Self::draft(event_type.into(), Json::Text(payload.into()))
+    }
+
+    pub(crate) fn unwritable(why: String) -> Self {
+        Self::draft(String::new(), Json::Unwritable(why))
     }
 
     fn draft(event_type: String, payload: Json) -> Self {
@@ -66,6 +72,13 @@ impl NewEvent {
     #[must_use]
     pub fn metadata(mut self, metadata: Value) -> Self {
         self.metadata = Json::Value(metadata);
+        self
+    }
+
+    /// The same from JSON text, as in [`from_json`](Self::from_json).
+    #[must_use]
+    pub fn metadata_json(mut self, metadata: impl Into<String>) -> Self {
+        self.metadata = Json::Text(metadata.into());
         self
     }
 

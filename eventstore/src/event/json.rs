@@ -42,7 +42,7 @@ fn check_text(text: &str, what: &str) -> Result<(), Error> {
 }
 
 /// Writes JSON so that it comes back the same from JSONB.
-pub(super) fn write(value: &Value) -> String {
+pub(crate) fn write(value: &Value) -> String {
     let mut text = Vec::new();
     let mut serializer = Serializer::with_formatter(&mut text, KeepFloats);
     value.serialize(&mut serializer).expect("JSON values can be written to memory");

@@ -11,4 +11,5 @@ pub(crate) use checked::{CheckedEvent, check_events, check_instant};
 pub use draft::NewEvent;
 pub use event_id::EventId;
 pub use event_type::EventType;
+pub(crate) use json::write as write_json;
 pub use recorded::RecordedEvent;

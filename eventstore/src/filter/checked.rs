@@ -12,6 +12,9 @@ use crate::filter::{FieldValue, Filter, Path};
 /// The most event types and predicates a filter may have: as many probes go into one statement.
 const MAX_TERMS: usize = 1_000;
 
+/// The most bytes that a filter may take in a call, each of its probes with what is left to check.
+const MAX_BYTES: usize = 64 << 20;
+
 /// About what a probe takes in a call besides its recheck.
 const PROBE_BYTES: usize = 100;
 
@@ -59,6 +62,13 @@ impl CheckedFilter {
         if terms > MAX_TERMS {
             return Err(Error::invalid(format!(
                 "filter has {terms} types and predicates; expected at most {MAX_TERMS}"
+            )));
+        }
+        let bytes: usize = items.iter().map(CheckedItem::greatest_size).sum();
+        if bytes > MAX_BYTES {
+            return Err(Error::invalid(format!(
+                "filter takes {bytes} bytes, as each of its types and predicates is sent with the rest of its item; \
+                 expected at most {MAX_BYTES}"
             )));
         }
         Ok(Self { items })
@@ -132,10 +142,18 @@ impl CheckedItem {
     }
 
     fn size(&self) -> usize {
+        self.default_driver().len() * self.probe_size()
+    }
+
+    /// In a query, which may be driven by any of its terms.
+    fn greatest_size(&self) -> usize {
+        self.terms().max(1) * self.probe_size()
+    }
+
+    /// About how many bytes one probe takes with its recheck.
+    fn probe_size(&self) -> usize {
         let types: usize = self.types.iter().map(|event_type| event_type.as_str().len() + 3).sum();
-        let predicates = self.groups.iter().flatten().map(Predicate::size);
-        let probes = self.default_driver().len();
-        probes * (types + predicates.sum::<usize>() + PROBE_BYTES)
+        types + self.groups.iter().flatten().map(Predicate::size).sum::<usize>() + PROBE_BYTES
     }
 
     /// The ways to find all events of this item by keys, groups of predicates first; none if every event matches.

@@ -2,7 +2,7 @@
 
 use crate::error::Error;
 use crate::event::RecordedEvent;
-use crate::filter::{CheckedFilter, FieldValue};
+use crate::filter::{CheckedFilter, FieldValue, FilterFingerprint};
 
 /// Which events belong to a dynamic event stream. A draft: it is checked when it is used, before anything is
 /// sent.
@@ -104,6 +104,15 @@ impl Filter {
     /// [`Invalid`](crate::ErrorKind::Invalid) if the filter is not valid.
     pub fn matches(&self, event: &RecordedEvent) -> Result<bool, Error> {
         Ok(self.check()?.matched_item(event.event_type.as_str(), &event.payload).is_some())
+    }
+
+    /// What names this filter where something is stored for it, such as a snapshot: the same for equal filters, however
+    /// they were built.
+    ///
+    /// # Errors
+    /// [`Invalid`](crate::ErrorKind::Invalid) if the filter is not valid.
+    pub fn fingerprint(&self) -> Result<FilterFingerprint, Error> {
+        Ok(FilterFingerprint::of(&self.check()?))
     }
 
     pub(crate) fn check(&self) -> Result<CheckedFilter, Error> {

@@ -11,10 +11,12 @@
 mod checked;
 mod draft;
 mod field_value;
+mod fingerprint;
 mod matcher;
 mod path;
 
 pub(crate) use checked::{CheckedFilter, CheckedItem, ProbeKey};
 pub use draft::Filter;
 pub use field_value::FieldValue;
+pub use fingerprint::FilterFingerprint;
 pub(crate) use path::Path;

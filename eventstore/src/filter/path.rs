@@ -54,10 +54,15 @@ impl Path {
     /// The error for a filter on this path where it has no keys.
     pub(crate) fn unindexed(&self) -> Error {
         Error::invalid(format!(
-            "path {:?} is not indexed in this log, so that finding its events would read all of it; declare it when \
-             the log is made (EventStoreBuilder::index_also), or allow a scan for this query (Query::allow_scan)",
+            "path {:?} is not indexed in this log, or not ready yet, so that finding its events would read all of it; \
+             index it (EventStore::index_path), or allow a scan for this query (Query::allow_scan)",
             self.canonical
         ))
+    }
+
+    /// The JSON path of every element that the path reaches, for the making of keys.
+    pub(crate) fn to_extract(&self) -> String {
+        format!("{}[*]", self.to_jsonpath())
     }
 
     /// As a JSON path, such as `$."customer"."id"`.

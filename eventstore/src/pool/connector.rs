@@ -8,11 +8,13 @@
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use tokio::task::JoinHandle;
+use tokio::time::timeout;
 use tokio_postgres::tls::{MakeTlsConnect, TlsConnect};
-use tokio_postgres::{AsyncMessage, Client, Config, Connection, NoTls, Socket};
+use tokio_postgres::{AsyncMessage, CancelToken, Client, Config, Connection, NoTls, Socket};
 use tracing::{debug, warn};
 
 use crate::pool::Dsn;
@@ -20,25 +22,37 @@ use crate::sqlstate;
 
 /// What each session is set to: its statements are prepared once and hold by their form, so that planning them
 /// anew for each set of values only costs; compiling them costs a hundred times their run time. Strings in JSON paths
-/// are written for standard strings.
+/// are written for standard strings. Not where statements are not prepared: a pooler would give the session to others.
 const SESSION: &str =
     "SET plan_cache_mode = force_generic_plan; SET jit = off; SET standard_conforming_strings = on";
+
+/// How long the server may take to hear that a statement was given up.
+const CANCEL_WITHIN: Duration = Duration::from_secs(5);
 
 /// Opens connections to one server.
 #[derive(Clone)]
 pub(crate) struct Connector {
     dsn: Arc<Dsn>,
     open: Arc<dyn Open>,
+    owns_session: bool,
     unconfirmed_commits: Arc<AtomicU64>,
 }
 
 impl Connector {
-    pub(crate) fn new(dsn: Dsn, tls: &TlsConnector) -> Self {
-        Self { dsn: Arc::new(dsn), open: Arc::clone(&tls.0), unconfirmed_commits: Arc::default() }
+    /// `owns_session` tells whether each connection is a session of the server's, and not lent by a pooler for a
+    /// transaction at a time.
+    pub(crate) fn new(dsn: Dsn, tls: &TlsConnector, owns_session: bool) -> Self {
+        let (dsn, open) = (Arc::new(dsn), Arc::clone(&tls.0));
+        Self { dsn, open, owns_session, unconfirmed_commits: Arc::default() }
     }
 
     pub(crate) fn server(&self) -> &str {
         self.dsn.name()
+    }
+
+    /// How long opening a connection may take: each address of the server has its time.
+    pub(crate) fn patience(&self) -> Duration {
+        self.dsn.patience()
     }
 
     /// How many commits on this server were answered without the confirmation of a synchronous standby.
@@ -51,8 +65,24 @@ impl Connector {
         let listener =
             NoticeListener { dsn: Arc::clone(&self.dsn), unconfirmed: Arc::clone(&self.unconfirmed_commits) };
         let (client, driver) = self.open.open(self.dsn.config(), listener).await?;
-        client.batch_execute(SESSION).await?;
+        if self.owns_session {
+            client.batch_execute(SESSION).await?;
+        }
         Ok((client, driver))
+    }
+
+    /// Asks the server, on a connection for that alone, to give a statement up. In the background: whoever gave the
+    /// statement up does not wait for it.
+    pub(crate) fn cancel(&self, statement: CancelToken) {
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
+        let (open, dsn) = (Arc::clone(&self.open), Arc::clone(&self.dsn));
+        runtime.spawn(async move {
+            match timeout(CANCEL_WITHIN, open.cancel(statement)).await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => debug!(server = dsn.name(), %error, "statement not cancelled"),
+                Err(_) => debug!(server = dsn.name(), "statement not cancelled in time"),
+            }
+        });
     }
 }
 
@@ -88,6 +118,8 @@ trait Open: Send + Sync {
         config: &'a Config,
         listener: NoticeListener,
     ) -> BoxFuture<'a, Result<(Client, JoinHandle<()>), tokio_postgres::Error>>;
+
+    fn cancel(&self, statement: CancelToken) -> BoxFuture<'_, Result<(), tokio_postgres::Error>>;
 }
 
 impl<T> Open for T
@@ -106,6 +138,10 @@ where
             let (client, connection) = config.connect(self.clone()).await?;
             Ok((client, tokio::spawn(listener.drive(connection))))
         })
+    }
+
+    fn cancel(&self, statement: CancelToken) -> BoxFuture<'_, Result<(), tokio_postgres::Error>> {
+        Box::pin(async move { statement.cancel_query(self.clone()).await })
     }
 }
 

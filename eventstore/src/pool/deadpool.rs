@@ -2,15 +2,17 @@
 
 use async_trait::async_trait;
 use deadpool_postgres::{
-    Connect, Manager, ManagerConfig, Object, PoolError, RecyclingMethod, Runtime, TimeoutType,
+    Connect, Manager, ManagerConfig, Object, PoolError, RecyclingMethod, Runtime, TimeoutType, Timeouts,
 };
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use tokio::task::JoinHandle;
-use tokio_postgres::{Client, Config, Statement};
+use tokio::time::Instant;
+use tokio_postgres::types::Type;
+use tokio_postgres::{CancelToken, Client, Config, Row};
 
 use crate::error::{Error, ErrorKind};
-use crate::pool::{Connector, Pool, PooledConnection};
+use crate::pool::{Connector, Param, Pool, PooledConnection, exhausted, types, values};
 use crate::settings::Settings;
 use crate::sqlstate;
 
@@ -18,40 +20,33 @@ use crate::sqlstate;
 #[derive(Debug)]
 pub(crate) struct DeadPool {
     pool: deadpool_postgres::Pool,
-    server: String,
+    connector: Connector,
     size: usize,
+    prepares: bool,
 }
 
 impl DeadPool {
     /// Opens nothing yet.
     pub(crate) fn new(connector: Connector, size: usize, settings: &Settings) -> Result<Self, Error> {
-        let server = connector.server().to_owned();
         // The connector has the configuration; the manager's own is never read.
         let manager = Manager::from_connect(
             Config::new(),
-            ConnectThrough(connector),
+            ConnectThrough(connector.clone()),
             ManagerConfig { recycling_method: RecyclingMethod::Fast },
         );
         let pool = deadpool_postgres::Pool::builder(manager)
             .max_size(size)
-            .wait_timeout(Some(settings.connect_timeout))
-            .create_timeout(Some(settings.connect_timeout))
             .runtime(Runtime::Tokio1)
             .build()
             .map_err(|error| Error::internal(format!("connection pool: {error}")))?;
-        Ok(Self { pool, server, size })
+        Ok(Self { pool, connector, size, prepares: settings.prepared_statements })
     }
 
     fn error(&self, error: PoolError) -> Error {
-        let (server, size) = (&self.server, self.size);
+        let server = self.connector.server();
         match error {
             PoolError::Backend(error) => sqlstate::classify(&error, server),
-            PoolError::Timeout(TimeoutType::Wait) => Error::timeout(
-                ErrorKind::Unavailable,
-                format!(
-                    "{server}: timed out waiting for one of {size} pooled connections, all of them in use"
-                ),
-            ),
+            PoolError::Timeout(TimeoutType::Wait) => exhausted(server, self.size),
             PoolError::Timeout(_) => {
                 Error::timeout(ErrorKind::Unavailable, format!("{server}: timed out opening a connection"))
             }
@@ -63,15 +58,22 @@ impl DeadPool {
 
 #[async_trait]
 impl Pool for DeadPool {
-    async fn acquire(&self) -> Result<Box<dyn PooledConnection>, Error> {
-        match self.pool.get().await {
-            Ok(object) => Ok(Box::new(object)),
+    async fn acquire(&self, deadline: Instant) -> Result<Box<dyn PooledConnection>, Error> {
+        let left = deadline.saturating_duration_since(Instant::now());
+        let create = self.connector.patience().min(left);
+        let timeouts = Timeouts { wait: Some(left), create: Some(create), recycle: None };
+        match self.pool.timeout_get(&timeouts).await {
+            Ok(object) => Ok(Box::new(Borrowed { object, prepares: self.prepares })),
             Err(error) => Err(self.error(error)),
         }
     }
 
     fn server(&self) -> &str {
-        &self.server
+        self.connector.server()
+    }
+
+    fn cancel(&self, statement: CancelToken) {
+        self.connector.cancel(statement);
     }
 
     fn close(&self) {
@@ -79,18 +81,34 @@ impl Pool for DeadPool {
     }
 }
 
+struct Borrowed {
+    object: Object,
+    prepares: bool,
+}
+
 #[async_trait]
-impl PooledConnection for Object {
+impl PooledConnection for Borrowed {
     fn client(&self) -> &Client {
-        self
+        &self.object
     }
 
-    async fn prepare(&self, sql: &str) -> Result<Statement, tokio_postgres::Error> {
-        self.prepare_cached(sql).await
+    async fn prepare(&self, sql: &str, types: &[Type]) -> Result<(), tokio_postgres::Error> {
+        if self.prepares {
+            self.object.prepare_typed_cached(sql, types).await?;
+        }
+        Ok(())
+    }
+
+    async fn query(&self, sql: &str, params: &[Param<'_>]) -> Result<Vec<Row>, tokio_postgres::Error> {
+        if !self.prepares {
+            return self.object.query_typed(sql, params).await;
+        }
+        let statement = self.object.prepare_typed_cached(sql, &types(params)).await?;
+        self.object.query(&statement, &values(params)).await
     }
 
     fn discard(self: Box<Self>) {
-        drop(Self::take(*self));
+        drop(Object::take(self.object));
     }
 }
 

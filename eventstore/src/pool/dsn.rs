@@ -15,6 +15,7 @@ use crate::error::Error;
 pub(crate) struct Dsn {
     config: Config,
     name: String,
+    patience: Duration,
 }
 
 impl Dsn {
@@ -47,11 +48,19 @@ impl Dsn {
             config.connect_timeout(connect_timeout);
         }
         let name = format!("{role} {}", endpoints(&config));
-        Ok(Self { config, name })
+        let addresses = config.get_hosts().len().max(config.get_hostaddrs().len());
+        let for_each = config.get_connect_timeout().copied().unwrap_or(connect_timeout);
+        let patience = for_each.saturating_mul(u32::try_from(addresses).unwrap_or(u32::MAX));
+        Ok(Self { config, name, patience })
     }
 
     pub(crate) fn config(&self) -> &Config {
         &self.config
+    }
+
+    /// How long connecting may take, over all addresses.
+    pub(crate) fn patience(&self) -> Duration {
+        self.patience
     }
 
     /// Such as `primary db1:5432`.

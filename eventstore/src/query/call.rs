@@ -16,6 +16,7 @@ use crate::position::Position;
 use crate::query::{EventStream, History, Page, PageRequest, Source, Times};
 use crate::sql::Direction;
 use crate::store::EventStore;
+use crate::telemetry::Operation;
 use crate::token::Token;
 
 /// A query that is being described; awaiting it gives a [`History`], [`stream`](Self::stream) gives events one by
@@ -78,7 +79,8 @@ impl Query {
         self
     }
 
-    /// Reads at most so many events, at least one.
+    /// Reads at most so many events, at least one. Reading forwards, the history is then complete up to the last of them;
+    /// reading backwards, it is complete up to the head but for the older matches that were left out.
     pub fn limit(mut self, events: usize) -> Self {
         self.limit = Some(events);
         self
@@ -130,11 +132,11 @@ impl Query {
 
     /// The events one by one, with bounded memory.
     pub fn stream(self) -> EventStream {
-        EventStream::new(async move { Pages::new(self) })
+        EventStream::new(async move { self.pages() })
     }
 
     async fn collect(self) -> Result<History, Error> {
-        let mut pages = Pages::new(self)?;
+        let mut pages = self.pages()?;
         let mut events: Vec<RecordedEvent> = Vec::new();
         while let Some(page) = pages.next().await? {
             if events.is_empty() {
@@ -146,6 +148,10 @@ impl Query {
         let limited = pages.remaining == Some(0) && pages.request.direction == Direction::Forwards;
         let last = events.last().filter(|_| limited).map(RecordedEvent::token);
         Ok(History::new(events, last.unwrap_or(pages.complete)))
+    }
+
+    pub(crate) fn pages(self) -> Result<Pages, Error> {
+        Pages::new(self)
     }
 
     fn check(&self) -> Result<(), Error> {
@@ -171,19 +177,25 @@ impl Query {
 
     fn first_request(&self) -> Result<PageRequest, Error> {
         self.check()?;
-        let instant =
+        let until =
             |bound: Option<OffsetDateTime>| bound.map(|at| check_instant(at, "time bound")).transpose();
+        // The next microsecond, where the instant lies between two: what the log keeps lies on them.
+        let since = |bound: Option<OffsetDateTime>| {
+            let up = |at: OffsetDateTime| at.checked_add(time::Duration::nanoseconds(999)).unwrap_or(at);
+            until(bound.map(up))
+        };
         Ok(PageRequest {
             source: Source::filter(self.filter.check()?),
             low: self.after.position(),
             high: self.until,
             times: Times {
-                recorded_since: instant(self.times.recorded_since)?,
-                recorded_until: instant(self.times.recorded_until)?,
-                occurred_since: instant(self.times.occurred_since)?,
-                occurred_until: instant(self.times.occurred_until)?,
+                recorded_since: since(self.times.recorded_since)?,
+                recorded_until: until(self.times.recorded_until)?,
+                occurred_since: since(self.times.occurred_since)?,
+                occurred_until: until(self.times.occurred_until)?,
             },
             limit: 0,
+            max_bytes: self.store.settings().max_page_bytes,
             direction: self.direction,
             witnesses: Some(self.after).filter(|token| !token.is_start()).into_iter().collect(),
         })
@@ -191,7 +203,7 @@ impl Query {
 }
 
 /// The pages of a query, one after the other.
-pub(super) struct Pages {
+pub(crate) struct Pages {
     query: Query,
     request: PageRequest,
     /// How many events may still come.
@@ -211,15 +223,26 @@ impl Pages {
         Ok(Self { remaining: query.limit, query, request, complete: Token::START, first: true, done: false })
     }
 
+    /// Up to where the query is complete when all pages have been read; known from the first page on.
+    pub(crate) fn complete(&self) -> Token {
+        self.complete
+    }
+
     /// The next page; `None` at the end.
-    pub(super) async fn next(&mut self) -> Result<Option<Vec<RecordedEvent>>, Error> {
+    pub(crate) async fn next(&mut self) -> Result<Option<Vec<RecordedEvent>>, Error> {
         if self.done {
             return Ok(None);
         }
         let page_size = self.query.store.settings().page_size;
         self.request.limit = self.remaining.map_or(page_size, |remaining| remaining.min(page_size));
         let span = tracing::info_span!("query_page", after = self.request.low.get());
-        let page = self.read().instrument(span).await?;
+        let operation = Operation::query(self.query.store.metrics());
+        let page = self.read().instrument(span).await;
+        match &page {
+            Ok(page) => operation.answered(page.target(), page.events.len()),
+            Err(error) => operation.failed(error),
+        }
+        let page = page?;
         if self.first {
             self.first = false;
             // A bound on time may lie before `after`: up to there the caller's reading was complete already.
@@ -231,7 +254,7 @@ impl Pages {
         }
         let count = page.events.len();
         self.remaining = self.remaining.map(|remaining| remaining.saturating_sub(count));
-        self.done = count < self.request.limit || self.remaining == Some(0);
+        self.done = !page.is_full || self.remaining == Some(0);
         if let Some(last) = page.events.last() {
             match self.request.direction {
                 Direction::Forwards => self.request.low = last.position,

@@ -16,6 +16,12 @@ pub struct History {
 }
 
 impl History {
+    /// With the events that came after it.
+    pub(crate) fn extended(mut self, newer: Self) -> Self {
+        self.events.extend(newer.events);
+        Self { events: self.events, complete: newer.complete }
+    }
+
     pub(crate) fn new(events: Vec<RecordedEvent>, complete: Token) -> Self {
         Self { events, complete }
     }
@@ -36,6 +42,9 @@ impl History {
     /// began) is here. Reading forwards it is the least of the log's head, the upper bound on position or on the
     /// time of recording, and the last event where the limit was reached; reading backwards the head, or the upper
     /// bound. Never less than where the query began; [`Position::START`] if the log is empty.
+    ///
+    /// With a limit, reading backwards, older matches than the last one here are left out: it says what no later event
+    /// will add, and not where to go on reading.
     #[must_use]
     pub fn position(&self) -> Position {
         self.complete.position()

@@ -4,13 +4,15 @@ use serde::Deserialize;
 use serde_json::Value;
 use time::OffsetDateTime;
 use tokio_postgres::Row;
-use tokio_postgres::types::{Json, ToSql};
+use tokio_postgres::types::{Json, Type};
 use uuid::Uuid;
 
 use crate::event::{EventId, EventType, RecordedEvent};
 use crate::filter::{CheckedFilter, CheckedItem};
+use crate::pool::Param;
 use crate::position::Position;
 use crate::sql::{Direction, Finder, JsonText, Recheck, key_columns, sql_number};
+use crate::telemetry::Target;
 use crate::token::Token;
 
 /// Which events a page is made of.
@@ -50,6 +52,8 @@ pub(crate) struct PageRequest {
     pub(crate) high: Option<Position>,
     pub(crate) times: Times,
     pub(crate) limit: usize,
+    /// The page ends with the event that reaches so many bytes.
+    pub(crate) max_bytes: usize,
     pub(crate) direction: Direction,
     /// Events that the log must have, or the answer is worth nothing.
     pub(crate) witnesses: Vec<Token>,
@@ -63,6 +67,7 @@ impl PageRequest {
             high: None,
             times: Times::default(),
             limit: 1,
+            max_bytes: usize::MAX,
             direction: Direction::Forwards,
             witnesses: Vec::new(),
         }
@@ -86,6 +91,7 @@ pub(super) struct PageArguments<'a> {
     low: i64,
     high: Option<i64>,
     limit: i64,
+    max_bytes: i64,
     times: Times,
     witnesses: Vec<i64>,
     paths: Vec<&'a str>,
@@ -108,6 +114,7 @@ impl<'a> PageArguments<'a> {
             low: request.low.to_sql(),
             high: request.high.map(Position::to_sql),
             limit: i64::try_from(request.limit).unwrap_or(i64::MAX),
+            max_bytes: i64::try_from(request.max_bytes).unwrap_or(i64::MAX),
             times: request.times,
             witnesses: request.witnesses.iter().map(|token| token.position().to_sql()).collect(),
             paths: Vec::new(),
@@ -171,38 +178,43 @@ impl<'a> PageArguments<'a> {
         self.predicates.push(recheck.predicate);
     }
 
-    pub(super) fn as_params(&self) -> Vec<&(dyn ToSql + Sync)> {
+    pub(super) fn as_params(&self) -> Vec<Param<'_>> {
         let times = &self.times;
-        let mut params: Vec<&(dyn ToSql + Sync)> = vec![
-            &self.low,
-            &self.high,
-            &self.limit,
-            &times.recorded_since,
-            &times.recorded_until,
-            &times.occurred_since,
-            &times.occurred_until,
-            &self.witnesses,
-            &self.paths,
-            &self.top_level,
+        let mut params: Vec<Param<'_>> = vec![
+            (&self.low, Type::INT8),
+            (&self.high, Type::INT8),
+            (&self.limit, Type::INT8),
+            (&times.recorded_since, Type::TIMESTAMPTZ),
+            (&times.recorded_until, Type::TIMESTAMPTZ),
+            (&times.occurred_since, Type::TIMESTAMPTZ),
+            (&times.occurred_until, Type::TIMESTAMPTZ),
+            (&self.witnesses, Type::INT8_ARRAY),
+            (&self.paths, Type::TEXT_ARRAY),
+            (&self.top_level, Type::BOOL_ARRAY),
+            (&self.max_bytes, Type::INT8),
         ];
         match self.finder {
             Finder::OnlyDriver | Finder::CheapestDriver => {
-                let probes: [&(dyn ToSql + Sync); 7] = [
-                    &self.items,
-                    &self.drivers,
-                    &self.probe_types,
-                    &self.probe_paths,
-                    &self.probe_values,
-                    &self.types,
-                    &self.predicates,
+                let probes: [Param<'_>; 7] = [
+                    (&self.items, Type::INT4_ARRAY),
+                    (&self.drivers, Type::INT4_ARRAY),
+                    (&self.probe_types, Type::TEXT_ARRAY),
+                    (&self.probe_paths, Type::TEXT_ARRAY),
+                    (&self.probe_values, Type::JSONB_ARRAY),
+                    (&self.types, Type::JSONB_ARRAY),
+                    (&self.predicates, Type::TEXT_ARRAY),
                 ];
                 params.extend(probes);
             }
             Finder::Scan => {
-                let items: [&(dyn ToSql + Sync); 3] = [&self.everything, &self.types, &self.predicates];
+                let items: [Param<'_>; 3] = [
+                    (&self.everything, Type::BOOL),
+                    (&self.types, Type::JSONB_ARRAY),
+                    (&self.predicates, Type::TEXT_ARRAY),
+                ];
                 params.extend(items);
             }
-            Finder::Id => params.push(&self.id),
+            Finder::Id => params.push((&self.id, Type::UUID)),
         }
         params
     }
@@ -216,6 +228,10 @@ pub(crate) struct Page {
     /// The end of the range that was looked at: the least of head, upper bound and bound on time.
     pub(crate) complete: Token,
     pub(super) standby: bool,
+    /// The identity of the log.
+    pub(super) log: Option<Uuid>,
+    /// Whether more events would have matched than were read.
+    pub(super) is_full: bool,
     pub(super) missing_path: Option<String>,
     pub(super) witness_ids: Vec<Option<Uuid>>,
 }
@@ -227,6 +243,8 @@ struct Header {
     verified: Option<Vec<Option<Uuid>>>,
     missing: Option<String>,
     standby: bool,
+    log: Option<Uuid>,
+    hits: usize,
 }
 
 /// Why rows are not a page.
@@ -244,7 +262,12 @@ impl From<tokio_postgres::Error> for Undecodable {
 }
 
 impl Page {
-    pub(super) fn decode(rows: &[Row], direction: Direction) -> Result<Self, Undecodable> {
+    /// Which kind of server answered.
+    pub(crate) fn target(&self) -> Target {
+        if self.standby { Target::Replica } else { Target::Primary }
+    }
+
+    pub(super) fn decode(rows: &[Row], direction: Direction, limit: usize) -> Result<Self, Undecodable> {
         let mut header = None;
         let mut events: Vec<RecordedEvent> = Vec::with_capacity(rows.len().saturating_sub(1));
         for row in rows {
@@ -274,11 +297,14 @@ impl Page {
             });
         }
         let (head, header) = header.ok_or(Undecodable::NoHeader)?;
+        let is_full = header.hits >= limit || header.hits > events.len();
         Ok(Self {
             events,
             head,
             complete: token(Position::from_sql(header.high), header.high_id),
             standby: header.standby,
+            log: header.log,
+            is_full,
             missing_path: header.missing,
             witness_ids: header.verified.unwrap_or_default(),
         })

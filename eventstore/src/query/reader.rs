@@ -1,20 +1,19 @@
 //! Runs page statements on the server that the wanted consistency allows.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 use tracing::{Instrument as _, debug, info_span, warn};
 
 use crate::consistency::Consistency;
 use crate::error::{Error, ErrorKind};
 use crate::filter::Path;
-use crate::pool::{Pool, PooledConnection};
+use crate::pool::{self, Pool};
 use crate::query::page::{PageArguments, Undecodable};
 use crate::query::{Page, PageRequest, Source};
 use crate::routing::{PROBATION, Replica, Servers};
 use crate::sql::Statements;
-use crate::sqlstate;
+use crate::telemetry::HeadClock;
 use crate::token::Token;
 
 /// The reading half of a store handle.
@@ -22,6 +21,7 @@ use crate::token::Token;
 pub(crate) struct Reader {
     servers: Arc<Servers>,
     statements: Arc<Statements>,
+    heads: Arc<HeadClock>,
 }
 
 /// What a server's answer is worth.
@@ -34,8 +34,8 @@ enum Answer {
 }
 
 impl Reader {
-    pub(crate) fn new(servers: Arc<Servers>, statements: Arc<Statements>) -> Self {
-        Self { servers, statements }
+    pub(crate) fn new(servers: Arc<Servers>, statements: Arc<Statements>, heads: Arc<HeadClock>) -> Self {
+        Self { servers, statements, heads }
     }
 
     /// A page from a server that satisfies the consistency.
@@ -66,6 +66,8 @@ impl Reader {
         if page.standby {
             return Err(Error::unavailable(format!("{} is a standby at the moment", pool.server())));
         }
+        self.heads.saw(page.head.position());
+        page.log.inspect(|log| self.servers.is_log(*log));
         match self.judge(page, request)? {
             Answer::Good(page) => Ok(page),
             Answer::Behind => Err(diverged(furthest(&request.witnesses), pool.server())),
@@ -81,29 +83,41 @@ impl Reader {
         deadline: Instant,
     ) -> Result<Option<Page>, Error> {
         let server = replica.pool().server();
-        let result = match self.sound_out(replica, deadline).await {
-            // Half of the time that is left: the next server needs some too.
-            Ok(()) => self.run(replica.pool(), request, share_of(deadline)).await,
-            Err(error) => Err(error),
-        };
-        let page = match result {
+        let failures = replica.failures();
+        if let Err(error) = self.sound_out(replica, deadline).await {
+            warn!(server, %error, "replica stays out of rotation");
+            replica.rest(failures);
+            return Ok(None);
+        }
+        // Half of the time that is left: the next server needs some too.
+        let page = match self.run(replica.pool(), request, share_of(deadline)).await {
             Ok(page) => page,
-            Err(error) if is_fault_of_server(&error) => {
-                warn!(server, %error, "replica leaves the rotation: a read failed");
-                replica.rest();
-                return Ok(None);
-            }
-            // A replica that has not replayed the migration yet, say. The primary tells whether the call is at fault.
             Err(error) => {
-                debug!(server, %error, "replica can not answer");
+                match blame(&error) {
+                    Blame::Server => {
+                        warn!(server, %error, "replica leaves the rotation: a read failed");
+                        replica.rest(failures);
+                    }
+                    Blame::Unclear => {
+                        debug!(server, %error, "replica took too long");
+                        replica.suspect(failures);
+                    }
+                    Blame::Call => debug!(server, %error, "replica can not answer"),
+                }
                 return Ok(None);
             }
         };
         if !page.standby {
             warn!(server, "replica leaves the rotation: it is a primary at the moment");
-            replica.rest();
+            replica.rest(failures);
             return Ok(None);
         }
+        if self.servers.log().is_some_and(|log| page.log != Some(log)) {
+            warn!(server, "replica leaves the rotation: its log is another one than the primary's");
+            replica.rest(failures);
+            return Ok(None);
+        }
+        replica.lags_by(self.heads.lag_of(page.head.position()));
         match self.judge(page, request) {
             Ok(Answer::Good(page)) => {
                 replica.has_served();
@@ -120,7 +134,7 @@ impl Reader {
                     position = token.position().get(),
                     "replica has another history than its reader"
                 );
-                replica.rest();
+                replica.rest(failures);
                 Ok(None)
             }
         }
@@ -153,32 +167,14 @@ impl Reader {
         request: &PageRequest,
         deadline: Instant,
     ) -> Result<Page, Error> {
-        let began = Instant::now();
         let span = info_span!("read_page", server = pool.server(), limit = request.limit);
-        match timeout_at(deadline, self.run_without_deadline(pool, request).instrument(span)).await {
-            Ok(result) => result,
-            Err(_) => Err(Error::timeout(
-                ErrorKind::Unavailable,
-                format!("{}: a read timed out after {:?}", pool.server(), round(began.elapsed())),
-            )),
-        }
-    }
-
-    async fn run_without_deadline(&self, pool: &Arc<dyn Pool>, request: &PageRequest) -> Result<Page, Error> {
-        let fault = |error: &tokio_postgres::Error| sqlstate::classify(error, pool.server());
-        let connection = Borrowed::acquire(pool).await?;
         let sql = self.statements.page(request.finder(), request.direction);
         let arguments = PageArguments::new(request);
-        let rows = async {
-            let statement = connection.prepare(sql).await?;
-            connection.client().query(&statement, &arguments.as_params()).await
-        };
-        let rows = rows.await;
-        if !rows.as_ref().is_err_and(sqlstate::spoils_session) {
-            connection.give_back();
-        }
-        Page::decode(&rows.map_err(|error| fault(&error))?, request.direction).map_err(|why| match why {
-            Undecodable::Column(error) => fault(&error),
+        let rows = pool::read(pool, sql, &arguments.as_params(), deadline).instrument(span).await?;
+        Page::decode(&rows, request.direction, request.limit).map_err(|why| match why {
+            Undecodable::Column(error) => {
+                Error::internal(format!("{}: a page can not be read: {error}", pool.server()))
+            }
             Undecodable::NoHeader => Error::internal("a page came without its header"),
             Undecodable::OutOfOrder(first, second) => {
                 Error::internal(format!("a page came out of order: position {second} after {first}"))
@@ -187,40 +183,26 @@ impl Reader {
     }
 }
 
-/// A connection whose statement is under way. Dropped before its end (by a deadline, or because the caller went
-/// away) the connection is closed: the answer that is still coming would keep the next user waiting.
-struct Borrowed(Option<Box<dyn PooledConnection>>);
-
-impl Borrowed {
-    async fn acquire(pool: &Arc<dyn Pool>) -> Result<Self, Error> {
-        pool.acquire().await.map(|connection| Self(Some(connection)))
-    }
-
-    fn give_back(mut self) {
-        self.0 = None;
-    }
+/// Who a failed read on a replica speaks against.
+enum Blame {
+    /// The replica: others should not ask it for a while. One that refuses the user is to blame, too.
+    Server,
+    /// The replica is frozen, or the call was too much for its time.
+    Unclear,
+    /// The call, or this handle: the primary tells. It may also be something that the replica has not replayed yet, or a
+    /// conflict with what it replays.
+    Call,
 }
 
-impl std::ops::Deref for Borrowed {
-    type Target = dyn PooledConnection;
-
-    fn deref(&self) -> &Self::Target {
-        self.0.as_deref().expect("a borrowed connection is there until it is given back")
+fn blame(error: &Error) -> Blame {
+    let code = error.sqlstate().unwrap_or_default();
+    match error.kind() {
+        _ if code.starts_with("28") || code.starts_with("3D") => Blame::Server,
+        _ if error.is_exhausted() || matches!(code, "40001" | "40P01" | "57014") => Blame::Call,
+        ErrorKind::Unavailable if error.is_timeout() => Blame::Unclear,
+        ErrorKind::Unavailable | ErrorKind::Internal => Blame::Server,
+        _ => Blame::Call,
     }
-}
-
-impl Drop for Borrowed {
-    fn drop(&mut self) {
-        if let Some(connection) = self.0.take() {
-            connection.discard();
-        }
-    }
-}
-
-/// Whether a replica is to blame for an error, and not the call. One that refuses the user is, too.
-fn is_fault_of_server(error: &Error) -> bool {
-    let refuses_user = error.sqlstate().is_some_and(|code| code.starts_with("28") || code.starts_with("3D"));
-    refuses_user || matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::Internal)
 }
 
 fn share_of(deadline: Instant) -> Instant {
@@ -241,8 +223,4 @@ fn diverged(token: Token, server: &str) -> Error {
             token.position()
         ),
     )
-}
-
-fn round(duration: Duration) -> Duration {
-    Duration::from_millis(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX))
 }

@@ -1,4 +1,4 @@
-//! JSON text on its way into a `jsonb` parameter.
+//! JSON text on its way into a `jsonb` or `json` parameter.
 
 use std::error::Error;
 
@@ -10,14 +10,16 @@ use tokio_postgres::types::{IsNull, ToSql, Type, to_sql_checked};
 pub(crate) struct JsonText<S>(pub(crate) S);
 
 impl<S: AsRef<str> + std::fmt::Debug> ToSql for JsonText<S> {
-    fn to_sql(&self, _: &Type, out: &mut BytesMut) -> Result<IsNull, Box<dyn Error + Sync + Send>> {
-        out.put_u8(1); // the version of jsonb's binary form: text follows
+    fn to_sql(&self, ty: &Type, out: &mut BytesMut) -> Result<IsNull, Box<dyn Error + Sync + Send>> {
+        if *ty == Type::JSONB {
+            out.put_u8(1); // the version of its binary form: text follows
+        }
         out.put_slice(self.0.as_ref().as_bytes());
         Ok(IsNull::No)
     }
 
     fn accepts(ty: &Type) -> bool {
-        *ty == Type::JSONB
+        *ty == Type::JSONB || *ty == Type::JSON
     }
 
     to_sql_checked!();

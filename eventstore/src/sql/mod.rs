@@ -4,8 +4,10 @@
 //! of the schema. Comment lines are for readers and are not sent.
 
 mod json_text;
+pub(crate) mod keys;
 pub(crate) mod migrate;
 mod probe;
+pub(crate) mod snapshot;
 
 pub(crate) use json_text::JsonText;
 pub(crate) use probe::{Recheck, key_columns, sql_number};
@@ -93,3 +95,6 @@ pub(crate) const SERVER_ROLE: &str = include_str!("server_role.sql");
 
 /// The version of a log's schema.
 pub(crate) const LOG_VERSION: &str = include_str!("log_version.sql");
+
+/// What tells a log from others.
+pub(crate) const LOG_IDENTITY: &str = include_str!("log_identity.sql");

@@ -1,9 +1,9 @@
 //! Appending: atomicity, conditions, idempotency.
 
-use eventstore::{AppendCondition, ErrorKind, Filter, NewEvent, Position, Settings, Token};
+use eventstore::{AppendCondition, ErrorKind, Filter, NewEvent, Position, Token};
 use serde_json::json;
 
-use crate::fixture::Log;
+use crate::fixture::{self, Log};
 
 fn lent(book: &str, reader: &str) -> NewEvent {
     NewEvent::new("BookCopyLentToReader", json!({"BookID": book, "ReaderID": reader}))
@@ -131,7 +131,7 @@ async fn an_after_from_another_history_is_noticed() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_old_after_under_a_hot_key_is_settled_by_a_read() {
-    let mut settings = Settings::default();
+    let mut settings = fixture::settings();
     settings.max_batch_rechecks = 16;
     let log = Log::with(|builder| builder.settings(settings)).await;
     let hot = |event_type: &str, n: u64| NewEvent::new(event_type, json!({"Tenant": "hot", "n": n}));
@@ -198,7 +198,7 @@ async fn every_call_of_close_returns_when_all_is_flushed() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_condition_under_a_hot_key_is_settled_while_others_append_to_it() {
-    let mut settings = Settings::default();
+    let mut settings = fixture::settings();
     settings.max_batch_rechecks = 1; // each call passes over a few events only, and more than those come meanwhile
     let log = Log::with(|builder| builder.settings(settings)).await;
     let hot = |event_type: &str, n: u64| NewEvent::new(event_type, json!({"Tenant": "hot", "n": n}));

@@ -1,10 +1,10 @@
 //! Bad input: a clear error before anything is sent, nothing written, neighbours unharmed.
 
-use eventstore::{ErrorKind, EventStore, EventStoreBuilder, FieldValue, Filter, NewEvent, Settings};
+use eventstore::{ErrorKind, EventStoreBuilder, FieldValue, Filter, NewEvent};
 use serde_json::json;
 use time::macros::datetime;
 
-use crate::fixture::Log;
+use crate::fixture::{self, Log};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn bad_events_are_refused_and_nothing_is_written() {
@@ -74,13 +74,13 @@ async fn refused(builder: EventStoreBuilder) -> eventstore::Error {
 #[tokio::test(flavor = "multi_thread")]
 async fn bad_servers_and_settings_are_refused_with_their_name() {
     let log = Log::new().await;
-    let good = || EventStore::builder().primary(log.schema.primary());
-    let mut no_pool = Settings::default();
+    let good = || fixture::store().primary(log.schema.primary());
+    let mut no_pool = fixture::settings();
     no_pool.pool_size = 0;
     for builder in [
-        EventStore::builder(),
-        EventStore::builder().primary("what=ever password=geheim"),
-        EventStore::builder().primary("host=db.example user=u password=geheim"),
+        fixture::store(),
+        fixture::store().primary("what=ever password=geheim"),
+        fixture::store().primary("host=db.example user=u password=geheim"),
         good().replica("host="),
         good().schema("x".repeat(64)),
         good().schema(""),
@@ -94,18 +94,17 @@ async fn bad_servers_and_settings_are_refused_with_their_name() {
     // A port that was free a moment ago.
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let error =
-        refused(EventStore::builder().primary(format!("host=127.0.0.1 port={port} user=u password=geheim")))
-            .await;
+        refused(fixture::store().primary(format!("host=127.0.0.1 port={port} user=u password=geheim"))).await;
     assert_eq!(error.kind(), ErrorKind::Unavailable);
     assert!(error.to_string().contains(&format!("127.0.0.1:{port}")), "{error}");
     assert!(!error.to_string().contains("geheim"), "{error}");
     let unknown = log.schema.primary().replace("user=postgres", "user=nobody_at_all");
-    assert_eq!(refused(EventStore::builder().primary(unknown)).await.kind(), ErrorKind::Invalid);
+    assert_eq!(refused(fixture::store().primary(unknown)).await.kind(), ErrorKind::Invalid);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_condition_too_large_for_one_message_is_refused() {
-    let mut settings = Settings::default();
+    let mut settings = fixture::settings();
     settings.max_append_bytes = 10_000;
     let log = Log::with(|builder| builder.settings(settings)).await;
     let event = || NewEvent::new("T", json!({"n": 1}));
@@ -113,7 +112,7 @@ async fn a_condition_too_large_for_one_message_is_refused() {
     log.store.append([event()]).fail_if_matches(&of(10)).await.unwrap();
     let error = log.store.append([event()]).fail_if_matches(&of(100)).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Invalid, "{error}");
-    let mut settings = Settings::default();
+    let mut settings = fixture::settings();
     settings.max_append_bytes = 1 << 30;
     let error = refused(crate::fixture::builder(&log.schema).settings(settings)).await;
     assert!(error.to_string().contains("max_append_bytes"), "{error}");
@@ -124,10 +123,9 @@ async fn a_silent_server_is_given_up_in_time() {
     // It accepts connections and never answers.
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
-    let mut settings = Settings::default();
+    let mut settings = fixture::settings();
     settings.connect_timeout = std::time::Duration::from_millis(200);
-    let builder =
-        EventStore::builder().primary(format!("host=127.0.0.1 port={port} user=u")).settings(settings);
+    let builder = fixture::store().primary(format!("host=127.0.0.1 port={port} user=u")).settings(settings);
     let error = refused(builder).await;
     assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
     assert!(error.to_string().contains(&port.to_string()), "{error}");

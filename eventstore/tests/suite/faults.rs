@@ -4,13 +4,13 @@
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
-use eventstore::{ErrorKind, EventId, EventStore, Filter, NewEvent, Settings};
+use eventstore::{ErrorKind, EventId, EventStore, Filter, NewEvent};
 use futures_util::future::join_all;
 use serde_json::json;
 use testutil::{Cluster, Signal};
 use tokio_util::sync::CancellationToken;
 
-use crate::fixture::Log;
+use crate::fixture::{self, Log};
 
 fn event(n: usize) -> NewEvent {
     NewEvent::new("T", json!({"n": n}))
@@ -98,7 +98,7 @@ async fn deadlines_tell_queued_from_in_flight() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_read_that_takes_too_long_is_given_up_and_its_connection_with_it() {
-    let mut settings = Settings::default();
+    let mut settings = fixture::settings();
     settings.pool_size = 1;
     let log = Log::with(|builder| builder.settings(settings)).await;
     log.store.append([event(1)]).await.unwrap();
@@ -160,7 +160,7 @@ async fn connections_that_die_all_the_time_break_no_promise() {
     let done = CancellationToken::new();
     let mut racers = Vec::new();
     for handle in 0..3 {
-        let store = EventStore::builder().primary(&dsn).schema(name).connect().await.unwrap();
+        let store = fixture::store().primary(&dsn).schema(name).connect().await.unwrap();
         racers
             .extend((0..12).map(|n| tokio::spawn(take_seats(store.clone(), handle * 12 + n, done.clone()))));
     }
@@ -210,11 +210,11 @@ async fn connections_that_die_all_the_time_break_no_promise() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stopped_server_is_given_up_in_time_and_used_again_when_it_goes_on() {
     let cluster = tokio::task::spawn_blocking(|| Cluster::builder().start()).await.unwrap().unwrap();
-    let mut settings = Settings::default();
+    let mut settings = fixture::settings();
     settings.append_timeout = Duration::from_secs(1);
     settings.query_timeout = Duration::from_millis(300);
     settings.connect_timeout = Duration::from_millis(300);
-    let builder = EventStore::builder().primary(cluster.primary().dsn()).schema("stopped").settings(settings);
+    let builder = fixture::store().primary(cluster.primary().dsn()).schema("stopped").settings(settings);
     let store = builder.connect().await.unwrap();
     store.migrate().await.unwrap();
     store.append([event(1)]).await.unwrap();
@@ -241,7 +241,7 @@ async fn a_stopped_server_is_given_up_in_time_and_used_again_when_it_goes_on() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_append_to_a_server_that_is_gone_was_not_sent() {
     let cluster = tokio::task::spawn_blocking(|| Cluster::builder().start()).await.unwrap().unwrap();
-    let builder = EventStore::builder().primary(cluster.primary().dsn()).schema("gone");
+    let builder = fixture::store().primary(cluster.primary().dsn()).schema("gone");
     let store = builder.connect().await.unwrap();
     store.migrate().await.unwrap();
     store.append([event(1)]).await.unwrap();
@@ -257,7 +257,7 @@ async fn a_server_that_can_not_write_refuses_and_judges_nothing() {
     let log = Log::new().await;
     log.store.append([event(1)]).await.unwrap();
     let dsn = format!("{} options='-c default_transaction_read_only=on'", log.schema.primary());
-    let read_only = EventStore::builder().primary(dsn).schema(log.schema.name()).connect().await.unwrap();
+    let read_only = fixture::store().primary(dsn).schema(log.schema.name()).connect().await.unwrap();
     // It could refuse this one by what it has, as a standby could by an old state of the log.
     let append = read_only.append([event(2)]).fail_if_matches(&Filter::all());
     let error = append.timeout(Duration::from_millis(300)).await.unwrap_err();
@@ -276,9 +276,9 @@ async fn crashes_of_the_primary_lose_and_double_nothing() {
     // On disk, with fsync: what was acknowledged must be there after the recovery.
     let cluster = tokio::task::spawn_blocking(|| Cluster::builder().durable().start());
     let mut cluster = cluster.await.unwrap().unwrap();
-    let mut settings = Settings::default();
+    let mut settings = fixture::settings();
     settings.append_timeout = Duration::from_secs(30);
-    let builder = EventStore::builder().primary(cluster.primary().dsn()).schema("crash").settings(settings);
+    let builder = fixture::store().primary(cluster.primary().dsn()).schema("crash").settings(settings);
     let store = builder.connect().await.unwrap();
     store.migrate().await.unwrap();
     let (progress, mut acknowledged) = tokio::sync::watch::channel(0_usize);

@@ -1,8 +1,9 @@
 //! A migrated log of its own for each test.
 
+use std::env;
 use std::time::{Duration, Instant};
 
-use eventstore::{EventStore, EventStoreBuilder};
+use eventstore::{EventStore, EventStoreBuilder, PoolBackend, Settings};
 use testutil::TestSchema;
 
 /// A log in its own schema, and a handle on it.
@@ -85,5 +86,37 @@ impl HeldLock {
 }
 
 pub(crate) fn builder(schema: &TestSchema) -> EventStoreBuilder {
-    EventStore::builder().primary(schema.primary()).replica(schema.replica()).schema(schema.name())
+    store().primary(schema.primary()).replica(schema.replica()).schema(schema.name())
+}
+
+/// What every store of these tests is made of. The whole suite runs on each pool and each way of sending statements:
+/// `EVENTSTORE_TEST_POOL=bb8`, `EVENTSTORE_TEST_STATEMENTS=unprepared`.
+pub(crate) fn store() -> EventStoreBuilder {
+    let builder = EventStore::builder().settings(settings());
+    match env::var("EVENTSTORE_TEST_POOL").as_deref() {
+        Ok("bb8") => builder.pool_backend(bb8()),
+        Ok("deadpool") | Err(_) => builder,
+        Ok(other) => panic!("EVENTSTORE_TEST_POOL is {other}; expected bb8 or deadpool"),
+    }
+}
+
+/// Settings to change; [`store`] has them unchanged.
+pub(crate) fn settings() -> Settings {
+    let mut settings = Settings::default();
+    settings.prepared_statements = match env::var("EVENTSTORE_TEST_STATEMENTS").as_deref() {
+        Ok("unprepared") => false,
+        Ok("prepared") | Err(_) => true,
+        Ok(other) => panic!("EVENTSTORE_TEST_STATEMENTS is {other}; expected prepared or unprepared"),
+    };
+    settings
+}
+
+#[cfg(feature = "bb8")]
+fn bb8() -> PoolBackend {
+    PoolBackend::Bb8
+}
+
+#[cfg(not(feature = "bb8"))]
+fn bb8() -> PoolBackend {
+    panic!("EVENTSTORE_TEST_POOL=bb8 needs the feature bb8")
 }

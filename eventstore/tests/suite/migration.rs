@@ -1,11 +1,11 @@
 //! Making a log, by many at once, and what is refused.
 
-use eventstore::{ErrorKind, EventStore, Filter, NewEvent};
+use eventstore::{ErrorKind, Filter, NewEvent};
 use futures_util::future::join_all;
 use serde_json::json;
 use testutil::TestSchema;
 
-use crate::fixture::{Log, builder};
+use crate::fixture::{self, Log, builder};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn many_handles_migrate_at_once() {
@@ -75,7 +75,7 @@ async fn the_indexed_paths_belong_to_the_log() {
 async fn an_odd_schema_name_is_quoted() {
     let schema = TestSchema::new();
     let name = format!("{}\"é;{{ascending}}{{hits}}", schema.name());
-    let store = EventStore::builder().primary(schema.primary()).schema(&name).connect().await.unwrap();
+    let store = fixture::store().primary(schema.primary()).schema(&name).connect().await.unwrap();
     store.migrate().await.unwrap();
     store.append([NewEvent::new("T", json!({"a": 1}))]).await.unwrap();
     assert_eq!(store.query(&Filter::where_all([("a", 1)])).await.unwrap().len(), 1);
@@ -97,7 +97,7 @@ async fn a_writer_needs_few_rights_and_a_reader_fewer() {
     owner.batch_execute(&grants).await.unwrap();
     let as_role = |kind: &str| {
         let dsn = log.schema.primary().replace("user=postgres", &format!("user={role}_{kind}"));
-        EventStore::builder().primary(dsn).schema(schema).connect()
+        fixture::store().primary(dsn).schema(schema).connect()
     };
     let writer = as_role("writer").await.unwrap();
     writer.append([NewEvent::new("T", json!({"a": 1}))]).await.unwrap();
@@ -120,7 +120,7 @@ async fn a_writer_needs_few_rights_and_a_reader_fewer() {
 async fn an_append_refuses_any_other_isolation_level() {
     let log = Log::new().await;
     let dsn = format!("{} options='-c default_transaction_isolation=serializable'", log.schema.primary());
-    let store = EventStore::builder().primary(dsn).schema(log.schema.name()).connect().await.unwrap();
+    let store = fixture::store().primary(dsn).schema(log.schema.name()).connect().await.unwrap();
     store.migrate().await.unwrap();
     let error = store.append([NewEvent::new("T", json!({}))]).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Invalid);

@@ -10,6 +10,8 @@ use futures_util::future::join_all;
 use serde_json::{Value, json};
 use testutil::Cluster;
 
+use crate::fixture;
+
 const EVENTS: u64 = 300_000;
 const SCHEMA: &str = "plans";
 
@@ -30,8 +32,7 @@ async fn filled() -> (Cluster, EventStore) {
         .setting("log_min_messages", "log")
         .start()
         .unwrap();
-    let store =
-        EventStore::builder().primary(cluster.primary().dsn()).schema(SCHEMA).connect().await.unwrap();
+    let store = fixture::store().primary(cluster.primary().dsn()).schema(SCHEMA).connect().await.unwrap();
     store.migrate().await.unwrap();
     for first in (0..EVENTS).step_by(4_000) {
         let appends = (first..first + 4_000).step_by(1_000);
@@ -50,7 +51,7 @@ async fn explained(cluster: &Cluster, name: &str) -> EventStore {
                    -c auto_explain.log_analyze=on -c auto_explain.log_timing=off -c auto_explain.log_format=json \
                    -c auto_explain.log_nested_statements=on";
     let dsn = format!("{} application_name={name} options='{options}'", cluster.primary().dsn());
-    EventStore::builder().primary(dsn).schema(SCHEMA).connect().await.unwrap()
+    fixture::store().primary(dsn).schema(SCHEMA).connect().await.unwrap()
 }
 
 type ShapeOf = Box<dyn Fn(&EventStore) -> Query>;

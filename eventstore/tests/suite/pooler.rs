@@ -5,13 +5,13 @@
 
 use std::sync::{Arc, Mutex};
 
-use eventstore::{ErrorKind, EventStore, Filter, NewEvent};
+use eventstore::{ErrorKind, Filter, NewEvent};
 use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, copy};
 use tokio::net::TcpListener;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 
-use crate::fixture::Log;
+use crate::fixture::{self, Log};
 
 /// What happens to the next call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -114,7 +114,7 @@ async fn a_pooler_that_has_lost_the_server_does_not_say_that_nothing_was_written
     let log = Log::new().await;
     let pooler = Pooler::default();
     let dsn = pooler.start(log.schema.primary()).await;
-    let store = EventStore::builder().primary(dsn).schema(log.schema.name()).connect().await.unwrap();
+    let store = fixture::store().primary(dsn).schema(log.schema.name()).connect().await.unwrap();
     store.append([event(1)]).await.unwrap();
     *pooler.0.lock().unwrap() = Some(Mishap::LosesTheServer);
     let receipt = store.append([event(2)]).fail_if_matches(&Filter::where_all([("n", 2)])).await.unwrap();
@@ -129,7 +129,7 @@ async fn a_session_without_its_statements_is_not_used_again() {
     let log = Log::new().await;
     let pooler = Pooler::default();
     let dsn = pooler.start(log.schema.primary()).await;
-    let store = EventStore::builder().primary(dsn).schema(log.schema.name()).connect().await.unwrap();
+    let store = fixture::store().primary(dsn).schema(log.schema.name()).connect().await.unwrap();
     store.append([event(1)]).await.unwrap();
     *pooler.0.lock().unwrap() = Some(Mishap::ForgetsTheStatement);
     let receipt = store.append([event(2)]).await.unwrap();

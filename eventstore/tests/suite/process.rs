@@ -5,6 +5,8 @@ use std::process::Stdio;
 use eventstore::EventStore;
 use tokio::process::{Child, Command};
 
+use crate::fixture;
+
 const PRIMARY: &str = "EVENTSTORE_SUITE_CHILD_PRIMARY";
 const SCHEMA: &str = "EVENTSTORE_SUITE_CHILD_SCHEMA";
 const NUMBER: &str = "EVENTSTORE_SUITE_CHILD_NUMBER";
@@ -24,7 +26,7 @@ impl Role {
     }
 
     pub(crate) async fn store(&self) -> EventStore {
-        EventStore::builder().primary(&self.primary).schema(&self.schema).connect().await.unwrap()
+        fixture::store().primary(&self.primary).schema(&self.schema).connect().await.unwrap()
     }
 }
 

@@ -1,14 +1,12 @@
 //! Reading: what a query returns, in which order, and up to where it is complete.
 
-use eventstore::{
-    Consistency, ErrorKind, EventId, EventStore, Filter, History, NewEvent, Position, Settings,
-};
+use eventstore::{Consistency, ErrorKind, EventId, EventStore, Filter, History, NewEvent, Position};
 use futures_util::TryStreamExt as _;
 use serde_json::{Value, json};
 use time::macros::datetime;
 use uuid::Uuid;
 
-use crate::fixture::Log;
+use crate::fixture::{self, Log};
 
 fn numbers(history: &History) -> Vec<i64> {
     history.iter().map(|event| event.payload["n"].as_i64().unwrap()).collect()
@@ -105,7 +103,7 @@ async fn events_come_back_as_they_were_written() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn bounds_limit_and_direction_say_what_is_read_and_how_far() {
-    let mut settings = Settings::default();
+    let mut settings = fixture::settings();
     settings.page_size = 2; // so that every query takes several pages
     let log = Log::with(|builder| builder.settings(settings)).await;
     let empty = log.store.query(&Filter::all()).backwards().await.unwrap();
@@ -187,7 +185,7 @@ async fn time_bounds_are_inclusive_and_together_mean_and() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stream_ends_at_the_head_it_began_with_and_frees_its_connection() {
-    let mut settings = Settings::default();
+    let mut settings = fixture::settings();
     settings.page_size = 3;
     settings.pool_size = 1;
     let log = Log::with(|builder| builder.settings(settings)).await;

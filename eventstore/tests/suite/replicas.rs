@@ -3,10 +3,12 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use eventstore::{Consistency, ErrorKind, EventStore, Filter, NewEvent, Settings, Token};
+use eventstore::{Consistency, ErrorKind, EventStore, Filter, NewEvent, Token};
 use serde_json::json;
 use testutil::Cluster;
 use tracing_subscriber::fmt::MakeWriter;
+
+use crate::fixture;
 
 const SCHEMA: &str = "routed";
 
@@ -19,9 +21,9 @@ async fn start(replicas: usize) -> Cluster {
 }
 
 async fn connect(primary: &str, replicas: &[String]) -> Result<EventStore, eventstore::Error> {
-    let mut settings = Settings::default();
+    let mut settings = fixture::settings();
     settings.replica_retry_after = Duration::ZERO; // every read tries every replica
-    let builder = EventStore::builder().primary(primary).schema(SCHEMA).settings(settings);
+    let builder = fixture::store().primary(primary).schema(SCHEMA).settings(settings);
     replicas.iter().fold(builder, |builder, replica| builder.replica(replica)).connect().await
 }
 

@@ -9,7 +9,5 @@ pub(crate) const SEARCH_PATH: &str = include_str!("search_path.sql");
 pub(crate) const MIGRATIONS: &str = include_str!("migrations.sql");
 pub(crate) const APPLIED: &str = include_str!("applied.sql");
 pub(crate) const RECORD: &str = include_str!("record.sql");
-pub(crate) const CHECKSUM: &str = include_str!("checksum.sql");
 pub(crate) const SETTINGS: &str = include_str!("settings.sql");
 pub(crate) const PATH: &str = include_str!("path.sql");
-pub(crate) const INDEXED: &str = include_str!("indexed.sql");

@@ -1,4 +1,4 @@
--- The event with an id ($11), by events_id_key.
+-- The event with an id ($12), by events_id_key.
 hits AS (
-    SELECT e.position FROM {schema}.events e WHERE e.id = $11::uuid LIMIT $3
+    SELECT e.position FROM {schema}.events e WHERE e.id = $12::uuid LIMIT $3
 )

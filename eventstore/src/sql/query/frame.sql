@@ -1,6 +1,7 @@
 -- Reads one page of the events that match a filter, and the head of the log in the same snapshot.
 --
--- Guarantee: the page holds every match in (low, high] up to the limit, in position order. The header row (the
+-- Guarantee: the page holds every match in (low, high] up to the limit ($3 events, $11 bytes), in position order; `hits`
+-- tells whether there are more. The header row (the
 -- one without an event type) tells how far the log reached in this very snapshot; by the position contract
 -- the page is complete up to there, on a standby too.
 -- Indexes: events_pkey serves head, recheck and fetch; what finds the positions is one of the files beside
@@ -23,7 +24,7 @@ WITH head AS MATERIALIZED (
     FROM unnest($9::text[], $10::boolean[]) AS p(path, top_level)
     CROSS JOIN {schema}.log AS l
     WHERE NOT (l.index_top_level AND p.top_level)
-      AND NOT EXISTS (SELECT FROM {schema}.indexed_paths i WHERE i.path = p.path AND i.ready)
+      AND NOT EXISTS (SELECT FROM {schema}.indexed_paths i WHERE i.path = p.path AND i.state = 'ready')
 ), {hits}
 SELECT head.position, head.id, NULL::timestamptz AS recorded_at, NULL::timestamptz AS occurred_at,
        NULL::text AS event_type,
@@ -32,11 +33,17 @@ SELECT head.position, head.id, NULL::timestamptz AS recorded_at, NULL::timestamp
            'verified', (SELECT jsonb_agg((SELECT e.id FROM {schema}.events e WHERE e.position = v.position) ORDER BY v.nth)
                         FROM unnest($8::bigint[]) WITH ORDINALITY AS v(position, nth)),
            'missing', (SELECT min(m.path) FROM missing m),
-           'standby', pg_is_in_recovery()) AS payload,
+           'standby', pg_is_in_recovery(),
+           'log', (SELECT l.id FROM {schema}.log l),
+           'hits', (SELECT count(*) FROM hits)) AS payload,
        NULL::jsonb AS metadata
 FROM head, bounds AS b
 UNION ALL
 (SELECT e.position, e.id, e.recorded_at, e.occurred_at, e.event_type, e.payload, e.metadata
- FROM hits AS h
- CROSS JOIN LATERAL (SELECT * FROM {schema}.events e WHERE e.position = h.position OFFSET 0) AS e
+ FROM (SELECT e.*,                        -- bytes of the events before this one: a page has one event at least
+              sum(pg_column_size(e.payload) + pg_column_size(e.metadata))
+                  OVER (ORDER BY e.position {ascending} ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS before
+       FROM hits AS h
+       CROSS JOIN LATERAL (SELECT * FROM {schema}.events e WHERE e.position = h.position OFFSET 0) AS e) AS e
+ WHERE coalesce(e.before, 0) < $11::bigint
  ORDER BY e.position {ascending})

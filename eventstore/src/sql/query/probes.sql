@@ -5,7 +5,7 @@ probes AS MATERIALIZED (
            CASE WHEN p.type IS NOT NULL THEN {schema}.type_key_v1(p.type)
                 ELSE {schema}.value_key_v1(p.path, p.value) END AS key,
            p.types, p.predicate::jsonpath AS predicate
-    FROM unnest($11::integer[], $12::integer[], $13::text[], $14::text[], $15::jsonb[], $16::jsonb[], $17::text[])
+    FROM unnest($12::integer[], $13::integer[], $14::text[], $15::text[], $16::jsonb[], $17::jsonb[], $18::text[])
          AS p(item, driver, type, path, value, types, predicate)
     WHERE NOT EXISTS (SELECT FROM missing)
 ), {chosen}, hits AS (

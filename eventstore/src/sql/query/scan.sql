@@ -1,15 +1,15 @@
 -- Walks the events in position order: for `Filter::all()`, and for filters without keys where the caller allows
--- it. $11 says that every event matches, so that nothing is rechecked but the time bounds.
+-- it. $12 says that every event matches, so that nothing is rechecked but the time bounds.
 items AS MATERIALIZED (
     SELECT i.types, i.predicate::jsonpath AS predicate
-    FROM unnest($12::jsonb[], $13::text[]) AS i(types, predicate)
+    FROM unnest($13::jsonb[], $14::text[]) AS i(types, predicate)
 ), hits AS (
     SELECT e.position
     FROM bounds AS b
     CROSS JOIN LATERAL (
         SELECT e.position FROM {schema}.events e
         WHERE e.position > b.low AND e.position <= b.high
-          AND ($11::boolean OR EXISTS (
+          AND ($12::boolean OR EXISTS (
                 SELECT FROM items AS i
                 WHERE (i.types IS NULL OR i.types ? e.event_type)
                   AND (i.predicate IS NULL OR jsonb_path_match(e.payload, i.predicate, '{}', true))))

@@ -4,7 +4,7 @@
 CREATE TABLE events (
     position    bigint      PRIMARY KEY,
     recorded_at timestamptz NOT NULL,
-    occurred_at timestamptz NOT NULL,
+    occurred_at timestamptz NOT NULL CHECK (occurred_at BETWEEN '4712-01-01 00:00:00+00 BC' AND '9999-12-31 23:59:59.999999+00'),
     id          uuid        NOT NULL UNIQUE,
     event_type  text        COLLATE "C" NOT NULL,
     payload     jsonb       NOT NULL,

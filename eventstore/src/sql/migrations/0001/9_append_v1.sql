@@ -16,6 +16,7 @@
 --            x  ids taken         some of its ids are there, with other content or not all of them
 --            h  history diverged  condition; position: where another event stands than it rests on, or none
 --            u  unindexed         condition: the number of the path in p_path that has no keys
+--            k  keys             an event has more than `place` indexed values, the limit of the log
 --            f  far               condition; a probe passed over more keys than its limit, and nothing is decided:
 --                                 check as a read first, so that the log's lock is never held for a long search
 --            c  conflict          condition, item; position: of the event that matches, or blocker: the request of
@@ -65,6 +66,7 @@ DECLARE
     head       bigint;
     head_at    timestamptz;
     all_paths  boolean;                   -- every top-level field has keys
+    max_keys   bigint;
     declared   text[];
     verdicts   "char"[];
     places     bigint[];
@@ -92,15 +94,20 @@ BEGIN
     SELECT e.position, e.recorded_at INTO head, head_at FROM events e ORDER BY e.position DESC LIMIT 1;
     head := coalesce(head, 0);
     head_at := greatest(clock_timestamp(), head_at);
-    SELECT l.index_top_level INTO STRICT all_paths FROM log l;
+    SELECT l.index_top_level, l.max_event_keys INTO STRICT all_paths, max_keys FROM log l;
     verdicts := array_fill('a'::"char", ARRAY[requests]);
 
-    -- Ids first: a request that was appended before gets its first verdict again, whatever has happened since.
+    -- Ids first, whatever else is wrong: a request that was appended before gets its first verdict again, whatever has happened since.
     FOR found IN
         SELECT e.request,
                min(old.position) AS first,
                bool_and(coalesce(old.same, false))
-                   AND min(old.position - e.nth) = max(old.position - e.nth) AS same
+                   AND min(old.position - e.nth) = max(old.position - e.nth) AS same,
+               -- A value takes four bytes at least: where there is no room for so many, they need not be counted.
+               count(old.position) = 0 AND bool_or(
+                   pg_column_size(e.payload) > 4 * max_keys AND max_keys < (
+                       SELECT count(*) FROM (SELECT FROM event_keys_v1(e.type, e.payload, all_paths) AS k
+                                             WHERE k.key IS NOT NULL LIMIT max_keys + 2) AS counted) - 1) AS crowded
         FROM unnest(p_request, p_id, p_type, p_payload, p_metadata)
              WITH ORDINALITY AS e(request, id, type, payload, metadata, nth)
         LEFT JOIN LATERAL (
@@ -109,11 +116,15 @@ BEGIN
             FROM events o WHERE o.id = e.id
         ) AS old ON true
         GROUP BY e.request
-        HAVING count(old.position) > 0
+        HAVING count(old.position) > 0 OR max(pg_column_size(e.payload)) > 4 * max_keys
     LOOP
+        CONTINUE WHEN found.first IS NULL AND NOT found.crowded;
         refusals := refusals + 1;
         places[found.request] := found.first;
-        IF found.same THEN
+        IF found.crowded THEN
+            verdicts[found.request] := 'k';
+            places[found.request] := max_keys;
+        ELSIF found.same THEN
             duplicates := duplicates + 1;
             verdicts[found.request] := 'd';
         ELSE
@@ -122,7 +133,7 @@ BEGIN
     END LOOP;
 
     IF cardinality(p_path) > 0 THEN
-        SELECT array_agg(i.path) INTO declared FROM indexed_paths i WHERE i.ready;
+        SELECT array_agg(i.path) INTO declared FROM indexed_paths i WHERE i.state = 'ready';
         FOR found IN
             SELECT p.request, min(p.nth)::integer AS nth
             FROM unnest(p_path_request, p_path, p_path_top_level) WITH ORDINALITY AS p(request, path, top_level, nth)
@@ -223,23 +234,9 @@ BEGIN
             INSERT INTO keys (key, position)
             SELECT DISTINCT k.key, k.position          -- sorted by key: neighbours share a page
             FROM (
-                SELECT type_key_v1(a.type) AS key, a.position FROM accepted a
-                UNION ALL
-                SELECT value_key_v1(field.path, element.value), a.position
+                SELECT e.key, a.position
                 FROM accepted a
-                CROSS JOIN LATERAL jsonb_path_query(a.payload, '$[*]') AS root(value)
-                CROSS JOIN LATERAL (
-                    SELECT CASE WHEN f.key ~ '[.\\]' THEN regexp_replace(f.key, '([.\\])', '\\\1', 'g') ELSE f.key END AS path,
-                           f.value
-                    FROM jsonb_each(CASE jsonb_typeof(root.value) WHEN 'object' THEN root.value END) AS f
-                ) AS field
-                CROSS JOIN LATERAL jsonb_path_query(field.value, '$[*]') AS element(value)
-                WHERE all_paths
-                UNION ALL
-                SELECT value_key_v1(i.path, element.value), a.position
-                FROM accepted a
-                CROSS JOIN indexed_paths i
-                CROSS JOIN LATERAL jsonb_path_query(a.payload, i.extract) AS element(value)
+                CROSS JOIN LATERAL event_keys_v1(a.type, a.payload, all_paths) AS e
             ) AS k
             WHERE k.key IS NOT NULL
             ORDER BY k.key, k.position

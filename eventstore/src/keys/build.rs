@@ -1,0 +1,191 @@
+//! Building and dropping the keys of a path.
+
+use std::fmt;
+use std::future::{Future, IntoFuture};
+use std::pin::Pin;
+use std::time::{Duration, Instant};
+
+use tokio::time::sleep;
+use tokio_postgres::types::Type;
+use tracing::{Instrument as _, info_span, warn};
+
+use crate::deadline;
+use crate::error::{Error, ErrorKind};
+use crate::filter::Path;
+use crate::keys::IndexState;
+use crate::pool::{self, Param};
+use crate::position::Position;
+use crate::sql::{self, keys};
+use crate::store::EventStore;
+
+/// How long a step should take: so long is the disk kept busy without a pause.
+const STEP: Duration = Duration::from_millis(10);
+const FEWEST_EVENTS: i64 = 20;
+const MOST_EVENTS: i64 = 10_000;
+/// How often a step that failed is tried again, and after which pause: a busy lock, a restart of the server.
+const RETRIES: u32 = 20;
+const PAUSE: Duration = Duration::from_millis(250);
+
+/// Declaring or dropping a path that is being described; awaiting it carries it out, beside running appends, and returns
+/// when all is done. See [`EventStore::index_path`].
+///
+/// # Errors
+/// [`Invalid`](crate::ErrorKind::Invalid) for a path that is not valid, is being dropped, or was never declared;
+/// [`Unavailable`](crate::ErrorKind::Unavailable) if the primary does not answer for some seconds: call again to go on.
+///
+/// # Cancellation
+/// Safe: what was done stays, and the next call goes on from there.
+#[must_use = "nothing is done until it is awaited"]
+pub struct IndexBuild {
+    store: EventStore,
+    path: String,
+    aim: Aim,
+    on_progress: Option<Box<dyn FnMut(IndexProgress) + Send>>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Aim {
+    Index,
+    Drop,
+}
+
+/// How far a path is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct IndexProgress {
+    /// Up to where the events are done.
+    pub done: Position,
+    /// Up to where they have to be.
+    pub target: Position,
+}
+
+/// What the log says of a path.
+struct Declared {
+    state: IndexState,
+    progress: IndexProgress,
+}
+
+impl IndexBuild {
+    pub(crate) fn index(store: &EventStore, path: String) -> Self {
+        Self { store: store.clone(), path, aim: Aim::Index, on_progress: None }
+    }
+
+    pub(crate) fn drop(store: &EventStore, path: String) -> Self {
+        Self { store: store.clone(), path, aim: Aim::Drop, on_progress: None }
+    }
+
+    /// Calls this after each step.
+    pub fn on_progress(mut self, tell: impl FnMut(IndexProgress) + Send + 'static) -> Self {
+        self.on_progress = Some(Box::new(tell));
+        self
+    }
+
+    async fn carry_out(mut self) -> Result<(), Error> {
+        self.store.check_open()?;
+        let build = Build { store: self.store, path: Path::parse(&self.path)? };
+        let mut declared = build.begin(self.aim).await?;
+        let mut events = FEWEST_EVENTS;
+        loop {
+            if let (Some(tell), Some(declared)) = (&mut self.on_progress, &declared) {
+                tell(declared.progress);
+            }
+            match (self.aim, &declared) {
+                (Aim::Index, Some(Declared { state: IndexState::Ready, .. })) | (Aim::Drop, None) => {
+                    return Ok(());
+                }
+                (Aim::Index, None | Some(Declared { state: IndexState::Dropping, .. })) => {
+                    return Err(Error::invalid(format!(
+                        "path {:?} is being dropped; drop it to the end before it is indexed again",
+                        build.path.canonical()
+                    )));
+                }
+                (Aim::Drop, Some(Declared { state: IndexState::Ready | IndexState::Building, .. })) => {
+                    return Err(Error::internal("a path that is being dropped is not"));
+                }
+                (Aim::Index, Some(Declared { state: IndexState::Building, .. }))
+                | (Aim::Drop, Some(Declared { state: IndexState::Dropping, .. })) => {}
+            }
+            let began = Instant::now();
+            declared = build.step(events).await?;
+            let took = began.elapsed();
+            // Twice as many or half: what an event costs depends on its payload, and on who else is at work.
+            if took < STEP / 2 {
+                events = (events * 2).min(MOST_EVENTS);
+            } else if took > STEP {
+                events = (events / 2).max(FEWEST_EVENTS);
+            }
+            // As long as it worked it rests: appends share the disk.
+            sleep(took).await;
+        }
+    }
+}
+
+/// A path that is being built or dropped, in its log.
+struct Build {
+    store: EventStore,
+    path: Path,
+}
+
+impl Build {
+    async fn begin(&self, aim: Aim) -> Result<Option<Declared>, Error> {
+        let name = (&self.path.canonical() as _, Type::TEXT);
+        match aim {
+            Aim::Index => {
+                let (extract, top_level) = (self.path.to_extract(), self.path.is_top_level());
+                self.call(keys::INDEX_PATH, &[name, (&extract, Type::TEXT), (&top_level, Type::BOOL)]).await
+            }
+            Aim::Drop => {
+                let declared = self.call(keys::DROP_PATH, &[name]).await?;
+                declared.map(Some).ok_or_else(|| {
+                    Error::invalid(format!("path {:?} is not declared in this log", self.path.canonical()))
+                })
+            }
+        }
+    }
+
+    async fn step(&self, events: i64) -> Result<Option<Declared>, Error> {
+        self.call(keys::STEP, &[(&self.path.canonical(), Type::TEXT), (&events, Type::INT8)]).await
+    }
+
+    /// Calls one of the functions; each may be called again whatever became of the last call.
+    async fn call(&self, sql: &str, params: &[Param<'_>]) -> Result<Option<Declared>, Error> {
+        let inner = self.store.inner();
+        let (pool, sql) = (inner.servers.primary(), sql::for_schema(sql, &inner.schema));
+        let mut retries = 0;
+        let rows = loop {
+            let deadline = deadline::after(inner.settings.query_timeout);
+            match pool::read(pool, &sql, params, deadline).await {
+                Err(error) if error.kind() == ErrorKind::Unavailable && retries < RETRIES => {
+                    warn!(path = self.path.canonical(), %error, "a step of an index failed, it is tried again");
+                    retries += 1;
+                    sleep(PAUSE).await;
+                }
+                rows => break rows?,
+            }
+        };
+        let declared = rows.first().map(|row| {
+            let progress = IndexProgress {
+                done: Position::from_sql(row.get(1)),
+                target: Position::from_sql(row.get(2)),
+            };
+            IndexState::stored(row.get(0)).map(|state| Declared { state, progress })
+        });
+        declared.transpose()
+    }
+}
+
+impl IntoFuture for IndexBuild {
+    type Output = Result<(), Error>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        let span = info_span!("index_build", path = self.path, aim = ?self.aim);
+        Box::pin(self.carry_out().instrument(span))
+    }
+}
+
+impl fmt::Debug for IndexBuild {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("IndexBuild").field("path", &self.path).field("aim", &self.aim).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,83 @@
+//! The steps that a log's schema is made of.
+
+use sha2::{Digest as _, Sha256};
+
+use crate::schema::SchemaName;
+use crate::sql::{self, migrate};
+
+/// One step of the schema.
+pub(super) struct Step {
+    pub(super) version: i32,
+    pub(super) name: &'static str,
+    /// The oldest version of this library that works with the schema after this step.
+    pub(super) works_with: i32,
+    objects: &'static [&'static str],
+}
+
+/// Never changed once released; only added to.
+pub(super) const STEPS: &[Step] = &[
+    Step {
+        version: 1,
+        name: "events, keys, log, append_v1",
+        works_with: 1,
+        objects: &[
+            include_str!("../sql/migrations/0001/1_log.sql"),
+            include_str!("../sql/migrations/0001/2_indexed_paths.sql"),
+            include_str!("../sql/migrations/0001/3_events.sql"),
+            include_str!("../sql/migrations/0001/4_keys.sql"),
+            include_str!("../sql/migrations/0001/5_type_key_v1.sql"),
+            include_str!("../sql/migrations/0001/6_value_key_v1.sql"),
+            include_str!("../sql/migrations/0001/7_event_keys_v1.sql"),
+            include_str!("../sql/migrations/0001/8_position_before_v1.sql"),
+            include_str!("../sql/migrations/0001/9_append_v1.sql"),
+            include_str!("../sql/migrations/0001/10_privileges.sql"),
+        ],
+    },
+    Step {
+        version: 2,
+        name: "paths of a live log, snapshots",
+        works_with: 1,
+        objects: &[
+            include_str!("../sql/migrations/0002/1_index_path_v1.sql"),
+            include_str!("../sql/migrations/0002/2_drop_path_v1.sql"),
+            include_str!("../sql/migrations/0002/3_index_step_v1.sql"),
+            include_str!("../sql/migrations/0002/4_snapshots.sql"),
+            include_str!("../sql/migrations/0002/5_save_snapshot_v1.sql"),
+            include_str!("../sql/migrations/0002/6_delete_snapshot_v1.sql"),
+        ],
+    },
+];
+
+/// The version that this library's schema has.
+pub(super) const LATEST: i32 = STEPS[STEPS.len() - 1].version;
+
+impl Step {
+    pub(super) fn sql(&self) -> String {
+        self.objects.concat()
+    }
+
+    /// Of the text as it is applied, in hexadecimal digits: an applied step must never change.
+    pub(super) fn checksum(&self) -> String {
+        Sha256::digest(self.sql()).iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+}
+
+/// All steps as a script for `psql`, for whoever makes a schema by hand: what `migrate` would do to an empty one.
+pub(super) fn script(schema: &SchemaName) -> String {
+    let mut script = format!(
+        "BEGIN ISOLATION LEVEL READ COMMITTED;\n\n{};\n{};\n\n{};\n\n",
+        sql::for_schema(migrate::CREATE_SCHEMA, schema).trim_end(),
+        sql::for_schema(migrate::SEARCH_PATH, schema).trim_end(),
+        migrate::MIGRATIONS.trim_end()
+    );
+    for step in STEPS {
+        script += &step.sql();
+        let (version, name, checksum, works_with) =
+            (step.version, step.name, step.checksum(), step.works_with);
+        script += &format!(
+            "\nINSERT INTO migrations (version, name, checksum, works_with)\n\
+             VALUES ({version}, '{name}', '{checksum}', {works_with});\n\n"
+        );
+    }
+    script + "INSERT INTO log (index_top_level) VALUES (true);\n\nCOMMIT;\n"
+}

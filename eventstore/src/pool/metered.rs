@@ -1,0 +1,46 @@
+//! How long callers wait for a connection.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use prometheus::Histogram;
+use tokio::time::Instant;
+use tokio_postgres::CancelToken;
+
+use crate::error::Error;
+use crate::pool::{Pool, PooledConnection};
+
+/// A pool that records each wait, whatever came of it.
+#[derive(Debug)]
+pub(crate) struct Metered {
+    pool: Arc<dyn Pool>,
+    wait: Histogram,
+}
+
+impl Metered {
+    pub(crate) fn new(pool: Arc<dyn Pool>, wait: Histogram) -> Self {
+        Self { pool, wait }
+    }
+}
+
+#[async_trait]
+impl Pool for Metered {
+    async fn acquire(&self, deadline: Instant) -> Result<Box<dyn PooledConnection>, Error> {
+        let began = Instant::now();
+        let connection = self.pool.acquire(deadline).await;
+        self.wait.observe(began.elapsed().as_secs_f64());
+        connection
+    }
+
+    fn server(&self) -> &str {
+        self.pool.server()
+    }
+
+    fn cancel(&self, statement: CancelToken) {
+        self.pool.cancel(statement);
+    }
+
+    fn close(&self) {
+        self.pool.close();
+    }
+}

@@ -1,0 +1,12 @@
+//! What the store tells of itself: metrics, and the outcome of each call.
+//!
+//! Figures are always kept (an atomic addition each); with a registry of the caller's they can be scraped. Labels are
+//! fixed names and the servers' own: never a payload, a filter or a password.
+
+mod lag;
+mod metrics;
+mod operation;
+
+pub(crate) use lag::HeadClock;
+pub(crate) use metrics::Metrics;
+pub(crate) use operation::{Operation, Target};
