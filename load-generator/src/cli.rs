@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::bench::BenchPlan;
+use crate::engine::EngineName;
 use crate::plan::{Plan, Rate, ScenarioName};
 
 /// Open-loop load for the event store: a fixed worker pool, a bounded queue, and backpressure that is counted.
@@ -16,7 +18,7 @@ use crate::plan::{Plan, Rate, ScenarioName};
 #[command(name = "load-generator", version, args_conflicts_with_subcommands = true, after_help = EXAMPLES)]
 struct Cli {
     #[command(subcommand)]
-    command: Option<Command>,
+    command: Option<Subcommands>,
     #[command(flatten)]
     run: RunArgs,
 }
@@ -25,15 +27,73 @@ const EXAMPLES: &str = "\
 Examples:
   load-generator --rate 300                       a minute of 300 requests/s on servers of its own
   load-generator --rate 2000 --duration 30s --preload 1000000
+  load-generator bench append                     the append path against plain INSERTs and another store's SQL
   load-generator --rate 300 --primary 'host=db1 user=app dbname=library sslmode=disable' \\
                  --replica 'host=db2 user=app dbname=library sslmode=disable' --json result.json
 
 Exit status: 0 the run was carried out (read the report for how it went), 1 it could not be, 2 usage.";
 
 #[derive(Debug, Subcommand)]
-enum Command {
+enum Subcommands {
     /// Run a scenario at a rate, and report (what bare flags mean too)
     Run(RunArgs),
+    /// Compare the store with other ways to do the same, interleaved on the same servers
+    #[command(subcommand)]
+    Bench(BenchCommand),
+}
+
+#[derive(Debug, Subcommand)]
+enum BenchCommand {
+    /// Conditional appends in a closed loop: one event, on the condition that its type has no event with its key
+    #[command(after_help = "\
+Example:
+  load-generator bench append --clients 1,8,50,200 --json append.json
+
+Engines: `insert` does no more than write the same rows (one autocommit statement an append, one connection a client, a
+sequence, no condition, no lock); `cte` checks and inserts in one statement over GIN indexes, which is not safe where
+two do it at once. The servers should have nothing else to do.")]
+    Append(BenchArgs),
+}
+
+#[derive(Debug, Args)]
+struct BenchArgs {
+    /// Numbers of clients, each with one append under way at a time
+    #[arg(long, value_delimiter = ',', default_value = "1,8,50,200", value_parser = clap::value_parser!(u32).range(1..=250))]
+    clients: Vec<u32>,
+    /// What to compare
+    #[arg(long, value_delimiter = ',', value_enum, default_value = "eventstore,insert,cte")]
+    engines: Vec<EngineName>,
+    /// How often everything is measured; medians are reported
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=100))]
+    rounds: u32,
+    /// How long one measurement takes
+    #[arg(long, default_value = "4s", value_parser = positive_duration)]
+    duration: Duration,
+    /// How many events each log has before; the schemas bench_eventstore, bench_insert and bench_cte are made anew
+    #[arg(long, default_value_t = 300_000, value_name = "EVENTS", value_parser = clap::value_parser!(u64).range(..=1_000_000_000))]
+    preload: u64,
+    #[command(flatten)]
+    servers: ServerArgs,
+    /// Write the result as JSON to this file; - for standard output
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+struct ServerArgs {
+    /// Connection string of the primary; without it, servers of its own are started. There is no TLS: a server on another
+    /// machine needs sslmode=disable
+    #[arg(long, value_name = "DSN", env = "EVENTSTORE_PRIMARY", hide_env_values = true)]
+    primary: Option<String>,
+    /// Connection string of a replica; may be given several times
+    #[arg(
+        long,
+        value_name = "DSN",
+        requires = "primary",
+        env = "EVENTSTORE_REPLICA",
+        hide_env_values = true
+    )]
+    replica: Vec<String>,
 }
 
 #[derive(Debug, Args)]
@@ -62,25 +122,14 @@ struct RunArgs {
     /// Fixes the sequence of operations and of random choices; what they meet depends on the run
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// Connection string of the primary; without it, servers of its own are started. There is no TLS: a server on another
-    /// machine needs sslmode=disable
-    #[arg(long, value_name = "DSN", env = "EVENTSTORE_PRIMARY", hide_env_values = true)]
-    primary: Option<String>,
-    /// Connection string of a replica; may be given several times
-    #[arg(
-        long,
-        value_name = "DSN",
-        requires = "primary",
-        env = "EVENTSTORE_REPLICA",
-        hide_env_values = true
-    )]
-    replica: Vec<String>,
+    #[command(flatten)]
+    servers: ServerArgs,
     /// PostgreSQL schema of the log; created if it is not there
     #[arg(long, default_value = "library")]
     schema: String,
     /// How many events the log has before the run: missing ones are written first, and a few more if there would not
     /// be something to do for every worker. A log that is there already is read once, to know what can be lent
-    #[arg(long, default_value_t = 30_000, value_name = "EVENTS")]
+    #[arg(long, default_value_t = 30_000, value_name = "EVENTS", value_parser = clap::value_parser!(u64).range(..=1_000_000_000_000))]
     preload: u64,
     /// Serve Prometheus metrics at this address, under /metrics
     #[arg(long, value_name = "HOST:PORT")]
@@ -90,28 +139,56 @@ struct RunArgs {
     json: Option<PathBuf>,
 }
 
+/// What was asked for.
+#[derive(Debug)]
+pub(crate) enum Command {
+    Run(Plan),
+    BenchAppend(BenchPlan),
+}
+
 /// Reads the command line; prints usage and ends the process if it can not be understood.
-pub(crate) fn parse() -> Plan {
+pub(crate) fn parse() -> Command {
     let cli = Cli::parse();
-    let args = match cli.command {
-        Some(Command::Run(args)) => args,
-        None => cli.run,
-    };
-    Plan {
-        rate: args.rate,
-        duration: args.duration,
-        warmup: args.warmup,
-        workers: args.workers as usize,
-        queue: args.queue as usize,
-        timeout: args.timeout,
-        scenario: args.scenario,
-        seed: args.seed,
-        primary: args.primary,
-        replicas: args.replica,
-        schema: args.schema,
-        preload: args.preload,
-        metrics: args.metrics,
-        json: args.json,
+    match cli.command {
+        Some(Subcommands::Run(args)) => Command::Run(args.into()),
+        Some(Subcommands::Bench(BenchCommand::Append(args))) => Command::BenchAppend(args.into()),
+        None => Command::Run(cli.run.into()),
+    }
+}
+
+impl From<RunArgs> for Plan {
+    fn from(args: RunArgs) -> Self {
+        Self {
+            rate: args.rate,
+            duration: args.duration,
+            warmup: args.warmup,
+            workers: args.workers as usize,
+            queue: args.queue as usize,
+            timeout: args.timeout,
+            scenario: args.scenario,
+            seed: args.seed,
+            primary: args.servers.primary,
+            replicas: args.servers.replica,
+            schema: args.schema,
+            preload: args.preload,
+            metrics: args.metrics,
+            json: args.json,
+        }
+    }
+}
+
+impl From<BenchArgs> for BenchPlan {
+    fn from(args: BenchArgs) -> Self {
+        Self {
+            clients: args.clients.iter().map(|clients| *clients as usize).collect(),
+            engines: args.engines,
+            rounds: args.rounds as usize,
+            duration: args.duration,
+            preload: args.preload,
+            primary: args.servers.primary,
+            replicas: args.servers.replica,
+            json: args.json,
+        }
     }
 }
 
@@ -144,7 +221,7 @@ mod tests {
     #[test]
     fn bare_flags_mean_run() {
         let bare = parse_from("load-generator --rate 7 --duration 2s").unwrap().run;
-        let Some(Command::Run(named)) =
+        let Some(Subcommands::Run(named)) =
             parse_from("load-generator run --rate 7 --duration 2s").unwrap().command
         else {
             panic!("run is a subcommand");
@@ -172,6 +249,12 @@ mod tests {
             "--queue 0",
             "--replica host=x",
             "--scenario chess",
+            "--json",
+            "bench",
+            "bench append --clients 0",
+            "bench append --clients 1,many",
+            "bench append --engines mysql",
+            "bench append --rounds 0",
         ] {
             assert!(parse_from(&format!("load-generator {flags}")).is_err(), "{flags}");
         }

@@ -63,7 +63,8 @@ impl Environment {
     }
 }
 
-async fn settings(primary: &str) -> Option<BTreeMap<String, String>> {
+/// The server's settings; `None` where it can not be asked without TLS.
+pub(crate) async fn settings(primary: &str) -> Option<BTreeMap<String, String>> {
     let client = testutil::connect(primary).await.ok()?;
     let statement = "SELECT name, current_setting(name) FROM pg_settings WHERE name = ANY ($1)";
     let rows = client.query(statement, &[&SETTINGS]).await.ok()?;

@@ -1,7 +1,7 @@
 //! `load-generator`: open-loop load for the event store.
 //!
 //! ```text
-//! cli ─▶ plan ─▶ schedule ──try_send──▶ queue ──▶ workers ─▶ scenario ─▶ engine ─▶ eventstore
+//! cli ─▶ plan ─▶ schedule ──try_send──▶ queue ──▶ workers ─▶ scenario ─▶ decider ─▶ eventstore
 //!                   │ full: rejected                │
 //!                   └────────────▶ tally ◀──────────┘ ─▶ report, progress, /metrics
 //! ```
@@ -9,12 +9,17 @@
 //! The schedule runs on a thread of its own and never waits for the system under load: request i is due at
 //! start + i/rate, and its latency counts from then. A fixed number of workers serve a bounded queue; where the
 //! queue is full a request is rejected at once. Nothing is spawned per request.
+//!
+//! `bench` compares the store with other ways to append, behind the trait `Engine`: see its module.
 
+mod bench;
 mod cli;
 mod engine;
 mod environment;
+mod error;
 mod histogram;
 mod metrics;
+mod output;
 mod plan;
 mod preload;
 mod progress;
@@ -31,18 +36,26 @@ use std::process::ExitCode;
 
 use tracing_subscriber::EnvFilter;
 
+use crate::cli::Command;
+
 /// The run could not be carried out. (Usage errors have 2, by clap.)
 const FAILED: u8 = 1;
 
 fn main() -> ExitCode {
-    let plan = cli::parse();
+    let command = cli::parse();
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn"));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return fail(&format!("starting the runtime: {error}")),
     };
-    match runtime.block_on(run::run(plan)) {
+    let carried_out = runtime.block_on(async {
+        match command {
+            Command::Run(plan) => run::run(plan).await,
+            Command::BenchAppend(plan) => bench::append(plan).await,
+        }
+    });
+    match carried_out {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(&error.to_string()),
     }

@@ -2,8 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::io::Write as _;
-use std::path::Path;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -94,17 +92,6 @@ impl Report {
             late_starts: tally.late(),
             errors: counts.errors,
             environment,
-        }
-    }
-
-    /// Writes it as JSON; `-` is standard output.
-    pub(crate) fn write_json(&self, file: &Path) -> std::io::Result<()> {
-        let mut text = serde_json::to_string_pretty(self)?;
-        text.push('\n');
-        if file == Path::new("-") {
-            std::io::stdout().write_all(text.as_bytes())
-        } else {
-            std::fs::write(file, text)
         }
     }
 }

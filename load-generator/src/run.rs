@@ -1,8 +1,5 @@
 //! One run, from beginning to end.
 
-use std::fmt;
-use std::io::Write as _;
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
 use std::time::{Duration, Instant};
@@ -11,7 +8,9 @@ use eventstore::{EventStore, Settings};
 use tokio::task::JoinHandle;
 
 use crate::environment::Environment;
+use crate::error::RunError;
 use crate::metrics::{self, Metrics};
+use crate::output::Output;
 use crate::plan::Plan;
 use crate::preload;
 use crate::progress;
@@ -28,50 +27,23 @@ const CLOSE_WITHIN: Duration = Duration::from_secs(2);
 /// Connections to each server, at most: what a server of few cores can still use.
 const MOST_CONNECTIONS: usize = 50;
 
-/// Why a run could not be carried out.
-#[derive(Debug)]
-pub(crate) struct RunError(String);
-
-impl RunError {
-    pub(crate) fn cluster(error: testutil::ClusterError) -> Self {
-        Self(error.to_string())
-    }
-
-    pub(crate) fn task(error: tokio::task::JoinError) -> Self {
-        Self(format!("a task of the load generator died: {error}"))
-    }
-}
-
-impl fmt::Display for RunError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl From<eventstore::Error> for RunError {
-    fn from(error: eventstore::Error) -> Self {
-        Self(error.to_string())
-    }
-}
-
 /// Carries a plan out and reports.
 pub(crate) async fn run(plan: Plan) -> Result<(), RunError> {
     // What can fail without any load does so first.
+    let output = Output::open(plan.json.as_deref())?;
     let listener = match &plan.metrics {
-        Some(address) => Some(
-            metrics::listen(address)
-                .await
-                .map_err(|error| RunError(format!("metrics at {address}: {error}")))?,
-        ),
+        Some(address) => {
+            Some(metrics::listen(address).await.map_err(RunError::io(format!("metrics at {address}")))?)
+        }
         None => None,
     };
-    let metrics =
-        Metrics::new(plan.rate.per_second(), plan.workers).map_err(|error| RunError(error.to_string()))?;
+    let metrics = Metrics::new(plan.rate.per_second(), plan.workers)
+        .map_err(|error| RunError::new(error.to_string()))?;
     // From the beginning: a dashboard shows that the load is being prepared.
     let served = listener.map(|listener| tokio::spawn(metrics.clone().serve(listener)));
     let interrupt = Interrupt::listen()?;
     // Dropped last of all, after the store.
-    let servers = interrupt.or_stop(Servers::find(&plan)).await?;
+    let servers = interrupt.or_stop(Servers::find(plan.primary.as_ref(), &plan.replicas)).await?;
     let store = interrupt.or_stop(connect(&plan, &servers)).await?;
     let (shelf, events) = interrupt
         .or_stop(async { Ok(preload::preload(&store, plan.preload, plan.workers, plan.seed).await?) })
@@ -85,8 +57,8 @@ pub(crate) async fn run(plan: Plan) -> Result<(), RunError> {
     let mut workers = workers::start(plan.workers, &receiver, &scenario, &tally, plan.timeout);
     let schedule = Schedule::new(&plan, Library::mix(), Instant::now());
     let measured_from = schedule.measured_from();
-    let pacer = Pacer::start(schedule, sender, Arc::clone(&tally))
-        .map_err(|error| RunError(format!("starting the schedule: {error}")))?;
+    let pacer =
+        Pacer::start(schedule, sender, Arc::clone(&tally)).map_err(RunError::io("starting the schedule"))?;
     let progress = tokio::spawn(progress::print_lines(Arc::clone(&tally), measured_from));
     let stopper = interrupt.stop_schedule(pacer.stopper());
 
@@ -94,7 +66,7 @@ pub(crate) async fn run(plan: Plan) -> Result<(), RunError> {
         ended.map_err(RunError::task)?;
     }
     // The workers end when the schedule has closed the queue.
-    let finished = pacer.join().map_err(|_| RunError("the schedule died".to_owned()))?;
+    let finished = pacer.join().map_err(|_| RunError::new("the schedule died"))?;
     let ran = Instant::now().saturating_duration_since(measured_from);
     let offered = if finished { plan.duration } else { ran.min(plan.duration) };
     progress.abort();
@@ -103,7 +75,7 @@ pub(crate) async fn run(plan: Plan) -> Result<(), RunError> {
         served.abort();
     }
     let report = Report::new(&plan, &tally, measured_from, offered, environment);
-    let published = publish(&plan, &report);
+    let published = output.publish(&report);
     // Only now: a server that says nothing must not keep the report back.
     if let Ok(Err(error)) = tokio::time::timeout(CLOSE_WITHIN, store.close()).await {
         tracing::warn!(%error, "closing the store");
@@ -131,22 +103,6 @@ async fn connect(plan: &Plan, servers: &Servers) -> Result<EventStore, RunError>
     Ok(store)
 }
 
-fn publish(plan: &Plan, report: &Report) -> Result<(), RunError> {
-    // First what a script waits for; then what a person reads, who may have closed the pipe.
-    if let Some(file) = &plan.json {
-        report.write_json(file).map_err(|error| RunError(format!("writing {}: {error}", file.display())))?;
-    }
-    let to_stdout = plan.json.as_deref() == Some(Path::new("-"));
-    let printed =
-        if to_stdout { write!(std::io::stderr(), "{report}") } else { write!(std::io::stdout(), "{report}") };
-    match printed {
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
-            Err(RunError(format!("printing the report: {error}")))
-        }
-        _ => Ok(()),
-    }
-}
-
 /// Ctrl-C, and the termination signal. Before the run it ends everything; during the run it ends the schedule, and
 /// what ran is reported; a second one ends the process.
 struct Interrupt(tokio::sync::watch::Receiver<u32>);
@@ -154,7 +110,7 @@ struct Interrupt(tokio::sync::watch::Receiver<u32>);
 impl Interrupt {
     fn listen() -> Result<Self, RunError> {
         use tokio::signal::unix::{SignalKind, signal};
-        let listen = |kind| signal(kind).map_err(|error| RunError(format!("listening for signals: {error}")));
+        let listen = |kind| signal(kind).map_err(RunError::io("listening for signals"));
         let (mut interrupt, mut terminate) =
             (listen(SignalKind::interrupt())?, listen(SignalKind::terminate())?);
         let (count, receiver) = tokio::sync::watch::channel(0);
@@ -179,7 +135,7 @@ impl Interrupt {
         let mut count = self.0.clone();
         tokio::select! {
             result = preparing => result,
-            _ = count.wait_for(|count| *count > 0) => Err(RunError("interrupted before the run began".to_owned())),
+            _ = count.wait_for(|count| *count > 0) => Err(RunError::new("interrupted before the run began")),
         }
     }
 

@@ -2,8 +2,7 @@
 
 use testutil::Cluster;
 
-use crate::plan::Plan;
-use crate::run::RunError;
+use crate::error::RunError;
 
 /// Where the log is.
 #[derive(Debug)]
@@ -16,9 +15,9 @@ pub(crate) struct Servers {
 
 impl Servers {
     /// Takes the given ones, or starts our own and says so.
-    pub(crate) async fn find(plan: &Plan) -> Result<Self, RunError> {
-        if let Some(primary) = &plan.primary {
-            return Ok(Self { primary: primary.clone(), replicas: plan.replicas.clone(), cluster: None });
+    pub(crate) async fn find(primary: Option<&String>, replicas: &[String]) -> Result<Self, RunError> {
+        if let Some(primary) = primary {
+            return Ok(Self { primary: primary.clone(), replicas: replicas.to_vec(), cluster: None });
         }
         let start = || Cluster::builder().replicas(1).durable().start();
         let cluster =

@@ -6,9 +6,9 @@ use uuid::Uuid;
 
 use crate::append::batch::Batch;
 use crate::append::request::Request;
-use crate::filter::{CheckedItem, ProbeKey};
+use crate::event::EventType;
 use crate::pool::Param;
-use crate::sql::{JsonText, Recheck, key_columns, sql_number};
+use crate::sql::{JsonText, sql_number};
 
 /// How much more a condition may pass over each time that it comes back undecided.
 const GROWTH: usize = 8;
@@ -40,9 +40,9 @@ pub(super) struct Arguments<'a> {
     probe_after: Vec<i64>,
     probe_type: Vec<Option<&'a str>>,
     probe_path: Vec<Option<&'a str>>,
-    probe_value: Vec<Option<JsonText<String>>>,
-    probe_types: Vec<Option<JsonText<String>>>,
-    probe_predicate: Vec<Option<String>>,
+    probe_value: Vec<Option<JsonText<&'a str>>>,
+    probe_types: Vec<Option<JsonText<&'a str>>>,
+    probe_predicate: Vec<Option<&'a str>>,
     probe_limit: Vec<i64>,
     pair_blocker: Vec<i32>,
     pair_blocked: Vec<i32>,
@@ -85,7 +85,6 @@ impl<'a> Arguments<'a> {
     fn add_conditions(&mut self, number: i32, request: &'a Request, share: usize) {
         for (nth, condition) in request.conditions.iter().enumerate() {
             let nth = sql_number(nth);
-            let filter = &condition.checked.filter;
             for token in condition.witnesses() {
                 self.after_request.push(number);
                 self.after_condition.push(nth);
@@ -93,39 +92,20 @@ impl<'a> Arguments<'a> {
                 self.after_id.push(token.id().uuid());
             }
             let limit = share.saturating_mul(GROWTH.saturating_pow(condition.rounds())).min(MOST_RECHECKS);
-            let mut place = Place {
-                request: number,
-                condition: nth,
-                item: 0,
-                after: condition.since().to_sql(),
-                limit: i64::try_from(limit).unwrap_or(i64::MAX),
-            };
-            if let Some(all) = filter.items().iter().position(CheckedItem::is_all) {
-                place.item = sql_number(all);
-                self.add_probe(place, None, Recheck::default());
-                continue;
-            }
-            for (nth_item, item) in filter.items().iter().enumerate() {
-                place.item = sql_number(nth_item);
-                for key in item.default_driver() {
-                    self.add_probe(place, Some(key), Recheck::new(item, Some(key)));
-                }
+            let (after, limit) = (condition.since().to_sql(), i64::try_from(limit).unwrap_or(i64::MAX));
+            for probe in &condition.probes {
+                self.probe_request.push(number);
+                self.probe_condition.push(nth);
+                self.probe_item.push(probe.item);
+                self.probe_after.push(after);
+                self.probe_type.push(probe.event_type.as_ref().map(EventType::as_str));
+                self.probe_path.push(probe.path.as_deref());
+                self.probe_value.push(probe.value.as_ref().map(JsonText::as_ref));
+                self.probe_types.push(probe.recheck.types.as_ref().map(JsonText::as_ref));
+                self.probe_predicate.push(probe.recheck.predicate.as_deref());
+                self.probe_limit.push(limit);
             }
         }
-    }
-
-    fn add_probe(&mut self, place: Place, key: Option<ProbeKey<'a>>, recheck: Recheck) {
-        let (event_type, path, value) = key.map_or((None, None, None), key_columns);
-        self.probe_request.push(place.request);
-        self.probe_condition.push(place.condition);
-        self.probe_item.push(place.item);
-        self.probe_after.push(place.after);
-        self.probe_type.push(event_type);
-        self.probe_path.push(path);
-        self.probe_value.push(value);
-        self.probe_types.push(recheck.types);
-        self.probe_predicate.push(recheck.predicate);
-        self.probe_limit.push(place.limit);
     }
 
     /// The types of the function's parameters.
@@ -165,16 +145,6 @@ impl<'a> Arguments<'a> {
             (&self.pair_item, Type::INT4_ARRAY),
         ]
     }
-}
-
-/// What a probe is for, where it begins, and how many events it may pass over.
-#[derive(Debug, Clone, Copy)]
-struct Place {
-    request: i32,
-    condition: i32,
-    item: i32,
-    after: i64,
-    limit: i64,
 }
 
 #[cfg(test)]

@@ -12,9 +12,11 @@ use tokio::time::{Instant, sleep};
 
 use crate::condition::CheckedCondition;
 use crate::error::{Error, ErrorKind};
-use crate::filter::CheckedItem;
+use crate::event::EventType;
+use crate::filter::{CheckedFilter, CheckedItem, ProbeKey};
 use crate::position::Position;
 use crate::query::{PageRequest, Reader, Source};
+use crate::sql::{JsonText, Recheck, sql_number};
 use crate::token::Token;
 
 /// How long after a failure the search is tried again.
@@ -24,9 +26,24 @@ const PAUSE: Duration = Duration::from_millis(50);
 #[derive(Debug)]
 pub(crate) struct Condition {
     pub(crate) checked: CheckedCondition,
+    /// Made here, in the caller's task: the writer has the work of all callers.
+    pub(super) probes: Vec<Probe>,
     settled: Option<Settled>,
     /// How often it came back undecided.
     rounds: u32,
+}
+
+/// One key under which an event that matches would be found, and what is left to check of it.
+#[derive(Debug)]
+pub(super) struct Probe {
+    /// Of which item of the filter.
+    pub(super) item: i32,
+    /// The key is that of a type …
+    pub(super) event_type: Option<EventType>,
+    /// … or of a value at a path; neither means any event.
+    pub(super) path: Option<String>,
+    pub(super) value: Option<JsonText<String>>,
+    pub(super) recheck: Recheck,
 }
 
 /// No event between `after` and `up_to` matches, in a history that has the event `witness`.
@@ -36,9 +53,35 @@ struct Settled {
     witness: Token,
 }
 
+impl Probe {
+    fn of(filter: &CheckedFilter) -> Vec<Self> {
+        if let Some(all) = filter.items().iter().position(CheckedItem::is_all) {
+            let (item, recheck) = (sql_number(all), Recheck::default());
+            return vec![Self { item, event_type: None, path: None, value: None, recheck }];
+        }
+        let mut probes = Vec::new();
+        for (nth, item) in filter.items().iter().enumerate() {
+            for key in item.default_driver() {
+                let (event_type, path, value) = match key {
+                    ProbeKey::Type(event_type) => (Some(event_type.clone()), None, None),
+                    ProbeKey::Value { predicate, .. } => (
+                        None,
+                        Some(predicate.path.canonical().to_owned()),
+                        Some(JsonText(predicate.value.to_json())),
+                    ),
+                };
+                let recheck = Recheck::new(item, Some(key));
+                probes.push(Self { item: sql_number(nth), event_type, path, value, recheck });
+            }
+        }
+        probes
+    }
+}
+
 impl Condition {
     pub(crate) fn new(checked: CheckedCondition) -> Self {
-        Self { checked, settled: None, rounds: 0 }
+        let probes = Probe::of(&checked.filter);
+        Self { checked, probes, settled: None, rounds: 0 }
     }
 
     #[cfg(test)]

@@ -55,7 +55,8 @@ struct KeepFloats;
 impl Formatter for KeepFloats {
     fn write_f64<W: io::Write + ?Sized>(&mut self, out: &mut W, number: f64) -> io::Result<()> {
         if number.abs() >= 1e16 {
-            return write!(out, "{number:.1}");
+            // The fewest digits that read back as this float, then zeros; it is an integer, so high up.
+            return write!(out, "{number}.0");
         }
         CompactFormatter.write_f64(out, number)
     }
@@ -180,6 +181,18 @@ mod tests {
             "1e99999999999999999999",
         ] {
             assert!(parse(text, "payload").is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn floats_come_back_to_the_last_bit() {
+        for n in 1..2_000 {
+            for float in
+                [1e300 / f64::from(n), 1e-300 * f64::from(n), 0.1 * f64::from(n), 1e16 + f64::from(n)]
+            {
+                let text = write(&Value::from(float));
+                assert_eq!(parse(&text, "payload").unwrap().as_f64(), Some(float), "{text}");
+            }
         }
     }
 

@@ -134,7 +134,13 @@ mod tests {
         let filter = Filter::event_types(["BookLent", "BookReturned"])
             .and_any([("BookID", "b-1"), ("ReaderID", "r-9")])
             .or(Filter::where_all([("order.customer.id", 42)]));
-        assert_eq!(fingerprint(&filter), "0112fa55c15b1e95f6da4ea414bf956c17dd40d49b7eea5163f3f47b0423035909");
-        assert_eq!(fingerprint(&Filter::all()), "019c8be22245ddb785bab350fbed245fe2c6e61ced21e02a4dac5d586129c1a23f");
+        assert_eq!(
+            fingerprint(&filter),
+            "0112fa55c15b1e95f6da4ea414bf956c17dd40d49b7eea5163f3f47b0423035909"
+        );
+        assert_eq!(
+            fingerprint(&Filter::all()),
+            "019c8be22245ddb785bab350fbed245fe2c6e61ced21e02a4dac5d586129c1a23f"
+        );
     }
 }

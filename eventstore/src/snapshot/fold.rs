@@ -21,6 +21,8 @@ use crate::token::Token;
 /// How many events a state may have on top of its snapshot before it is saved again: they are read in some 5 ms.
 const SAVE_EVERY: usize = 500;
 
+type Apply<'f, S> = dyn FnMut(&mut S, &RecordedEvent) + Send + 'f;
+
 /// A fold that is being described; awaiting it carries it out. See [`EventStore::fold`].
 ///
 /// # Errors
@@ -35,7 +37,7 @@ pub struct Fold<'f, S> {
     key: SnapshotKey,
     filter: Filter,
     initial: S,
-    apply: Box<dyn FnMut(&mut S, &RecordedEvent) + Send + 'f>,
+    apply: Box<Apply<'f, S>>,
     consistency: Consistency,
     save_every: usize,
 }
@@ -77,12 +79,7 @@ impl<'f, S> Fold<'f, S>
 where
     S: Serialize + DeserializeOwned + Send + Sync + 'f,
 {
-    pub(crate) fn new(
-        key: SnapshotKey,
-        filter: &Filter,
-        initial: S,
-        apply: Box<dyn FnMut(&mut S, &RecordedEvent) + Send + 'f>,
-    ) -> Self {
+    pub(crate) fn new(key: SnapshotKey, filter: &Filter, initial: S, apply: Box<Apply<'f, S>>) -> Self {
         let (filter, consistency) = (filter.clone(), Consistency::Strong);
         Self { key, filter, initial, apply, consistency, save_every: SAVE_EVERY }
     }

@@ -9,6 +9,13 @@ use tokio_postgres::types::{IsNull, ToSql, Type, to_sql_checked};
 #[derive(Debug, Clone)]
 pub(crate) struct JsonText<S>(pub(crate) S);
 
+impl<S: AsRef<str>> JsonText<S> {
+    /// The same text, borrowed.
+    pub(crate) fn as_ref(&self) -> JsonText<&str> {
+        JsonText(self.0.as_ref())
+    }
+}
+
 impl<S: AsRef<str> + std::fmt::Debug> ToSql for JsonText<S> {
     fn to_sql(&self, ty: &Type, out: &mut BytesMut) -> Result<IsNull, Box<dyn Error + Sync + Send>> {
         if *ty == Type::JSONB {

@@ -73,10 +73,7 @@ impl<'de> EnumAccess<'de> for EventReader<'_> {
 
     fn variant_seed<S: DeserializeSeed<'de>>(self, seed: S) -> Result<(S::Value, Self), ReadError> {
         let variant = seed.deserialize(self.event_type.into_deserializer());
-        let variant = variant.map_err(|error: ReadError| {
-            self.is_unknown.set(true);
-            error
-        })?;
+        let variant = variant.inspect_err(|_: &ReadError| self.is_unknown.set(true))?;
         Ok((variant, self))
     }
 }

@@ -1,5 +1,6 @@
 //! What the load consists of.
 
+mod decider;
 mod library;
 mod mix;
 

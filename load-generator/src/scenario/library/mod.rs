@@ -14,7 +14,7 @@ use rand::{Rng as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 use uuid::Uuid;
 
-use crate::engine::{Decided, Engine};
+use crate::scenario::decider::{Decided, Decider};
 use crate::scenario::{Mix, Operation, Outcome, Trace};
 use circulation::Circulation;
 use events::{BOOK, READER, TYPES};
@@ -37,13 +37,13 @@ const MIX: &[(Operation, u32)] = &[
 /// effect. The cache decides nothing: decisions rest on what the log says.
 #[derive(Debug)]
 pub(crate) struct Library {
-    engine: Engine,
+    decider: Decider,
     shelf: Mutex<Shelf>,
 }
 
 impl Library {
     pub(crate) fn new(store: EventStore, shelf: Shelf) -> Self {
-        Self { engine: Engine::new(store), shelf: Mutex::new(shelf) }
+        Self { decider: Decider::new(store), shelf: Mutex::new(shelf) }
     }
 
     pub(crate) fn mix() -> Mix {
@@ -122,7 +122,7 @@ impl Library {
     async fn reader_loans(&self, random: &mut ChaCha8Rng) -> Result<Decided, eventstore::Error> {
         let reader = self.shelf().any_reader(random).unwrap_or_else(|| events::new_id(random));
         let loans = Filter::event_types(events::LOAN_TYPES).and_all([(READER, reader)]);
-        self.engine.store().query(&loans).consistency(Consistency::Eventual).await?;
+        self.decider.store().query(&loans).consistency(Consistency::Eventual).await?;
         Ok(Decided::Nothing)
     }
 
@@ -197,7 +197,7 @@ impl Library {
         mut decide: impl FnMut(Circulation) -> Option<eventstore::NewEvent>,
     ) -> Result<Decided, eventstore::Error> {
         let filter = Filter::event_types(TYPES).and_any([(BOOK, book), (READER, reader)]);
-        self.engine
+        self.decider
             .decide(&filter, random, trace, |history| {
                 decide(Circulation::fold(history, Some(book), Some(reader)))
             })
@@ -214,7 +214,7 @@ impl Library {
     ) -> Result<Decided, eventstore::Error> {
         let filter = Filter::event_types(TYPES).and_all([(path, id)]);
         let (book, reader) = if path == BOOK { (Some(id), None) } else { (None, Some(id)) };
-        self.engine
+        self.decider
             .decide(&filter, random, trace, |history| decide(Circulation::fold(history, book, reader)))
             .await
     }

@@ -17,7 +17,7 @@ const JITTER: f64 = 0.3;
 
 /// The store under load.
 #[derive(Debug)]
-pub(crate) struct Engine {
+pub(crate) struct Decider {
     store: EventStore,
 }
 
@@ -29,7 +29,7 @@ pub(crate) enum Decided {
     Nothing,
 }
 
-impl Engine {
+impl Decider {
     pub(crate) fn new(store: EventStore) -> Self {
         Self { store }
     }

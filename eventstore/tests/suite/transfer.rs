@@ -1,0 +1,135 @@
+//! Export and import.
+
+use eventstore::{ErrorKind, EventStore, Filter, Imported, NewEvent, Position, RecordedEvent};
+use serde_json::json;
+use time::macros::datetime;
+
+use crate::fixture::{self, Log};
+
+async fn export(store: &EventStore) -> String {
+    let mut lines = Vec::new();
+    store.export().write_to(&mut lines).await.unwrap();
+    String::from_utf8(lines).unwrap()
+}
+
+async fn import(store: &EventStore, lines: &str) -> Result<Imported, eventstore::Error> {
+    store.import().read_from(lines.as_bytes()).await
+}
+
+/// All that an import keeps.
+fn kept(event: &RecordedEvent) -> impl PartialEq + std::fmt::Debug + use<> {
+    let event = event.clone();
+    (event.position, event.id, event.event_type, event.occurred_at, event.payload, event.metadata)
+}
+
+async fn all(store: &EventStore) -> Vec<RecordedEvent> {
+    store.query(&Filter::all()).await.unwrap().into_events()
+}
+
+async fn filled(count: u64) -> Log {
+    let log = Log::new().await;
+    let odd = NewEvent::new(
+        "Odd",
+        json!({"text": "é \" \\ \n '; DROP TABLE", "big": 1e300, "float": 1e16, "n": u64::MAX}),
+    )
+    .occurred_at(datetime!(-4711-02-03 04:05:06.7 UTC))
+    .metadata(json!([null, {"a.b": [1, 1.5, true]}]));
+    log.store.append([odd]).await.unwrap();
+    for first in (0..count).step_by(900) {
+        let numbers = first..count.min(first + 900);
+        log.store.append(numbers.map(|n| NewEvent::new("Counted", json!({"n": n})))).await.unwrap();
+    }
+    log.replayed().await;
+    log
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_import_keeps_ids_and_order_and_doubles_nothing() {
+    let (from, to) = (filled(2_500).await, Log::new().await);
+    let lines = export(&from.store).await;
+    assert_eq!(lines.lines().count(), 2_501);
+    let first = import(&to.store, &lines).await.unwrap();
+    assert_eq!((first.appended, first.repeated, first.last_position.get()), (2_501, 0, 2_501));
+    let (before, after) = (all(&from.store).await, all(&to.store).await);
+    assert_eq!(before.iter().map(kept).collect::<Vec<_>>(), after.iter().map(kept).collect::<Vec<_>>());
+    let second = import(&to.store, &lines).await.unwrap();
+    assert_eq!((second.appended, second.repeated), (0, 2_501));
+    assert_eq!(to.store.head().await.unwrap().position().get(), 2_501);
+    assert_eq!(export(&to.store).await.lines().count(), 2_501);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn both_go_on_after_they_were_broken_off() {
+    let (from, to) = (filled(1_500).await, Log::new().await);
+    let lines = export(&from.store).await;
+    // The first part ends somewhere, and in the middle of a line.
+    let cut = lines.match_indices('\n').nth(1_233).unwrap().0 + 20;
+    let error = import(&to.store, &lines[..cut]).await.unwrap_err();
+    assert!(error.kind() == ErrorKind::Invalid && error.to_string().contains("line 1235"), "{error}");
+    assert_eq!(
+        to.store.head().await.unwrap().position().get(),
+        1_234,
+        "what came before the bad line is there"
+    );
+    let rest = import(&to.store, &lines).await.unwrap();
+    assert_eq!((rest.appended, rest.repeated), (267, 1_234));
+    assert_eq!(
+        all(&to.store).await.iter().map(kept).collect::<Vec<_>>(),
+        all(&from.store).await.iter().map(kept).collect::<Vec<_>>()
+    );
+
+    let mut end = Vec::new();
+    let exported = from.store.export().after(1_400).write_to(&mut end).await.unwrap();
+    assert_eq!((exported.events, exported.last_position.get()), (101, 1_501));
+    assert!(lines.ends_with(std::str::from_utf8(&end).unwrap()));
+    let beyond = from.store.export().after(9_999).write_to(&mut end).await.unwrap_err();
+    assert_eq!(beyond.kind(), ErrorKind::Invalid);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_line_that_can_not_be_imported_is_named_and_all_before_it_is_there() {
+    let log = Log::new().await;
+    let line = |n: u64, payload: &str| {
+        format!(
+            "{{\"id\":\"00000000-0000-4000-8000-{n:012}\",\"type\":\"T\",\"occurred_at\":\"2026-01-31T09:30:00Z\",\
+             \"payload\":{payload}}}\n"
+        )
+    };
+    let good: String = (0..10).map(|n| line(n, "{\"n\":1}")).collect();
+    let bad_lines = [
+        ("is not JSON", "geheim\n".to_owned()),
+        ("is not an event", "{\"id\":\"geheim\"}\n".to_owned()),
+        ("number", line(77, "{\"n\":1e131071}")),
+        ("NUL", line(77, "{\"n\":\"\\u0000\"}")),
+        ("id", line(3, "{\"n\":\"another payload\"}")),
+        ("occurred_at", line(77, "{}").replace("2026-01-31T09:30:00Z", "geheim")),
+    ];
+    for (what, bad) in bad_lines {
+        let error = import(&log.store, &format!("{good}\n{bad}{}", line(99, "{}"))).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Invalid, "{what}: {error}");
+        assert!(error.to_string().contains("line 12") && error.to_string().contains(what), "{what}: {error}");
+        assert!(!error.to_string().contains("geheim"), "{error}");
+        assert_eq!(log.store.head().await.unwrap().position(), Position::new(10), "{what}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_filter_chooses_what_is_exported_and_progress_is_told() {
+    let log = filled(2_200).await;
+    let told = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
+    let notes = std::sync::Arc::clone(&told);
+    let mut lines = Vec::new();
+    let exported = log
+        .store
+        .export()
+        .filter(&Filter::event_types(["Counted"]))
+        .on_progress(move |progress| notes.lock().unwrap().push(progress.events))
+        .write_to(&mut lines)
+        .await
+        .unwrap();
+    assert_eq!(exported.events, 2_200);
+    assert_eq!(*told.lock().unwrap(), [1_000, 2_000, 2_200]);
+    let closed = fixture::builder(&log.schema).connect().await.unwrap();
+    closed.close().await.unwrap();
+    assert_eq!(closed.export().write_to(&mut lines).await.unwrap_err().kind(), ErrorKind::Closed);
+}

@@ -1,0 +1,160 @@
+//! What a benchmark found.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::Serialize;
+
+use crate::bench::BenchPlan;
+use crate::engine::EngineName;
+use crate::histogram::{Latencies, milliseconds};
+
+/// A spread of the rounds above which the machine was too busy to trust the figures.
+const BUSY: f64 = 0.25;
+
+/// One engine at one number of clients, over all rounds.
+#[derive(Debug)]
+pub(super) struct Measured {
+    rates: Vec<f64>,
+    latencies: Latencies,
+}
+
+impl Default for Measured {
+    fn default() -> Self {
+        Self { rates: Vec::new(), latencies: Latencies::new() }
+    }
+}
+
+impl Measured {
+    pub(super) fn add(&mut self, rate: f64, latencies: &Latencies) {
+        self.rates.push(rate);
+        self.latencies.merge(latencies);
+    }
+
+    /// Of the rounds' rates.
+    fn median(&self) -> f64 {
+        let mut rates = self.rates.clone();
+        rates.sort_by(f64::total_cmp);
+        match rates.len() {
+            0 => 0.0,
+            count if count % 2 == 1 => rates[count / 2],
+            count => f64::midpoint(rates[count / 2 - 1], rates[count / 2]),
+        }
+    }
+
+    /// By how much the rounds differ, as a share of their median.
+    fn spread(&self) -> f64 {
+        let least = self.rates.iter().copied().fold(f64::INFINITY, f64::min);
+        let most = self.rates.iter().copied().fold(0.0, f64::max);
+        (most - least) / self.median()
+    }
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct Report {
+    bench: &'static str,
+    rows: Vec<Row>,
+    rounds: usize,
+    duration_s: f64,
+    events_before: u64,
+    cpus: usize,
+    postgresql: BTreeMap<String, String>,
+}
+
+#[derive(Debug, Serialize)]
+struct Row {
+    clients: usize,
+    engine: &'static str,
+    /// Median of the rounds, in appends a second.
+    rate: f64,
+    p50_ms: Option<f64>,
+    p99_ms: Option<f64>,
+    p999_ms: Option<f64>,
+    /// This engine's median over that of each other one.
+    ratio: BTreeMap<&'static str, f64>,
+    /// (highest − lowest) ÷ median.
+    spread: f64,
+    rates: Vec<f64>,
+}
+
+impl Report {
+    pub(super) fn append(
+        plan: &BenchPlan,
+        measured: BTreeMap<(usize, EngineName), Measured>,
+        postgresql: BTreeMap<String, String>,
+    ) -> Self {
+        let row = |((clients, name), of): (&(usize, EngineName), &Measured)| {
+            let latency = of.latencies.summary();
+            let others = measured.iter().filter(|((at, other), _)| at == clients && other != name);
+            Row {
+                clients: *clients,
+                engine: name.as_str(),
+                rate: round(of.median(), 10.0),
+                p50_ms: latency.p50_ms,
+                p99_ms: latency.p99_ms,
+                p999_ms: latency.p999_ms,
+                ratio: others
+                    .map(|((_, other), it)| (other.as_str(), round(of.median() / it.median(), 100.0)))
+                    .collect(),
+                spread: round(of.spread(), 1_000.0),
+                rates: of.rates.iter().map(|rate| round(*rate, 10.0)).collect(),
+            }
+        };
+        Self {
+            bench: "append",
+            rows: measured.iter().map(row).collect(),
+            rounds: plan.rounds,
+            duration_s: plan.duration.as_secs_f64(),
+            events_before: plan.preload,
+            cpus: std::thread::available_parallelism().map_or(0, usize::from),
+            postgresql,
+        }
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let setting = |name: &str| self.postgresql.get(name).map_or("?", String::as_str);
+        writeln!(
+            f,
+            "conditional appends in a closed loop: one event, on the condition that its type has no event with its key; {} \
+             events before; medians of {} rounds of {} s; PostgreSQL {}, fsync {}, synchronous_commit {}, {} CPUs\n",
+            self.events_before,
+            self.rounds,
+            self.duration_s,
+            setting("server_version"),
+            setting("fsync"),
+            setting("synchronous_commit"),
+            self.cpus,
+        )?;
+        writeln!(f, "  clients  engine      appends/s  p50 ms  p99 ms  p99.9 ms  spread  times the rate of")?;
+        for row in &self.rows {
+            let ratios: Vec<_> = row.ratio.iter().map(|(name, ratio)| format!("{name} {ratio:.2}")).collect();
+            writeln!(
+                f,
+                "  {:>7}  {:<10} {:>10.0} {} {}  {}  {:>5.0}%  {}",
+                row.clients,
+                row.engine,
+                row.rate,
+                milliseconds(row.p50_ms, 7),
+                milliseconds(row.p99_ms, 7),
+                milliseconds(row.p999_ms, 8),
+                row.spread * 100.0,
+                ratios.join(", ")
+            )?;
+        }
+        if self.rows.iter().any(|row| row.spread > BUSY) {
+            writeln!(
+                f,
+                "\n  warning: rounds differ by more than {:.0} %: the machine was busy with something else",
+                BUSY * 100.0
+            )?;
+        }
+        Ok(())
+    }
+}
+
+/// So that JSON shows no digits that were not measured.
+fn round(number: f64, scale: f64) -> f64 {
+    (number * scale).round() / scale
+}

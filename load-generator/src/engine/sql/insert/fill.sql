@@ -1,0 +1,17 @@
+-- $1 events, each of a book of its own and one of 14,000 readers.
+WITH written AS (
+    INSERT INTO events (id, event_type, payload, metadata)
+    SELECT gen_random_uuid(), 'BookCopyLentToReader',
+           jsonb_build_object('BookID', gen_random_uuid(),
+                              'ReaderID', lpad(to_hex(n % 14000), 8, '0') || '-0000-4000-8000-000000000000',
+                              'OccurredAt', '2026-11-21T10:00:00.123456789Z'),
+           jsonb_build_object('MessageID', gen_random_uuid(), 'CausationID', gen_random_uuid(),
+                              'CorrelationID', gen_random_uuid())
+    FROM generate_series(0, $1::bigint - 1) AS n
+    RETURNING position, event_type, payload
+)
+INSERT INTO keys (key, position)
+SELECT k.key, w.position
+FROM written AS w
+CROSS JOIN LATERAL (VALUES (hashtextextended(w.event_type, 0)), (hashtextextended(w.payload ->> 'BookID', 1)),
+                           (hashtextextended(w.payload ->> 'ReaderID', 2))) AS k(key)
