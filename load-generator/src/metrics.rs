@@ -113,9 +113,13 @@ impl Metrics {
         self.service.with_label_values(&[operation]).observe(served.service_time().as_secs_f64());
     }
 
-    /// Notes how many requests wait: called when one is offered and when one is taken.
-    pub(crate) fn queued(&self, depth: usize) {
-        self.queue_depth.set(i64::try_from(depth).unwrap_or(i64::MAX));
+    /// Counts a request as waiting until [`dequeued`](Self::dequeued).
+    pub(crate) fn enqueued(&self) {
+        self.queue_depth.inc();
+    }
+
+    pub(crate) fn dequeued(&self) {
+        self.queue_depth.dec();
     }
 
     /// Counts a worker as busy until the guard is dropped.

@@ -46,10 +46,6 @@ impl QueueSender {
         }
     }
 
-    pub(crate) fn depth(&self) -> usize {
-        self.0.len()
-    }
-
     /// Lets the workers end when they have emptied the queue.
     pub(crate) fn close(&self) {
         self.0.close();
@@ -60,9 +56,5 @@ impl QueueReceiver {
     /// The next request; `None` at the end. Cancel safe.
     pub(crate) async fn next(&self) -> Option<QueueEntry> {
         self.0.recv().await.ok()
-    }
-
-    pub(crate) fn depth(&self) -> usize {
-        self.0.len()
     }
 }

@@ -94,8 +94,12 @@ impl Pacer {
                     }
                 }
                 let (measured, late) = (entry.measured, entry.due.elapsed() > LATE);
+                // Before it is there to be taken: the gauge never falls below zero.
+                tally.metrics().enqueued();
                 let offer = queue.offer(entry);
-                tally.metrics().queued(queue.depth());
+                if offer == Offer::Rejected {
+                    tally.metrics().dequeued();
+                }
                 tally.offered(measured, offer == Offer::Rejected, late);
             }
             // The run is as long as it was said to be, also after the last request.

@@ -37,7 +37,7 @@ async fn work(
     limit: Duration,
 ) {
     while let Some(entry) = queue.next().await {
-        tally.metrics().queued(queue.depth());
+        tally.metrics().dequeued();
         let busy = tally.metrics().busy_worker();
         let began = Instant::now();
         let trace = Trace::default();

@@ -1,1 +1,89 @@
-fn main() {}
+//! `eventstore`: administration of a log from the command line.
+
+mod args;
+mod commands;
+mod filter;
+mod indexing;
+mod output;
+mod transfer;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use eventstore::ErrorKind;
+use tracing_subscriber::EnvFilter;
+
+use crate::args::Cli;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("eventstore: starting the runtime: {error}");
+            return ExitCode::from(1);
+        }
+    };
+    match runtime.block_on(commands::run(cli)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            // Whoever read the output has seen enough.
+            if !failure.is_broken_pipe() {
+                eprintln!("eventstore: {failure}");
+            }
+            ExitCode::from(failure.exit_code())
+        }
+    }
+}
+
+/// Why a command failed.
+#[derive(Debug)]
+enum Failure {
+    Store(eventstore::Error),
+    Io(String, std::io::Error),
+    /// What was asked for is not there.
+    NotFound(String),
+    Interrupted,
+}
+
+impl Failure {
+    fn io(what: impl Into<String>) -> impl FnOnce(std::io::Error) -> Self {
+        let what = what.into();
+        move |error| Self::Io(what, error)
+    }
+
+    fn is_broken_pipe(&self) -> bool {
+        matches!(self, Self::Io(_, error) if error.kind() == std::io::ErrorKind::BrokenPipe)
+    }
+
+    /// As `--help` tells. Two is for usage, by clap.
+    fn exit_code(&self) -> u8 {
+        match self {
+            _ if self.is_broken_pipe() => 0,
+            Self::Store(error) if error.kind() == ErrorKind::Invalid => 3,
+            Self::Store(error) if error.kind() == ErrorKind::Unavailable => 4,
+            Self::NotFound(_) => 5,
+            Self::Store(_) | Self::Io(..) => 1,
+            Self::Interrupted => 130,
+        }
+    }
+}
+
+impl std::fmt::Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Store(error) => error.fmt(f),
+            Self::Io(what, error) => write!(f, "{what}: {error}"),
+            Self::NotFound(what) => f.write_str(what),
+            Self::Interrupted => f.write_str("interrupted"),
+        }
+    }
+}
+
+impl From<eventstore::Error> for Failure {
+    fn from(error: eventstore::Error) -> Self {
+        Self::Store(error)
+    }
+}

@@ -98,3 +98,6 @@ pub(crate) const LOG_VERSION: &str = include_str!("log_version.sql");
 
 /// What tells a log from others.
 pub(crate) const LOG_IDENTITY: &str = include_str!("log_identity.sql");
+
+/// How large a log is.
+pub(crate) const STATS: &str = include_str!("stats.sql");

@@ -35,3 +35,35 @@ async fn quickstart() {
     assert!(second.contains("the-hobbit-1 is lent already"), "{second}");
     client.batch_execute(&format!("DROP DATABASE {database} WITH (FORCE)")).await.unwrap();
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn decide() {
+    let said = printed(&mut example("decide"));
+    let lines: Vec<_> = said.lines().collect();
+    assert_eq!(
+        lines,
+        [
+            "ada has a seat, at position 1",
+            "bob has a seat, at position 2",
+            "ada had a seat already",
+            "eve has a seat, at position 3",
+            "kim came too late"
+        ]
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn replica() {
+    let said = printed(&mut example("replica"));
+    assert!(said.contains("strong: 2 events, complete up to position 2"), "{said}");
+    assert!(
+        said.contains("at least 2: 2 events") && said.contains("a balance of 50, from 2 events"),
+        "{said}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn typed() {
+    let said = printed(&mut example("typed"));
+    assert!(said.contains("lent to ada for 14 days") && said.contains("lent to bob for 7 days"), "{said}");
+}

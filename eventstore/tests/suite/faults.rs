@@ -2,7 +2,7 @@
 //! and callers are told what is known.
 
 use std::collections::{HashMap, HashSet};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use eventstore::{ErrorKind, EventId, EventStore, Filter, NewEvent};
 use futures_util::future::join_all;
@@ -111,6 +111,32 @@ async fn a_read_that_takes_too_long_is_given_up_and_its_connection_with_it() {
     blocker.rollback().await.unwrap();
     assert_eq!(log.store.query(&Filter::all()).timeout(Duration::MAX).await.unwrap().len(), 1);
     log.store.append([event(2)]).timeout(Duration::MAX).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn reads_that_were_given_up_leave_nothing_behind_on_the_server() {
+    let log = Log::new().await;
+    log.store.append([event(1)]).await.unwrap();
+    let mut session = log.sql().await;
+    let blocker = session.transaction().await.unwrap();
+    let exclusive = format!("LOCK TABLE {}.events IN ACCESS EXCLUSIVE MODE", log.schema.name());
+    blocker.batch_execute(&exclusive).await.unwrap();
+    for _ in 0..20 {
+        log.store.query(&Filter::all()).timeout(Duration::from_millis(30)).await.unwrap_err();
+    }
+    let waiting = format!(
+        "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = '{}.events'::regclass",
+        log.schema.name()
+    );
+    let began = Instant::now();
+    while blocker.query_one(&waiting, &[]).await.unwrap().get::<_, i64>(0) > 0 {
+        assert!(
+            began.elapsed() < Duration::from_secs(10),
+            "statements that nobody waits for are still there"
+        );
+    }
+    blocker.rollback().await.unwrap();
+    assert_eq!(log.store.query(&Filter::all()).await.unwrap().len(), 1);
 }
 
 /// What became of one append in [`connections_that_die_all_the_time_break_no_promise`].

@@ -6,7 +6,9 @@
 mod agreement;
 mod append;
 mod bad_input;
+mod cli;
 mod contract;
+mod dcb;
 mod decide;
 mod examples;
 mod faults;
@@ -21,5 +23,6 @@ mod query;
 mod race;
 mod replicas;
 mod snapshots;
+mod transaction_pooler;
 mod transfer;
 mod typed;

@@ -40,10 +40,11 @@ async fn calls_are_counted_by_what_came_of_them() {
     log.store.append([again.clone()]).await.unwrap();
     log.store.append([again]).await.unwrap();
     log.store.append([event()]).fail_if_matches(&Filter::all()).await.unwrap_err();
-    log.store.append([event()]).timeout(Duration::ZERO).await.unwrap_err();
     let held = log.hold_lock().await;
     let waiting = tokio::spawn(log.store.append([event()]).into_future());
     held.is_waited_for().await;
+    let queued = log.store.append([event()]).timeout(Duration::from_millis(20)).await.unwrap_err();
+    assert_eq!(queued.kind(), ErrorKind::Unavailable);
     waiting.abort();
     drop(waiting.await);
     held.release().await;

@@ -214,6 +214,28 @@ async fn a_stream_ends_at_the_head_it_began_with_and_frees_its_connection() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_page_ends_with_the_event_that_fills_it_and_nothing_is_left_out() {
+    let mut settings = fixture::settings();
+    settings.max_page_bytes = 10_000;
+    let log = Log::with(|builder| builder.settings(settings)).await;
+    // Numbers, so that nothing is compressed.
+    let large = |n: u64| (0..1_000).map(|nth| nth * 7_919 + n).collect::<Vec<_>>();
+    let events = (0..12).map(|n| NewEvent::new("A", json!({"n": n, "deep": {"numbers": large(n)}})));
+    log.store.append(events).await.unwrap();
+    let filter = Filter::event_types(["A"]);
+    for query in
+        [log.store.query(&filter), log.store.query(&Filter::all()), log.store.query(&filter).limit(12)]
+    {
+        let history = query.await.unwrap();
+        assert_eq!(numbers(&history), (0..12).collect::<Vec<_>>());
+        assert_eq!(history.position().get(), 12);
+    }
+    let newest = log.store.query(&filter).backwards().limit(5).await.unwrap();
+    assert_eq!(numbers(&newest), [11, 10, 9, 8, 7]);
+    assert_eq!(log.store.query(&filter).stream().try_collect::<Vec<_>>().await.unwrap().len(), 12);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_path_without_keys_is_refused_unless_a_scan_is_allowed() {
     let log = Log::with(|builder| builder.index_only(["n"])).await;
     ten(&log.store).await;

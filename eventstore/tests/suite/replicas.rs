@@ -173,3 +173,27 @@ async fn hosts_in_a_wrong_role_are_left_out_as_long_as_one_is_writable() {
     assert_eq!(store.query(&all).consistency(Consistency::Eventual).await.unwrap().len(), 2);
     assert!(log().contains("it can not be reached"), "{}", log());
 }
+
+/// A replica that follows another primary, whose schema has the same name.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_replica_of_another_log_is_not_read() {
+    let (cluster, other) = tokio::join!(start(0), start(1));
+    let other_store = connect(&other.primary().dsn(), &[]).await.unwrap();
+    other_store.migrate().await.unwrap();
+    other_store.append([event(666), event(667)]).await.unwrap();
+    testutil::replayed(&other.primary().dsn(), &other.replicas()[0].dsn()).await.unwrap();
+
+    let replicas = [other.replicas()[0].dsn()];
+    let fresh = connect(&cluster.primary().dsn(), &replicas).await.unwrap();
+    fresh.migrate().await.unwrap();
+    fresh.append([event(1)]).await.unwrap();
+    let known = connect(&cluster.primary().dsn(), &replicas).await.unwrap();
+    // The first has to learn from the primary which log it is; the other knew it when it connected.
+    fresh.head().await.unwrap();
+    for store in [fresh, known] {
+        for _ in 0..3 {
+            let history = store.query(&Filter::all()).consistency(Consistency::Eventual).await.unwrap();
+            assert_eq!(history.iter().map(|event| &event.payload["n"]).collect::<Vec<_>>(), [1]);
+        }
+    }
+}

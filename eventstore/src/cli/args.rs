@@ -1,0 +1,185 @@
+//! The command line.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::filter::FilterArgs;
+
+/// Administers a log of events on PostgreSQL: creates it, looks into it, moves events, declares indexes.
+#[derive(Debug, Parser)]
+#[command(
+    name = "eventstore",
+    version,
+    after_help = "\
+Examples:
+  export EVENTSTORE_PRIMARY='host=localhost user=postgres dbname=postgres' EVENTSTORE_SCHEMA=library
+  eventstore migrate up
+  eventstore query --type BookCopyLentToReader --any BookID=7 --any ReaderID=ada --limit 10 --backwards
+  eventstore tail --follow
+
+Exit status: 0 done, 1 failed, 2 usage, 3 refused as it stands (a bad filter, a schema that was never migrated),
+4 the server is not available, 5 not found, 130 interrupted."
+)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) log: LogArgs,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// Which log.
+#[derive(Debug, Args)]
+pub(crate) struct LogArgs {
+    /// Connection string of the primary. There is no TLS: a server on another machine needs sslmode=disable
+    #[arg(long, value_name = "DSN", global = true, env = "EVENTSTORE_PRIMARY", hide_env_values = true)]
+    pub(crate) primary: Option<String>,
+    /// Connection string of a replica, which `query`, `tail` and `export` then read; may be given several times
+    #[arg(long, value_name = "DSN", global = true, env = "EVENTSTORE_REPLICA", hide_env_values = true)]
+    pub(crate) replica: Vec<String>,
+    /// PostgreSQL schema that holds the log
+    #[arg(long, global = true, env = "EVENTSTORE_SCHEMA", default_value = "eventstore")]
+    pub(crate) schema: String,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Create the log, or bring it to the version of this program
+    #[command(subcommand)]
+    Migrate(MigrateCommand),
+    /// Print the position of the newest event
+    #[command(after_help = "Example:\n  eventstore head          prints 4711")]
+    Head,
+    /// Print the events that match a filter, one a line, as JSON
+    #[command(after_help = "\
+Examples:
+  eventstore query --type A --type B --any BookID=7
+  eventstore query --all customer.id=42 --all open=true --limit 20 --backwards
+Values are integers or booleans where they look like one; \"7\" in quotes is a string.")]
+    Query(QueryArgs),
+    /// Print the newest events that match a filter, and with --follow whatever comes
+    #[command(after_help = "Example:\n  eventstore tail --follow --type BookCopyLentToReader")]
+    Tail(TailArgs),
+    /// Print one event, by its position or id
+    #[command(
+        after_help = "Examples:\n  eventstore show 4711\n  eventstore show 0190a5e2-1d2c-7e3a-b7a1-0242ac120002"
+    )]
+    Show {
+        /// A position, or an event's id
+        #[arg(value_name = "POSITION|ID")]
+        event: String,
+    },
+    /// Print how large the log is, and what is in it
+    #[command(after_help = "Example:\n  eventstore stats")]
+    Stats,
+    /// Write events as lines of JSON, in position order
+    #[command(after_help = "\
+Examples:
+  eventstore export --file library.ndjson
+  eventstore export --after 4711 | gzip > rest.ndjson.gz      goes on after a position")]
+    Export(ExportArgs),
+    /// Append the events of an export, with their ids and in their order; those that are there already are left alone
+    #[command(after_help = "Example:\n  eventstore --schema copy import --file library.ndjson")]
+    Import {
+        /// The file to read; standard input unless given
+        #[arg(long, value_name = "FILE")]
+        file: Option<PathBuf>,
+    },
+    /// List, declare and drop the payload paths that filters may use
+    #[command(subcommand)]
+    Index(IndexCommand),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum MigrateCommand {
+    /// Apply what is missing; many may do so at once
+    #[command(
+        after_help = "Example:\n  eventstore --schema library migrate up --index BookID --index ReaderID"
+    )]
+    Up {
+        /// Give a new log keys for these payload paths only, instead of all top-level fields
+        #[arg(long, value_name = "PATH")]
+        index: Vec<String>,
+    },
+    /// Print which migrations the log has, and which it lacks
+    #[command(after_help = "Example:\n  eventstore migrate status")]
+    Status,
+    /// Print everything that `up` would do to a new schema, as a script for psql; connects to nothing
+    #[command(after_help = "Example:\n  eventstore --schema library migrate print | psql -v ON_ERROR_STOP=1")]
+    Print,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum IndexCommand {
+    /// Print the paths that have keys, and how far those are that are being built or dropped
+    #[command(after_help = "Example:\n  eventstore index list")]
+    List,
+    /// Give a path keys, beside running appends; run it again to go on if it was broken off
+    #[command(after_help = "Example:\n  eventstore index add customer.id")]
+    Add {
+        /// Dots separate, a backslash escapes
+        path: String,
+    },
+    /// Drop a declared path and its keys, beside running appends
+    #[command(after_help = "Example:\n  eventstore index drop customer.id")]
+    Drop {
+        /// As `index list` prints it
+        path: String,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct QueryArgs {
+    #[command(flatten)]
+    pub(crate) filter: FilterArgs,
+    /// Only events after this position (exclusive)
+    #[arg(long, value_name = "POSITION")]
+    pub(crate) after: Option<u64>,
+    /// Only events up to this position (inclusive)
+    #[arg(long, value_name = "POSITION")]
+    pub(crate) until: Option<u64>,
+    /// At most so many
+    #[arg(long, value_name = "EVENTS", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) limit: Option<u64>,
+    /// The newest first
+    #[arg(long)]
+    pub(crate) backwards: bool,
+    /// Read the whole log where a path has no keys
+    #[arg(long)]
+    pub(crate) allow_scan: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TailArgs {
+    #[command(flatten)]
+    pub(crate) filter: FilterArgs,
+    /// How many events to begin with
+    #[arg(long, default_value_t = 10, value_name = "EVENTS")]
+    pub(crate) lines: u64,
+    /// Go on until interrupted
+    #[arg(long, short)]
+    pub(crate) follow: bool,
+    /// How often to look for new events
+    #[arg(long, default_value = "200", value_name = "MILLISECONDS", value_parser = milliseconds)]
+    pub(crate) interval: Duration,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ExportArgs {
+    #[command(flatten)]
+    pub(crate) filter: FilterArgs,
+    /// Only events after this position (exclusive): goes on with an export that was broken off
+    #[arg(long, value_name = "POSITION", default_value_t = 0)]
+    pub(crate) after: u64,
+    /// The file to write; standard output unless given
+    #[arg(long, value_name = "FILE")]
+    pub(crate) file: Option<PathBuf>,
+}
+
+fn milliseconds(text: &str) -> Result<Duration, String> {
+    match text.parse() {
+        Ok(ms @ 1..=3_600_000) => Ok(Duration::from_millis(ms)),
+        _ => Err("expected from 1 to 3600000 milliseconds".to_owned()),
+    }
+}

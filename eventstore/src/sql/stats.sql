@@ -1,0 +1,18 @@
+-- Figures of the log in schema $1. Positions are without gaps, so that the head is the number of events; the shares of
+-- types are those of the last ANALYZE.
+WITH tables AS (
+    SELECT c.relname AS name, pg_total_relation_size(c.oid) AS bytes
+    FROM pg_catalog.pg_class c
+    JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+    WHERE n.nspname = $1 AND c.relname IN ('events', 'keys') AND c.relkind IN ('r', 'p')
+)
+SELECT coalesce((SELECT e.position FROM {schema}.events e ORDER BY e.position DESC LIMIT 1), 0) AS events,
+       (SELECT t.bytes FROM tables t WHERE t.name = 'events') AS event_bytes,
+       (SELECT t.bytes FROM tables t WHERE t.name = 'keys') AS key_bytes,
+       (SELECT e.recorded_at FROM {schema}.events e ORDER BY e.position LIMIT 1) AS first_recorded_at,
+       (SELECT e.recorded_at FROM {schema}.events e ORDER BY e.position DESC LIMIT 1) AS last_recorded_at,
+       (SELECT count(*) FROM {schema}.snapshots) AS snapshots,
+       s.most_common_vals::text::text[] AS event_types,
+       s.most_common_freqs AS shares
+FROM (VALUES (true)) AS always
+LEFT JOIN pg_catalog.pg_stats s ON s.schemaname = $1 AND s.tablename = 'events' AND s.attname = 'event_type'

@@ -1,0 +1,174 @@
+//! The administration program as it is used: as a process.
+
+#![cfg(feature = "cli")]
+
+use std::io::{BufRead as _, BufReader};
+use std::process::{Command, Output, Stdio};
+
+use eventstore::{Filter, NewEvent};
+use serde_json::{Value, json};
+
+use crate::fixture::Log;
+
+fn eventstore(arguments: &str) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_eventstore"));
+    for name in ["EVENTSTORE_PRIMARY", "EVENTSTORE_REPLICA", "EVENTSTORE_SCHEMA"] {
+        command.env_remove(name);
+    }
+    command.args(arguments.split(' ')).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+fn on(log: &Log, arguments: &str) -> Command {
+    let mut command = eventstore(arguments);
+    command.args(["--primary", log.schema.primary(), "--schema", log.schema.name()]);
+    command
+}
+
+fn succeed(command: &mut Command) -> String {
+    let Output { status, stdout, stderr } = command.output().unwrap();
+    assert!(status.success(), "{}", String::from_utf8_lossy(&stderr));
+    String::from_utf8(stdout).unwrap()
+}
+
+fn fail(command: &mut Command) -> (i32, String) {
+    let Output { status, stderr, .. } = command.output().unwrap();
+    (status.code().unwrap(), String::from_utf8(stderr).unwrap())
+}
+
+fn lines(text: &str) -> Vec<Value> {
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+async fn filled() -> Log {
+    let log = Log::with(|builder| builder.index_only(["BookID"])).await;
+    let lent = |n: u64| {
+        NewEvent::new(
+            if n.is_multiple_of(2) { "Lent" } else { "Returned" },
+            json!({"BookID": n / 2, "by": {"id": "ada"}}),
+        )
+    };
+    log.store.append((0..10).map(lent)).await.unwrap();
+    log
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_is_looked_into() {
+    let log = filled().await;
+    assert_eq!(succeed(&mut on(&log, "head")), "10\n");
+    let found =
+        lines(&succeed(&mut on(&log, "query --type Lent --type Returned --any BookID=1 --any BookID=3")));
+    let positions: Vec<_> = found.iter().map(|event| event["position"].as_u64().unwrap()).collect();
+    assert_eq!(positions, [3, 4, 7, 8]);
+    let newest = lines(&succeed(&mut on(&log, "query --backwards --limit 2 --after 3 --until 8")));
+    assert_eq!(newest.iter().map(|event| event["position"].as_u64().unwrap()).collect::<Vec<_>>(), [8, 7]);
+    assert_eq!(lines(&succeed(&mut on(&log, "tail --lines 3"))).len(), 3);
+
+    let (by_position, id) = (succeed(&mut on(&log, "show 4")), found[1]["id"].as_str().unwrap());
+    assert_eq!(by_position, succeed(&mut on(&log, &format!("show {id}"))));
+    let event: Value = serde_json::from_str(&by_position).unwrap();
+    assert_eq!((&event["type"], &event["payload"]["BookID"]), (&json!("Returned"), &json!(1)));
+    let (code, said) = fail(&mut on(&log, "show 99"));
+    assert!(code == 5 && said.contains("99"), "{code}: {said}");
+
+    let stats: Value = serde_json::from_str(&succeed(&mut on(&log, "stats"))).unwrap();
+    assert_eq!(stats["events"], 10);
+    assert!(stats["bytes"]["keys"].as_u64().unwrap() > 0, "{stats:#}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_is_made_moved_and_indexed() {
+    let log = filled().await;
+    let copy = format!("{}_copy", log.schema.name());
+    let on_copy = |arguments: &str| {
+        let mut command = eventstore(arguments);
+        command.env("EVENTSTORE_PRIMARY", log.schema.primary()).env("EVENTSTORE_SCHEMA", &copy);
+        command
+    };
+    let status = || lines(&succeed(&mut on_copy("migrate status")));
+    assert!(status().iter().all(|migration| migration["applied_at"].is_null()), "{:?}", status());
+    let (code, said) = fail(&mut on_copy("head"));
+    assert!(code == 3 && said.contains("migrate"), "{code}: {said}");
+    succeed(&mut on_copy("migrate up --index BookID"));
+    assert!(status().iter().all(|migration| migration["applied_at"].is_string()));
+
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("events.ndjson");
+    let export = format!("export --file {}", file.display());
+    succeed(&mut on(&log, &export));
+    let (code, _) = fail(&mut on(&log, &export));
+    assert_eq!(code, 1, "nothing is overwritten");
+    let piped = succeed(&mut on(&log, "export"));
+    assert_eq!(piped, std::fs::read_to_string(&file).unwrap());
+    for expected in ["10 events imported, 0 were", "0 events imported, 10 were"] {
+        let output = on_copy("import --file").arg(&file).output().unwrap();
+        assert!(String::from_utf8_lossy(&output.stderr).contains(expected), "{output:?}");
+    }
+    assert_eq!(succeed(&mut on_copy("head")), "10\n");
+
+    let (code, said) = fail(&mut on_copy("query --all by.id=ada"));
+    assert!(code == 3 && said.contains("by.id"), "{said}");
+    assert_eq!(lines(&succeed(&mut on_copy("query --all by.id=ada --allow-scan"))).len(), 10);
+    let listed = lines(&succeed(&mut on_copy("index add by.id")));
+    assert!(listed.iter().any(|path| path["path"] == "by.id" && path["state"] == "ready"), "{listed:?}");
+    assert_eq!(lines(&succeed(&mut on_copy("query --all by.id=ada"))).len(), 10);
+    assert_eq!(lines(&succeed(&mut on_copy("index drop by.id"))).len(), 2, "BookID is left");
+    log.sql().await.batch_execute(&format!("DROP SCHEMA \"{copy}\" CASCADE")).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_printed_script_makes_a_log_that_the_library_takes_for_its_own() {
+    let log = Log::new().await;
+    let schema = format!("{}_by_hand", log.schema.name());
+    let script = succeed(&mut eventstore(&format!("migrate print --schema {schema}")));
+    let client = log.sql().await;
+    client.batch_execute(&script).await.unwrap();
+    let store =
+        crate::fixture::store().primary(log.schema.primary()).schema(&schema).connect().await.unwrap();
+    store.migrate().await.unwrap();
+    store.append([NewEvent::new("T", json!({"n": 1}))]).await.unwrap();
+    assert_eq!(store.query(&Filter::where_all([("n", 1)])).await.unwrap().len(), 1);
+    client.batch_execute(&format!("DROP SCHEMA \"{schema}\" CASCADE")).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tail_follows_until_it_is_interrupted() {
+    let log = filled().await;
+    let mut command = on(&log, "tail --follow --type Lent --lines 1 --interval 5");
+    let mut child = command.spawn().unwrap();
+    let mut followed = BufReader::new(child.stdout.take().unwrap()).lines();
+    let mut next =
+        || serde_json::from_str::<Value>(&followed.next().unwrap().unwrap()).unwrap()["position"].clone();
+    assert_eq!(next(), 9);
+    let events = ["Returned", "Lent", "Lent"].map(|event_type| NewEvent::new(event_type, json!({})));
+    log.store.append(events).await.unwrap();
+    assert_eq!([next(), next()], [json!(12), json!(13)]);
+    let pid = nix::unistd::Pid::from_raw(i32::try_from(child.id()).unwrap());
+    nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGINT).unwrap();
+    assert!(child.wait().unwrap().success());
+}
+
+#[test]
+fn bad_usage_is_refused_and_help_teaches() {
+    for arguments in [
+        "fly",
+        "query --any BookID",
+        "query --limit 0",
+        "tail --interval 0",
+        "show",
+        "index add",
+        "migrate sideways",
+    ] {
+        assert_eq!(fail(&mut eventstore(arguments)).0, 2, "{arguments}");
+    }
+    let (code, said) = fail(&mut eventstore("head"));
+    assert!(code != 0 && said.contains("EVENTSTORE_PRIMARY"), "{said}");
+    let mut command = eventstore("head");
+    command.args(["--primary", "host=127.0.0.1 port=1 user=u password=geheim"]);
+    let (code, said) = fail(&mut command);
+    assert!(code == 4 && said.contains("127.0.0.1:1") && !said.contains("geheim"), "{said}");
+    for command in ["query", "tail", "show", "stats", "export", "import", "head", "migrate up", "index add"] {
+        let help = succeed(&mut eventstore(&format!("{command} --help")));
+        assert!(help.contains("Example"), "{command}: {help}");
+    }
+}

@@ -1,0 +1,127 @@
+//! A pooler in transaction mode, as PgBouncer is: each transaction of a client goes to another session of the server, so
+//! that nothing that was prepared or set in one is there in the next.
+
+use eventstore::{Filter, NewEvent};
+use serde_json::json;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+
+use crate::fixture::{self, Log};
+
+/// The connection string to use instead.
+async fn start(dsn: &str) -> String {
+    let config: tokio_postgres::Config = dsn.parse().unwrap();
+    let server = config.get_ports()[0];
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        loop {
+            let (client, _) = listener.accept().await.unwrap();
+            tokio::spawn(serve(client, server));
+        }
+    });
+    dsn.replace(&format!("port={server}"), &format!("port={port}"))
+}
+
+/// `None` when one side has hung up.
+async fn serve(mut client: TcpStream, server: u16) -> Option<()> {
+    let mut length = [0; 4];
+    client.read_exact(&mut length).await.ok()?;
+    let mut startup = length.to_vec();
+    startup.resize(u32::from_be_bytes(length) as usize, 0);
+    client.read_exact(&mut startup[4..]).await.ok()?;
+    let mut sessions = Vec::new();
+    let mut greeting = Vec::new();
+    for _ in 0..2 {
+        let mut session = TcpStream::connect(("127.0.0.1", server)).await.ok()?;
+        session.write_all(&startup).await.ok()?;
+        greeting = answer(&mut session).await?.0;
+        sessions.push(session);
+    }
+    client.write_all(&greeting).await.ok()?;
+    let (mut turn, mut in_transaction) = (0, false);
+    loop {
+        let call = call(&mut client).await?;
+        if !in_transaction {
+            turn = (turn + 1) % sessions.len();
+        }
+        sessions[turn].write_all(&call).await.ok()?;
+        let (answer, status) = answer(&mut sessions[turn]).await?;
+        in_transaction = status != b'I';
+        client.write_all(&answer).await.ok()?;
+    }
+}
+
+/// A client's messages up to one that is answered with ReadyForQuery: Sync, or a simple query.
+async fn call(client: &mut TcpStream) -> Option<Vec<u8>> {
+    let mut call = Vec::new();
+    loop {
+        let kind = message(client, &mut call).await?;
+        if matches!(kind, b'S' | b'Q') {
+            return Some(call);
+        }
+    }
+}
+
+/// A server's messages up to ReadyForQuery, and the status in it.
+async fn answer(session: &mut TcpStream) -> Option<(Vec<u8>, u8)> {
+    let mut answer = Vec::new();
+    while message(session, &mut answer).await? != b'Z' {}
+    let status = *answer.last()?;
+    Some((answer, status))
+}
+
+/// Appends the next message; its type.
+async fn message(from: &mut TcpStream, to: &mut Vec<u8>) -> Option<u8> {
+    let mut head = [0; 5];
+    from.read_exact(&mut head).await.ok()?;
+    let at = to.len() + 5;
+    to.extend(head);
+    to.resize(at + u32::from_be_bytes([head[1], head[2], head[3], head[4]]) as usize - 4, 0);
+    from.read_exact(&mut to[at..]).await.ok()?;
+    Some(head[0])
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn everything_works_where_no_statement_stays_prepared() {
+    let log = Log::new().await;
+    let dsn = start(log.schema.primary()).await;
+    let mut settings = fixture::settings();
+    settings.prepared_statements = false;
+    let schema = format!("{}_pooled", log.schema.name());
+    let builder = || fixture::store().primary(&dsn).schema(&schema);
+    let store = builder().settings(settings.clone()).connect().await.unwrap();
+    store.migrate().await.unwrap();
+    store.migrate().await.unwrap();
+    let filter = Filter::event_types(["T"]).and_all([("n", 3)]);
+    for n in 0..10 {
+        store.append([NewEvent::new("T", json!({"n": n, "deep": {"n": n}}))]).await.unwrap();
+        let found = store.query(&filter).await.unwrap();
+        assert_eq!(found.len(), usize::from(n >= 3));
+    }
+    assert!(
+        store
+            .append([NewEvent::new("T", json!({}))])
+            .fail_if_matches(&filter)
+            .await
+            .unwrap_err()
+            .is_conflict()
+    );
+    store.index_path("deep.n").await.unwrap();
+    assert_eq!(store.query(&Filter::where_any([("deep.n", 1), ("deep.n", 2)])).await.unwrap().len(), 2);
+    let folded = store.fold("count", &Filter::all(), 0, |count, _| *count += 1).save_every(1);
+    assert_eq!(folded.await.unwrap().state, 10);
+    assert_eq!(store.snapshot("count", &Filter::all()).load::<u64>().await.unwrap().unwrap().state, 10);
+
+    // The other way to send statements does not work here, and says so.
+    settings.prepared_statements = true;
+    let prepared = builder().settings(settings).connect().await;
+    let mut failed = prepared.is_err();
+    if let Ok(store) = prepared {
+        for _ in 0..4 {
+            failed |= store.query(&filter).await.is_err();
+        }
+    }
+    assert!(failed, "this pooler keeps no prepared statements");
+    log.sql().await.batch_execute(&format!("DROP SCHEMA {schema} CASCADE")).await.unwrap();
+}
