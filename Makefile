@@ -1,5 +1,6 @@
 # make demo    the load generator on a primary and a replica of its own (RATE, DURATION and JSON can be set)
 # make test    all tests
+# make bench   the append path against plain INSERTs and another store's SQL
 # make lint    formatting, clippy, documentation
 # make postgres  a PostgreSQL server, if none is installed
 
@@ -7,7 +8,7 @@ RATE ?= 300
 DURATION ?= 30s
 JSON ?=
 
-.PHONY: demo test lint postgres
+.PHONY: bench demo test lint postgres
 
 demo: postgres
 	cargo build --release --locked -p load-generator
@@ -15,12 +16,21 @@ demo: postgres
 	cargo run --quiet --release --locked -p load-generator -- \
 	  --rate $(RATE) --duration $(DURATION) $(if $(JSON),--json $(JSON))
 
+# The store's suite once more for each other way that it can be used: the other pool, and no prepared statements.
 test: postgres
-	cargo test --workspace --locked
+	cargo test --workspace --all-features --locked
+	EVENTSTORE_TEST_POOL=bb8 cargo test -p eventstore --all-features --locked --test suite
+	EVENTSTORE_TEST_STATEMENTS=unprepared cargo test -p eventstore --all-features --locked --test suite
+
+bench: postgres
+	cargo run --quiet --release --locked -p load-generator -- bench append $(if $(JSON),--json $(JSON))
 
 lint:
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --all-features --locked -- -D warnings
+	cargo clippy -p eventstore --locked -- -D warnings
+	cargo clippy -p eventstore --features bb8 --locked -- -D warnings
+	cargo clippy -p eventstore --features cli --locked -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
 
 postgres:

@@ -93,6 +93,32 @@ async fn all_of_several_conditions_must_hold() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn conditions_on_a_type_and_on_a_key_see_the_same_event() {
+    let log = Log::new().await;
+    let (of_type, of_key) =
+        (Filter::event_types(["BookCopyLentToReader"]), Filter::where_all([("BookID", "b1")]));
+    // The condition looks for other events than those that are appended.
+    let other = || NewEvent::new("Audited", json!({"by": "eve"}));
+    for condition in [&of_type, &of_key] {
+        log.store.append([other()]).fail_if_matches(condition).await.unwrap();
+    }
+    // Without `after` any event in the log refuses; an empty one does not.
+    let refused = log.store.append([other()]).fail_if_matches(&Filter::all()).await.unwrap_err();
+    assert_eq!(refused.conflict().unwrap().position.get(), 1);
+    Log::new().await.store.append([other()]).fail_if_matches(&Filter::all()).await.unwrap();
+
+    let lent = log.store.append([lent("b1", "r1")]).await.unwrap();
+    for condition in [&of_type, &of_key] {
+        let error = log.store.append([other()]).fail_if_matches(condition).await.unwrap_err();
+        assert_eq!(error.conflict().unwrap().position, lent.first_position(), "{condition:?}");
+        // `after` is exclusive, and may lie beyond the last match.
+        log.store.append([other()]).fail_if_matches(condition).after(lent.token()).await.unwrap();
+        let head = log.store.head().await.unwrap();
+        log.store.append([other()]).fail_if_matches(condition).after(head).await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_same_ids_again_give_the_first_receipt() {
     let log = Log::new().await;
     let events = vec![lent("b1", "r1"), lent("b1", "r2")];

@@ -7,6 +7,7 @@ mod agreement;
 mod append;
 mod bad_input;
 mod cli;
+mod conformance;
 mod contract;
 mod dcb;
 mod decide;

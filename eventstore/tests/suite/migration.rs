@@ -91,7 +91,8 @@ async fn a_writer_needs_few_rights_and_a_reader_fewer() {
         "CREATE ROLE {role}_writer LOGIN; CREATE ROLE {role}_reader LOGIN;
          GRANT USAGE ON SCHEMA {schema} TO {role}_writer, {role}_reader;
          GRANT SELECT ON ALL TABLES IN SCHEMA {schema} TO {role}_writer, {role}_reader;
-         GRANT EXECUTE ON FUNCTION {schema}.append_v1 TO {role}_writer"
+         GRANT EXECUTE ON FUNCTION {schema}.append_v1, {schema}.save_snapshot_v1, {schema}.delete_snapshot_v1
+             TO {role}_writer"
     );
     let owner = log.sql().await;
     owner.batch_execute(&grants).await.unwrap();
@@ -107,6 +108,17 @@ async fn a_writer_needs_few_rights_and_a_reader_fewer() {
     assert_eq!(read.await.unwrap().len(), 1);
     let error = reader.append([NewEvent::new("T", json!({}))]).await.unwrap_err();
     assert_eq!((error.kind(), error.sqlstate()), (ErrorKind::Invalid, Some("42501")));
+    let count = |store: &eventstore::EventStore| {
+        store.fold("count", &Filter::all(), 0, |count, _| *count += 1).save_every(1).into_future()
+    };
+    assert_eq!(count(&reader).await.unwrap().state, 1, "who may not save a snapshot folds all the same");
+    assert_eq!(count(&reader).await.unwrap().events, 1);
+    assert_eq!(count(&writer).await.unwrap().state, 1);
+    assert_eq!(count(&reader).await.unwrap().events, 0, "and uses those of others");
+    assert!(writer.snapshot("count", &Filter::all()).delete().await.unwrap());
+    for administration in [writer.index_path("b.c").await, writer.drop_path("b.c").await] {
+        assert_eq!(administration.unwrap_err().sqlstate(), Some("42501"));
+    }
     for store in [writer, reader] {
         store.close().await.unwrap();
     }
@@ -125,4 +137,42 @@ async fn an_append_refuses_any_other_isolation_level() {
     let error = store.append([NewEvent::new("T", json!({}))]).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Invalid);
     assert!(error.to_string().contains("read committed"), "{error}");
+}
+
+/// A log that the first version made, with its events.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_older_log_is_brought_up_to_date_with_what_is_in_it() {
+    let schema = TestSchema::new();
+    let script = eventstore::EventStore::migration_script(schema.name()).unwrap();
+    let first_step = script.find("VALUES (1,").and_then(|at| Some(at + script[at..].find(';')? + 1)).unwrap();
+    let made_by_the_first =
+        format!("{}\nINSERT INTO log (index_top_level) VALUES (true); COMMIT", &script[..first_step]);
+    let client = testutil::connect(schema.primary()).await.unwrap();
+    client.batch_execute(&made_by_the_first).await.unwrap();
+
+    // It can be used as it is: this library works with it.
+    let store = builder(&schema).connect().await.unwrap();
+    store.append([NewEvent::new("T", json!({"n": 1}))]).await.unwrap();
+    assert_eq!(store.query(&Filter::where_all([("n", 1)])).await.unwrap().len(), 1);
+    let status = store.migration_status().await.unwrap();
+    assert!(status[0].applied_at.is_some() && status[1].applied_at.is_none(), "{status:?}");
+    store.migrate().await.unwrap();
+    assert!(
+        store.migration_status().await.unwrap().iter().all(|step| step.applied_at.is_some() && step.is_known)
+    );
+    store.append([NewEvent::new("T", json!({"n": 2}))]).await.unwrap();
+    let folded = store.fold("count", &Filter::all(), 0, |count, _| *count += 1).save_every(1).await.unwrap();
+    assert_eq!(folded.state, 2);
+    store.index_path("deep.n").await.unwrap();
+}
+
+/// What a log's schema consists of, so that no change of it goes unnoticed. To accept one, copy what the test prints.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_schema_is_the_recorded_one() {
+    let log = Log::new().await;
+    let client = log.sql().await;
+    let rows = client.query(include_str!("schema.sql"), &[&log.schema.name()]).await.unwrap();
+    let found: String = rows.iter().map(|row| row.get::<_, String>(0) + "\n").collect();
+    let recorded = include_str!("schema.golden");
+    assert!(found == recorded, "the schema has changed; it is now\n{found}");
 }
