@@ -283,3 +283,37 @@ fn bad_input_is_refused_with_a_clear_message() {
     assert_eq!(output.status.code(), Some(1), "{said}");
     assert!(said.contains(&format!("127.0.0.1:{port}")) && !said.contains("geheim"), "{said}");
 }
+
+#[test]
+fn a_bench_compares_the_engines_on_the_same_servers() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let flags = "bench append --clients 2,8 --rounds 2 --duration 200ms --preload 500 --json";
+    let output = load_generator(flags).arg(file.path()).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let printed = String::from_utf8(output.stdout).unwrap();
+    assert!(printed.contains("appends/s") && printed.contains("insert"), "{printed}");
+    let report: Value = serde_json::from_str(&std::fs::read_to_string(file.path()).unwrap()).unwrap();
+    assert_eq!((&report["bench"], &report["postgresql"]["fsync"]), (&"append".into(), &"on".into()));
+    let rows = report["rows"].as_array().unwrap();
+    assert_eq!(rows.len(), 6);
+    for row in rows {
+        let (rate, rates) = (row["rate"].as_f64().unwrap(), row["rates"].as_array().unwrap());
+        assert!(rate > 0.0 && rates.len() == 2, "{row}");
+        assert!(row["p50_ms"].as_f64().unwrap() <= row["p99_ms"].as_f64().unwrap(), "{row}");
+        for (other, ratio) in row["ratio"].as_object().unwrap() {
+            let of_other =
+                rows.iter().find(|it| it["engine"] == other.as_str() && it["clients"] == row["clients"]);
+            let expected = rate / of_other.unwrap()["rate"].as_f64().unwrap();
+            assert!((ratio.as_f64().unwrap() / expected - 1.0).abs() < 0.05, "{row}");
+        }
+        assert_eq!(row["ratio"].as_object().unwrap().len(), 2);
+    }
+}
+
+#[test]
+fn a_place_for_the_result_that_can_not_be_written_is_refused_before_the_run() {
+    let output = load_generator("--rate 10 --duration 1h --json /no/such/folder/out.json").output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(said.contains("/no/such/folder/out.json") && !said.contains("started"), "{said}");
+}

@@ -18,8 +18,10 @@ use crate::position::Position;
 use crate::sql::{self, keys};
 use crate::store::EventStore;
 
-/// How long a step should take: so long is the disk kept busy without a pause.
-const STEP: Duration = Duration::from_millis(10);
+/// How long a step should take: what it writes is in the way of the next append's flush.
+const STEP: Duration = Duration::from_millis(2);
+/// How much longer than a step the rest after it is.
+const REST: u32 = 4;
 const FEWEST_EVENTS: i64 = 20;
 const MOST_EVENTS: i64 = 10_000;
 /// How often a step that failed is tried again, and after which pause: a busy lock, a restart of the server.
@@ -114,8 +116,7 @@ impl IndexBuild {
             } else if took > STEP {
                 events = (events / 2).max(FEWEST_EVENTS);
             }
-            // As long as it worked it rests: appends share the disk.
-            sleep(took).await;
+            sleep(took * REST).await;
         }
     }
 }

@@ -23,6 +23,8 @@ DECLARE
     up_to    bigint;
     others   boolean;
 BEGIN
+    -- A step that a crash undoes is done again: it need not wait for the disk, nor keep appends waiting for it.
+    PERFORM set_config('synchronous_commit', 'off', true);
     SELECT * INTO declared FROM indexed_paths i WHERE i.path = p_path FOR UPDATE;
     up_to := least(declared.done_to + p_events, declared.target);
     IF declared.state = 'building' THEN
