@@ -61,12 +61,18 @@
 //!   connection the store sends the same batch again by itself.
 //! - **Errors say what to do next**: see [`ErrorKind`].
 //!
+//! # Deciding
+//!
+//! [`EventStore::decide`] is the first program's middle part as one call: it reads, lets a function decide, appends, and
+//! does so again if somebody was faster. Events can be an enum of the application's own ([`DomainEvent`]). Where many
+//! events make one state, [`EventStore::fold`] keeps snapshots of it.
+//!
 //! # Finding events
 //!
 //! Events are found by keys: their type, and the values at the indexed paths of their payload. A new log indexes all
 //! top-level strings, integers and booleans (and those in top-level arrays); a busy one declares the few paths that
-//! identify things, with [`EventStoreBuilder::index_only`]. A filter on a path without an index is refused, unless the
-//! query allows a scan.
+//! identify things, with [`EventStoreBuilder::index_only`]. [`EventStore::index_path`] adds a path to a log in use. A
+//! filter on a path without an index is refused, unless the query allows a scan.
 //!
 //! # Where reads go
 //!
@@ -77,7 +83,15 @@
 //!
 //! [`EventStore`] is cheap to clone and safe to share. One writer task per handle sends what waits as one batch (group
 //! commit), so that many concurrent appends cost little more than one. Futures can be dropped at any time.
-//! Everything that happens is reported as `tracing` spans and events; payloads and passwords never are.
+//! Everything that happens is reported as `tracing` spans and events, and as metrics in a registry of yours
+//! ([`EventStoreBuilder::metrics`]); payloads and passwords never are.
+//!
+//! # Features
+//!
+//! - `bb8`: that pool, besides `deadpool`; see [`PoolBackend`].
+//! - `cli`: the program `eventstore`, which creates a log, looks into it, moves events and declares paths.
+//!
+//! For a pooler that lends sessions for a transaction at a time see [`Settings::prepared_statements`].
 
 mod append;
 mod builder;
