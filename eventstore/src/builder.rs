@@ -121,7 +121,8 @@ impl EventStoreBuilder {
     }
 
     /// Registers the store's metrics: durations and outcomes of appends and queries, batch sizes, queue depth, waits for
-    /// connections, lag of replicas, all under `eventstore_…` and with the schema as a label.
+    /// connections, lag of replicas, all under `eventstore_…` and with the schema as a label. They stay until the last
+    /// clone of the store is dropped.
     #[must_use]
     pub fn metrics(mut self, registry: &Registry) -> Self {
         self.registry = Some(registry.clone());
@@ -149,7 +150,7 @@ impl EventStoreBuilder {
         for replica in &self.replicas {
             connectors.push(self.connector(replica, "replica")?);
         }
-        let metrics = Arc::new(Metrics::new(self.registry.as_ref(), &schema)?);
+        let metrics = Arc::new(Metrics::new(&schema)?);
         let hosts = connectors.into_iter().map(|connector| self.probe(connector, &schema, &metrics));
         let hosts = join_all(hosts).await.into_iter().collect::<Result<Vec<_>, _>>()?;
         self.assemble(hosts, schema, wanted_paths, metrics)
@@ -218,6 +219,9 @@ impl EventStoreBuilder {
         let for_writer = self.backend.pool(primary.connector, 1, &self.settings)?;
         let for_writer: Arc<dyn Pool> = Arc::new(Metered::new(for_writer, metrics.pool_wait("writer")));
         let heads = Arc::new(HeadClock::default());
+        // Last: a handle that did not come to be leaves nothing in it.
+        let registration =
+            self.registry.as_ref().map(|registry| metrics.register(registry, &schema)).transpose()?;
         let settings = self.settings.clone();
         Ok(EventStore::new(Inner {
             schema,
@@ -228,6 +232,7 @@ impl EventStoreBuilder {
             settings: self.settings,
             metrics,
             heads,
+            _registration: registration,
         }))
     }
 }

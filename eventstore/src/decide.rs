@@ -9,7 +9,7 @@ use std::future::{Future, IntoFuture};
 use std::pin::Pin;
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout_at};
 use tracing::{Instrument as _, debug};
 
 use crate::append::Receipt;
@@ -102,7 +102,11 @@ impl<'f, E: From<Error>> Decide<'f, E> {
                 return Err(error.into());
             }
             debug!(attempt, %error, "decided on a history that is not the last one, deciding again");
-            sleep(pause.mul_f64(0.5 + fastrand::f64())).await;
+            let pause_now = pause.mul_f64(0.5 + fastrand::f64());
+            if boundary.time_left().is_some_and(|left| left <= pause_now) {
+                return Err(error.into());
+            }
+            sleep(pause_now).await;
             pause = (pause * 2).min(LONGEST_PAUSE);
             history = boundary.read_on(history).await?;
         }
@@ -125,10 +129,14 @@ impl Boundary {
         if let Some(token) = after {
             query = query.after(token);
         }
-        if let Some(left) = self.time_left() {
-            query = query.timeout(left.min(self.store.settings().query_timeout));
-        }
-        query.await
+        let Some(deadline) = self.deadline else { return query.await };
+        // All pages together.
+        timeout_at(deadline, query.into_future()).await.unwrap_or_else(|_| {
+            Err(Error::timeout(
+                ErrorKind::Unavailable,
+                "decision timed out while it was read what it depends on",
+            ))
+        })
     }
 
     async fn append(&self, events: Vec<NewEvent>, history: &History) -> Result<Receipt, Error> {

@@ -51,7 +51,7 @@ pub struct Settings {
     pub decide_attempts: usize,
     /// How many events a page of a query or stream holds. 1,000: about 400 KB of typical events.
     pub page_size: usize,
-    /// How many bytes of payload and metadata, as stored, a page holds: it ends with the event that reaches them. 16 MiB.
+    /// How many bytes of payload and metadata a page holds: it ends with the event that reaches them. 16 MiB.
     pub max_page_bytes: usize,
     /// How many events that do not match the conditions of one batch may pass over under the log's lock, all together,
     /// but at least 16 for each value or type that is searched. A condition that finds more is searched by a read first,

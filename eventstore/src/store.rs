@@ -21,7 +21,7 @@ use crate::routing::Servers;
 use crate::schema::SchemaName;
 use crate::settings::Settings;
 use crate::snapshot::{Fold, SnapshotKey};
-use crate::telemetry::{HeadClock, Metrics};
+use crate::telemetry::{HeadClock, Metrics, Registration};
 use crate::token::Token;
 use crate::transfer::{Export, Import};
 
@@ -39,6 +39,7 @@ pub(crate) struct Inner {
     pub(crate) writer: Writer,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) heads: Arc<HeadClock>,
+    pub(crate) _registration: Option<Registration>,
 }
 
 impl EventStore {

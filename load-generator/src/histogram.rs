@@ -25,11 +25,6 @@ impl Latencies {
         self.0.add(&other.0).expect("both have the same bounds");
     }
 
-    /// How many were recorded.
-    pub(crate) fn count(&self) -> u64 {
-        self.0.len()
-    }
-
     /// What was recorded after an earlier copy of this histogram was made.
     pub(crate) fn since(&self, earlier: &Self) -> Self {
         let mut recent = self.0.clone();

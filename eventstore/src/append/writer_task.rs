@@ -85,8 +85,7 @@ impl WriterTask {
         self.connect().await?;
         let batch = Batch::take(&mut self.queue, &self.settings);
         let served = batch.requests.len();
-        let waiting = self.queue.len() + self.inbox.len();
-        self.metrics.append_queue_depth.set(i64::try_from(waiting).unwrap_or(i64::MAX));
+        self.tell_depth();
         if served > 0 {
             let events: usize = batch.requests.iter().map(|request| request.events.len()).sum();
             self.metrics.append_batch_events.observe(events as f64);
@@ -122,6 +121,9 @@ impl WriterTask {
             tokio::task::yield_now().await;
             self.drain();
         }
+        if self.session.is_none() {
+            self.tell_depth(); // connecting may take long
+        }
         true
     }
 
@@ -133,6 +135,11 @@ impl WriterTask {
                 Err(_) => return,
             }
         }
+    }
+
+    fn tell_depth(&self) {
+        let waiting = self.queue.len() + self.inbox.len();
+        self.metrics.append_queue_depth.set(i64::try_from(waiting).unwrap_or(i64::MAX));
     }
 
     async fn connect(&mut self) -> Result<(), Error> {
@@ -155,6 +162,7 @@ impl WriterTask {
                 self.queue.push_back(request);
             }
         }
+        self.tell_depth();
     }
 
     /// Sends a batch until every request of it has an answer, or nobody waits for one. `in_doubt` tells that the

@@ -169,7 +169,7 @@ pub(crate) struct TailArgs {
 pub(crate) struct ExportArgs {
     #[command(flatten)]
     pub(crate) filter: FilterArgs,
-    /// Only events after this position (exclusive): goes on with an export that was broken off
+    /// Only events after this position (exclusive). With --file, goes on with an export that was broken off and ends with it
     #[arg(long, value_name = "POSITION", default_value_t = 0)]
     pub(crate) after: u64,
     /// The file to write; standard output unless given

@@ -39,14 +39,13 @@ fn predicate(text: &str) -> Result<(String, FieldValue), String> {
         .split_once('=')
         .filter(|(path, _)| !path.is_empty())
         .ok_or_else(|| "expected a path and a value, such as BookID=7 or customer.id=\"7\"".to_owned())?;
-    let value = match (
-        value,
-        value.parse::<i64>(),
-        value.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')),
-    ) {
+    let quoted = value.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
+    // Only what prints back the same is a number: 007 and +49 are names.
+    let number = value.parse::<i128>().ok().filter(|number| number.to_string() == value);
+    let value = match (value, number, quoted) {
         ("true", ..) => true.into(),
         ("false", ..) => false.into(),
-        (_, Ok(number), _) => number.into(),
+        (_, Some(number), _) => FieldValue::Integer(number),
         (_, _, Some(quoted)) => quoted.into(),
         _ => value.into(),
     };
@@ -62,6 +61,9 @@ mod tests {
         let value = |text: &str| predicate(text).unwrap().1;
         assert_eq!(value("a=7"), 7.into());
         assert_eq!(value("a=\"7\""), "7".into());
+        assert_eq!(value("a=007"), "007".into());
+        assert_eq!(value("a=+49"), "+49".into());
+        assert_eq!(value("a=18446744073709551615"), u64::MAX.into());
         assert_eq!(value("a=true"), true.into());
         assert_eq!(value("a=b=c"), "b=c".into());
         assert_eq!(value("a="), "".into());

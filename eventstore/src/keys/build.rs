@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use tokio::time::sleep;
 use tokio_postgres::types::Type;
-use tracing::{Instrument as _, info_span, warn};
+use tracing::{Instrument as _, debug, info_span};
 
 use crate::deadline;
 use crate::error::{Error, ErrorKind};
@@ -22,6 +22,8 @@ use crate::store::EventStore;
 const STEP: Duration = Duration::from_millis(2);
 /// How much longer than a step the rest after it is.
 const REST: u32 = 4;
+/// How long a step may take, when it meets payloads a thousand times as large as those before.
+const LONGEST_STEP: Duration = Duration::from_secs(5);
 const FEWEST_EVENTS: i64 = 20;
 const MOST_EVENTS: i64 = 10_000;
 /// How often a step that failed is tried again, and after which pause: a busy lock, a restart of the server.
@@ -85,8 +87,8 @@ impl IndexBuild {
     async fn carry_out(mut self) -> Result<(), Error> {
         self.store.check_open()?;
         let build = Build { store: self.store, path: Path::parse(&self.path)? };
-        let mut declared = build.begin(self.aim).await?;
-        let mut events = FEWEST_EVENTS;
+        let mut declared = build.begin_patiently(self.aim).await?;
+        let (mut events, mut failures) = (FEWEST_EVENTS, 0);
         loop {
             if let (Some(tell), Some(declared)) = (&mut self.on_progress, &declared) {
                 tell(declared.progress);
@@ -108,7 +110,18 @@ impl IndexBuild {
                 | (Aim::Drop, Some(Declared { state: IndexState::Dropping, .. })) => {}
             }
             let began = Instant::now();
-            declared = build.step(events).await?;
+            match build.step(events).await {
+                Ok(found) => (declared, failures) = (found, 0),
+                Err(error) if error.kind() == ErrorKind::Unavailable && failures < RETRIES => {
+                    failures += 1;
+                    debug!(path = build.path.canonical(), %error, "a step of an index failed, it is tried again");
+                    // It may have been too large: some events cost a thousand times as much as others.
+                    events = (events / 4).max(FEWEST_EVENTS);
+                    sleep(PAUSE).await;
+                    continue;
+                }
+                Err(error) => return Err(error),
+            }
             let took = began.elapsed();
             // Twice as many or half: what an event costs depends on its payload, and on who else is at work.
             if took < STEP / 2 {
@@ -128,6 +141,17 @@ struct Build {
 }
 
 impl Build {
+    /// The append lock may be busy.
+    async fn begin_patiently(&self, aim: Aim) -> Result<Option<Declared>, Error> {
+        for _ in 0..RETRIES {
+            match self.begin(aim).await {
+                Err(error) if error.kind() == ErrorKind::Unavailable => sleep(PAUSE).await,
+                result => return result,
+            }
+        }
+        self.begin(aim).await
+    }
+
     async fn begin(&self, aim: Aim) -> Result<Option<Declared>, Error> {
         let name = (&self.path.canonical() as _, Type::TEXT);
         match aim {
@@ -152,18 +176,8 @@ impl Build {
     async fn call(&self, sql: &str, params: &[Param<'_>]) -> Result<Option<Declared>, Error> {
         let inner = self.store.inner();
         let (pool, sql) = (inner.servers.primary(), sql::for_schema(sql, &inner.schema));
-        let mut retries = 0;
-        let rows = loop {
-            let deadline = deadline::after(inner.settings.query_timeout);
-            match pool::read(pool, &sql, params, deadline).await {
-                Err(error) if error.kind() == ErrorKind::Unavailable && retries < RETRIES => {
-                    warn!(path = self.path.canonical(), %error, "a step of an index failed, it is tried again");
-                    retries += 1;
-                    sleep(PAUSE).await;
-                }
-                rows => break rows?,
-            }
-        };
+        let deadline = deadline::after(inner.settings.query_timeout.min(LONGEST_STEP));
+        let rows = pool::read(pool, &sql, params, deadline).await?;
         let declared = rows.first().map(|row| {
             let progress = IndexProgress {
                 done: Position::from_sql(row.get(1)),

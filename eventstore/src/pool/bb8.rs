@@ -26,7 +26,8 @@ const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 /// Connections to one server, kept by bb8.
 #[derive(Debug)]
 pub(super) struct Bb8Pool {
-    pool: bb8::Pool<Manager>,
+    /// Gone when it is closed, and its idle connections with it.
+    pool: Mutex<Option<bb8::Pool<Manager>>>,
     closed: CancellationToken,
     connector: Connector,
     size: u32,
@@ -47,7 +48,7 @@ impl Bb8Pool {
             .max_lifetime(None)
             .idle_timeout(None)
             .build_unchecked(manager);
-        Self { pool, closed: CancellationToken::new(), connector, size }
+        Self { pool: Mutex::new(Some(pool)), closed: CancellationToken::new(), connector, size }
     }
 }
 
@@ -55,15 +56,17 @@ impl Bb8Pool {
 impl Pool for Bb8Pool {
     async fn acquire(&self, deadline: Instant) -> Result<Box<dyn PooledConnection>, Error> {
         let (began, server) = (std::time::Instant::now(), self.server());
+        let pool = self.pool.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let pool = pool.ok_or_else(Error::closed)?;
         loop {
             let connection = tokio::select! {
                 biased;
                 () = self.closed.cancelled() => return Err(Error::closed()),
-                connection = timeout_at(deadline, self.pool.get_owned()) => connection,
+                connection = timeout_at(deadline, pool.get_owned()) => connection,
             };
             let Ok(Ok(connection)) = connection else {
                 // One that is being opened is counted neither here nor there.
-                let state = self.pool.state();
+                let state = pool.state();
                 return Err(if state.connections >= self.size && state.idle_connections == 0 {
                     exhausted(server, self.size)
                 } else {
@@ -90,6 +93,7 @@ impl Pool for Bb8Pool {
 
     fn close(&self) {
         self.closed.cancel();
+        *self.pool.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 }
 

@@ -26,10 +26,8 @@ impl Metered {
 #[async_trait]
 impl Pool for Metered {
     async fn acquire(&self, deadline: Instant) -> Result<Box<dyn PooledConnection>, Error> {
-        let began = Instant::now();
-        let connection = self.pool.acquire(deadline).await;
-        self.wait.observe(began.elapsed().as_secs_f64());
-        connection
+        let _observed = Wait { began: Instant::now(), wait: &self.wait };
+        self.pool.acquire(deadline).await
     }
 
     fn server(&self) -> &str {
@@ -42,5 +40,17 @@ impl Pool for Metered {
 
     fn close(&self) {
         self.pool.close();
+    }
+}
+
+/// One wait, observed when it ends: also where the caller gave up.
+struct Wait<'a> {
+    began: Instant,
+    wait: &'a Histogram,
+}
+
+impl Drop for Wait<'_> {
+    fn drop(&mut self) {
+        self.wait.observe(self.began.elapsed().as_secs_f64());
     }
 }

@@ -66,7 +66,7 @@ impl Reader {
         if page.standby {
             return Err(Error::unavailable(format!("{} is a standby at the moment", pool.server())));
         }
-        self.heads.saw(page.head.position());
+        self.heads.saw_on_primary(page.head.position());
         page.log.inspect(|log| self.servers.is_log(*log));
         match self.judge(page, request)? {
             Answer::Good(page) => Ok(page),

@@ -15,7 +15,6 @@ use crate::event::RecordedEvent;
 use crate::filter::Filter;
 use crate::position::Position;
 use crate::snapshot::{Snapshot, SnapshotKey};
-use crate::store::EventStore;
 use crate::token::Token;
 
 /// How many events a state may have on top of its snapshot before it is saved again: they are read in some 5 ms.
@@ -36,7 +35,7 @@ type Apply<'f, S> = dyn FnMut(&mut S, &RecordedEvent) + Send + 'f;
 pub struct Fold<'f, S> {
     key: SnapshotKey,
     filter: Filter,
-    initial: S,
+    initial: Option<S>,
     apply: Box<Apply<'f, S>>,
     consistency: Consistency,
     save_every: usize,
@@ -81,7 +80,7 @@ where
 {
     pub(crate) fn new(key: SnapshotKey, filter: &Filter, initial: S, apply: Box<Apply<'f, S>>) -> Self {
         let (filter, consistency) = (filter.clone(), Consistency::Strong);
-        Self { key, filter, initial, apply, consistency, save_every: SAVE_EVERY }
+        Self { key, filter, initial: Some(initial), apply, consistency, save_every: SAVE_EVERY }
     }
 
     /// Sets how new the state must be; [`Consistency::Strong`] unless said.
@@ -97,17 +96,31 @@ where
     }
 
     async fn carry_out(mut self) -> Result<Folded<S>, Error> {
-        let (mut state, start) = match self.key.load_with::<S>(self.consistency).await {
-            Ok(Some(Snapshot { state, token, .. })) => (state, token),
-            Ok(None) => (self.initial, Token::START),
+        let loaded = match self.key.load_with::<S>(self.consistency).await {
             Err(error) if error.kind() == ErrorKind::HistoryDiverged => {
                 warn!(%error, "snapshot not used, folding all events");
-                (self.initial, Token::START)
+                None
             }
-            Err(error) => return Err(error),
+            loaded => loaded?,
         };
-        let store: &EventStore = self.key.store();
-        let mut pages = store.query(&self.filter).consistency(self.consistency).after(start).pages()?;
+        if let Some(Snapshot { state, token, .. }) = loaded {
+            match self.read_on(state, token).await {
+                // Another server than the one that had the snapshot knows better.
+                Err(error) if error.kind() == ErrorKind::HistoryDiverged => {
+                    warn!(%error, "snapshot not used, folding all events");
+                }
+                folded => return folded,
+            }
+        }
+        match self.initial.take() {
+            Some(initial) => self.read_on(initial, Token::START).await,
+            None => Err(Error::internal("a fold was carried out twice")),
+        }
+    }
+
+    async fn read_on(&mut self, mut state: S, start: Token) -> Result<Folded<S>, Error> {
+        let query = self.key.store().query(&self.filter).consistency(self.consistency).after(start);
+        let mut pages = query.pages()?;
         let mut events = 0;
         while let Some(page) = pages.next().await? {
             for event in &page {
@@ -116,12 +129,23 @@ where
             events += page.len();
         }
         let token = pages.complete();
-        if events >= self.save_every
-            && let Err(error) = self.key.save(&state, token).await
-        {
-            warn!(%error, "snapshot not saved");
+        if events >= self.save_every {
+            save(&self.key, &state, token).await;
         }
         Ok(Folded { state, events, token })
+    }
+}
+
+/// Saves time later, and so is worth no failure now. What would not come back (a float that is no number, say) is not
+/// saved: every fold after this one would fail.
+async fn save<S: Serialize + DeserializeOwned>(key: &SnapshotKey, state: &S, token: Token) {
+    let text = serde_json::to_string(state).ok().filter(|text| serde_json::from_str::<S>(text).is_ok());
+    let saved = match text {
+        Some(text) => key.save_text(text, token).await,
+        None => Err(Error::invalid("the state can not be written as JSON and read again")),
+    };
+    if let Err(error) = saved {
+        warn!(%error, "snapshot not saved");
     }
 }
 

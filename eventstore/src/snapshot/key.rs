@@ -13,6 +13,7 @@ use crate::error::{Error, ErrorKind};
 use crate::filter::{Filter, FilterFingerprint};
 use crate::pool::{self, Param};
 use crate::position::Position;
+use crate::routing::PROBATION;
 use crate::sql::{self, JsonText, snapshot};
 use crate::store::EventStore;
 use crate::token::Token;
@@ -46,8 +47,8 @@ impl SnapshotKey {
         Self { store: store.clone(), name, filter: filter.clone() }
     }
 
-    /// Saves a state that has every matching event up to `token` in it, unless the one there is newer. Tells whether it
-    /// was saved. Of many that save at once the one with the highest position stays.
+    /// Saves a state that has every matching event up to `token` in it, unless the one there is newer, or the log does not
+    /// have the event of the token. Tells whether it was saved. Of many that save at once the one with the highest position stays.
     ///
     /// # Errors
     /// [`Invalid`](crate::ErrorKind::Invalid) for a state that JSON can not hold or over 256 MiB of it, or for an empty
@@ -66,7 +67,7 @@ impl SnapshotKey {
         &self.store
     }
 
-    async fn save_text(&self, state: String, token: Token) -> Result<bool, Error> {
+    pub(super) async fn save_text(&self, state: String, token: Token) -> Result<bool, Error> {
         if state.len() > MAX_STATE_BYTES {
             return Err(Error::invalid(format!(
                 "state of snapshot {:?} has {} bytes of JSON; expected at most {MAX_STATE_BYTES}",
@@ -95,16 +96,10 @@ impl SnapshotKey {
         &self,
         consistency: Consistency,
     ) -> Result<Option<Snapshot<S>>, Error> {
-        if consistency != Consistency::Strong {
-            let inner = self.store.inner();
-            let (sql, fingerprint) = (sql::for_schema(snapshot::LOAD, &inner.schema), self.check()?);
-            for replica in inner.servers.sound_replicas() {
-                let key = self.params(&fingerprint);
-                let deadline = deadline::after(inner.settings.query_timeout / 2);
-                if let Ok(rows) = pool::read(replica.pool(), &sql, &key, deadline).await {
-                    return rows.first().map(|row| self.decode(row)).transpose();
-                }
-            }
+        if consistency != Consistency::Strong
+            && let Some(row) = self.on_replica().await?
+        {
+            return self.decode(&row).map(Some);
         }
         let rows = self.on_primary(snapshot::LOAD, &[]).await?;
         rows.first().map(|row| self.decode(row)).transpose()
@@ -117,6 +112,31 @@ impl SnapshotKey {
     pub async fn delete(&self) -> Result<bool, Error> {
         let rows = self.on_primary(snapshot::DELETE, &[]).await?;
         Ok(rows.first().is_some_and(|row| row.get::<_, Option<bool>>(0) == Some(true)))
+    }
+
+    /// The row of the first sound replica that has one, of this log and this history.
+    async fn on_replica(&self) -> Result<Option<Row>, Error> {
+        let inner = self.store.inner();
+        let (sql, fingerprint) = (sql::for_schema(snapshot::LOAD, &inner.schema), self.check()?);
+        for replica in inner.servers.sound_replicas() {
+            let (key, failures) = (self.params(&fingerprint), replica.failures());
+            let soon = deadline::after(PROBATION.min(inner.settings.query_timeout));
+            match pool::read(replica.pool(), &sql, &key, soon).await {
+                Ok(rows) => {
+                    let of_this_log = |row: &Row| {
+                        let (is_of_this_history, is_standby) = (row.get::<_, bool>(4), row.get::<_, bool>(5));
+                        let log = inner.servers.log();
+                        is_of_this_history
+                            && is_standby
+                            && (log.is_none() || row.get::<_, Option<Uuid>>(6) == log)
+                    };
+                    return Ok(rows.into_iter().next().filter(of_this_log));
+                }
+                Err(error) if error.is_timeout() => replica.suspect(failures),
+                Err(_) => {}
+            }
+        }
+        Ok(None)
     }
 
     async fn on_primary(&self, statement: &str, values: &[Param<'_>]) -> Result<Vec<Row>, Error> {

@@ -13,6 +13,8 @@ use crate::position::Position;
 
 /// How close in time two samples may lie: the lag is no finer than this.
 const STEP: Duration = Duration::from_millis(10);
+/// How long after a head was known no read can show an older one.
+const LONG_AGO: Duration = Duration::from_secs(60);
 /// How many are kept. Older ones are thinned out, so that a lag of hours is still told from one of minutes.
 const MOST: usize = 256;
 
@@ -24,6 +26,25 @@ impl HeadClock {
     /// Notes that the log reaches at least so far.
     pub(crate) fn saw(&self, head: Position) {
         self.saw_at(head, Instant::now());
+    }
+
+    /// Notes the head that the primary showed. Heads beyond it that were known for longer than a read takes are lost, in a
+    /// failover.
+    pub(crate) fn saw_on_primary(&self, head: Position) {
+        self.saw_on_primary_at(head, Instant::now());
+    }
+
+    fn saw_on_primary_at(&self, head: Position, now: Instant) {
+        {
+            let mut samples = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            let is_lost = |(known, since): &(Position, Instant)| {
+                *known > head && now.saturating_duration_since(*since) > LONG_AGO
+            };
+            while samples.back().is_some_and(is_lost) {
+                samples.pop_back();
+            }
+        }
+        self.saw_at(head, now);
     }
 
     /// How long the log is known to reach beyond a head; zero if it is not.
@@ -82,6 +103,20 @@ mod tests {
         assert_eq!(lag(20, 5_000), 0, "an idle log shows no lag");
         assert_eq!(lag(19, 300), 200);
         assert_eq!(lag(9, 300), 300);
+    }
+
+    #[test]
+    fn what_a_failover_lost_is_forgotten() {
+        let clock = HeadClock::default();
+        let start = Instant::now();
+        clock.saw_at(Position::new(10), start);
+        clock.saw_at(Position::new(20), start + Duration::from_secs(1));
+        let soon = start + Duration::from_secs(2);
+        clock.saw_on_primary_at(Position::new(15), soon);
+        assert!(clock.lag_at(Position::new(15), soon) > Duration::ZERO, "an older read that came late");
+        let later = start + LONG_AGO * 2;
+        clock.saw_on_primary_at(Position::new(15), later);
+        assert_eq!(clock.lag_at(Position::new(15), later), Duration::ZERO);
     }
 
     #[test]

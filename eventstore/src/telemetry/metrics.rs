@@ -32,13 +32,8 @@ pub(crate) struct Metrics {
 }
 
 impl Metrics {
-    /// Registers them, if there is a registry.
-    pub(crate) fn new(registry: Option<&Registry>, schema: &SchemaName) -> Result<Self, Error> {
-        let made = Self::make(schema).map_err(|error| Error::internal(format!("metrics: {error}")))?;
-        if let Some(registry) = registry {
-            made.register(registry, schema)?;
-        }
-        Ok(made)
+    pub(crate) fn new(schema: &SchemaName) -> Result<Self, Error> {
+        Self::make(schema).map_err(|error| Error::internal(format!("metrics: {error}")))
     }
 
     fn make(schema: &SchemaName) -> Result<Self, prometheus::Error> {
@@ -100,8 +95,23 @@ impl Metrics {
         })
     }
 
-    fn register(&self, registry: &Registry, schema: &SchemaName) -> Result<(), Error> {
-        let collectors: [Box<dyn Collector>; 10] = [
+    /// Registers all of them, or none, for as long as what is returned is kept.
+    pub(crate) fn register(&self, registry: &Registry, schema: &SchemaName) -> Result<Registration, Error> {
+        let mut registration = Registration { registry: registry.clone(), metrics: Vec::new() };
+        for (collector, again) in self.collectors().into_iter().zip(self.collectors()) {
+            registry.register(collector).map_err(|error| {
+                Error::invalid(format!(
+                    "the registry has metrics of a store on schema {schema} already, or of the same names: {error}; share \
+                     one handle by cloning it"
+                ))
+            })?;
+            registration.metrics.push(again);
+        }
+        Ok(registration)
+    }
+
+    fn collectors(&self) -> [Box<dyn Collector>; 10] {
+        [
             Box::new(self.append_duration.clone()),
             Box::new(self.append_outcomes.clone()),
             Box::new(self.events_appended.clone()),
@@ -112,16 +122,7 @@ impl Metrics {
             Box::new(self.append_queue_depth.clone()),
             Box::new(self.pool_wait.clone()),
             Box::new(self.replica_lag.clone()),
-        ];
-        for collector in collectors {
-            registry.register(collector).map_err(|error| {
-                Error::invalid(format!(
-                    "the registry has metrics of a store on schema {schema} already, or of the same names: {error}; share \
-                     one handle by cloning it"
-                ))
-            })?;
-        }
-        Ok(())
+        ]
     }
 
     pub(crate) fn pool_wait(&self, pool: &str) -> Histogram {
@@ -130,5 +131,26 @@ impl Metrics {
 
     pub(crate) fn replica_lag(&self, replica: &str) -> Gauge {
         self.replica_lag.with_label_values(&[replica])
+    }
+}
+
+/// That metrics are in a registry. Dropped, they are not any more: another handle may take their place.
+pub(crate) struct Registration {
+    registry: Registry,
+    metrics: Vec<Box<dyn Collector>>,
+}
+
+impl Drop for Registration {
+    fn drop(&mut self) {
+        for collector in self.metrics.drain(..) {
+            // It is there: it was registered.
+            let _ = self.registry.unregister(collector);
+        }
+    }
+}
+
+impl std::fmt::Debug for Registration {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Registration({})", self.metrics.len())
     }
 }

@@ -26,7 +26,8 @@ pub(crate) struct Operation {
 #[derive(Debug, Clone, Copy)]
 enum Call {
     Append,
-    Query(Target),
+    /// With the kind of server that answered, if one did.
+    Query(Option<Target>),
 }
 
 impl Operation {
@@ -34,9 +35,9 @@ impl Operation {
         Self::new(metrics, Call::Append)
     }
 
-    /// A page of a query; the primary answers unless said.
+    /// A page of a query.
     pub(crate) fn query(metrics: &Arc<Metrics>) -> Self {
-        Self::new(metrics, Call::Query(Target::Primary))
+        Self::new(metrics, Call::Query(None))
     }
 
     fn new(metrics: &Arc<Metrics>, call: Call) -> Self {
@@ -56,7 +57,7 @@ impl Operation {
 
     /// A server of this kind answered with so many events.
     pub(crate) fn answered(mut self, by: Target, events: usize) {
-        self.call = Call::Query(by);
+        self.call = Call::Query(Some(by));
         self.metrics.events_queried.inc_by(events as u64);
         self.outcome = "answered";
     }
@@ -91,8 +92,9 @@ impl Drop for Operation {
             }
             Call::Query(target) => {
                 let target = match target {
-                    Target::Primary => "primary",
-                    Target::Replica => "replica",
+                    Some(Target::Primary) => "primary",
+                    Some(Target::Replica) => "replica",
+                    None => "none",
                 };
                 metrics.query_duration.with_label_values(&[target]).observe(seconds);
                 metrics.query_outcomes.with_label_values(&[self.outcome]).inc();

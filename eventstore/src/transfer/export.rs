@@ -70,7 +70,7 @@ impl Export {
     /// # Errors
     /// [`Invalid`](crate::ErrorKind::Invalid) if the log does not reach the position after which it begins;
     /// [`Unavailable`](crate::ErrorKind::Unavailable) if writing failed; else as for [`Query`](crate::Query). The error
-    /// names the position of the last event written.
+    /// names the position up to which everything was flushed: go on after it.
     ///
     /// # Cancellation
     /// Lines are written in order; the last one may be incomplete.
@@ -84,19 +84,31 @@ impl Export {
             })?,
         };
         let mut exported = Exported { events: 0, last_position: after.position() };
+        let mut flushed = exported;
         let mut stream = self.store.query(&self.filter).after(after).consistency(self.consistency).stream();
         while let Some(event) = stream.next().await {
-            let event = event.map_err(|error| exported.broken_off(&error))?;
+            let event = match event {
+                Ok(event) => event,
+                Err(error) => {
+                    // What is in buffers would be lost with them.
+                    if sink.flush().await.is_ok() {
+                        flushed = exported;
+                    }
+                    return Err(flushed.broken_off(&error));
+                }
+            };
             let mut text = line::write(&event)?;
             text.push('\n');
-            sink.write_all(text.as_bytes()).await.map_err(|error| exported.unwritten(&error))?;
+            sink.write_all(text.as_bytes()).await.map_err(|error| flushed.unwritten(&error))?;
             exported.events += 1;
             exported.last_position = event.position;
             if exported.events.is_multiple_of(REPORT_EVERY) {
+                sink.flush().await.map_err(|error| flushed.unwritten(&error))?;
+                flushed = exported;
                 self.tell(exported);
             }
         }
-        sink.flush().await.map_err(|error| exported.unwritten(&error))?;
+        sink.flush().await.map_err(|error| flushed.unwritten(&error))?;
         self.tell(exported);
         Ok(exported)
     }

@@ -7,7 +7,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use tokio::io::{AsyncBufRead, AsyncBufReadExt as _};
+use tokio::io::{AsyncBufRead, AsyncBufReadExt as _, AsyncReadExt as _};
 use tokio::time::sleep;
 
 use crate::append::Receipt;
@@ -19,6 +19,9 @@ use crate::transfer::{OnProgress, TransferProgress, line};
 
 /// How many bytes of lines one chunk has, at most, but for its last line.
 const CHUNK_BYTES: usize = 2 << 20;
+/// How long a line may be: payload and metadata, in which every byte may be written as six, and the rest.
+const LINE_PER_PAYLOAD: u64 = 12;
+const LINE_AT_LEAST: u64 = 64 << 10;
 /// How often a chunk is sent again that the server did not take, or did not answer. It has the same ids each time.
 const RETRIES: u32 = 5;
 const PAUSE: Duration = Duration::from_millis(500);
@@ -68,14 +71,24 @@ impl Import {
     pub async fn read_from<R: AsyncBufRead + Unpin>(mut self, mut source: R) -> Result<Imported, Error> {
         let mut imported = Imported::default();
         let (mut chunk, mut bytes, mut text) = (Chunk::new(), 0, String::new());
-        let most = self.store.settings().max_events_per_append;
+        let settings = self.store.settings();
+        let most = settings.max_events_per_append;
+        let longest = (settings.max_payload_bytes as u64)
+            .saturating_mul(LINE_PER_PAYLOAD)
+            .saturating_add(LINE_AT_LEAST);
         for number in 1_u64.. {
             text.clear();
-            let read = source.read_line(&mut text).await;
+            let read = (&mut source).take(longest).read_line(&mut text).await;
             let is_end = *read.as_ref().unwrap_or(&0) == 0;
             let event = match read {
+                Ok(bytes) if bytes as u64 == longest && !text.ends_with('\n') => {
+                    Err(Error::invalid(format!("import: line {number} is longer than {longest} bytes")))
+                }
                 Ok(_) if text.trim().is_empty() => Ok(None),
                 Ok(_) => line::parse(&text).map(Some).map_err(|error| at_line(number, &error)),
+                Err(error) if error.kind() == std::io::ErrorKind::InvalidData => {
+                    Err(Error::invalid(format!("import: line {number} is not UTF-8")))
+                }
                 Err(error) => Err(Error::unavailable(format!("import: reading line {number}: {error}"))),
             };
             let is_bad = event.is_err();
@@ -102,9 +115,10 @@ impl Import {
                 continue;
             }
             match self.send(&chunk).await {
-                Ok(receipt) => {
+                Ok((receipt, is_first)) => {
                     let events = chunk.len() as u64;
-                    if receipt.is_repeated() {
+                    // Repeated by ourselves, if it was not answered at once.
+                    if receipt.is_repeated() && is_first {
                         imported.repeated += events;
                     } else {
                         imported.appended += events;
@@ -125,7 +139,8 @@ impl Import {
         Ok(())
     }
 
-    async fn send(&self, chunk: &Chunk) -> Result<Receipt, Error> {
+    /// Tells also whether it was answered at once.
+    async fn send(&self, chunk: &Chunk) -> Result<(Receipt, bool), Error> {
         let mut retries = 0;
         loop {
             let events = chunk.iter().map(|(_, event)| event.clone());
@@ -137,7 +152,7 @@ impl Import {
                     retries += 1;
                     sleep(PAUSE).await;
                 }
-                result => return result,
+                result => return result.map(|receipt| (receipt, retries == 0)),
             }
         }
     }

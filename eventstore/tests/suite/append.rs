@@ -198,6 +198,27 @@ async fn a_closed_store_refuses_and_has_sent_what_it_accepted() {
     log.store.close().await.unwrap();
 }
 
+/// On either pool, while a clone of the handle is still there.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_closed_store_keeps_no_connection() {
+    let log = Log::new().await;
+    let name = format!("closing_{}", log.schema.name());
+    let dsn = format!("{} application_name={name}", log.schema.primary());
+    let store = fixture::store().primary(dsn).schema(log.schema.name()).connect().await.unwrap();
+    let clone = store.clone();
+    store.append([lent("b1", "r1")]).await.unwrap();
+    store.query(&Filter::all()).await.unwrap();
+    let sessions = "SELECT count(*) FROM pg_stat_activity WHERE application_name = left($1, 63)";
+    let client = log.sql().await;
+    assert!(client.query_one(sessions, &[&name]).await.unwrap().get::<_, i64>(0) >= 2);
+    store.close().await.unwrap();
+    let began = std::time::Instant::now();
+    while client.query_one(sessions, &[&name]).await.unwrap().get::<_, i64>(0) > 0 {
+        assert!(began.elapsed().as_secs() < 10, "connections outlive the store");
+    }
+    assert_eq!(clone.query(&Filter::all()).await.unwrap_err().kind(), ErrorKind::Closed);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn every_call_of_close_returns_when_all_is_flushed() {
     let log = Log::new().await;

@@ -100,6 +100,13 @@ async fn a_log_is_made_moved_and_indexed() {
     assert_eq!(code, 1, "nothing is overwritten");
     let piped = succeed(&mut on(&log, "export"));
     assert_eq!(piped, std::fs::read_to_string(&file).unwrap());
+    // Broken off in the middle of the sixth line.
+    let cut = piped.match_indices('\n').nth(4).unwrap().0 + 30;
+    std::fs::write(&file, &piped[..cut]).unwrap();
+    let (code, said) = fail(&mut on(&log, &format!("{export} --after 6")));
+    assert!(code != 0 && said.contains("position 5"), "{said}");
+    succeed(&mut on(&log, &format!("{export} --after 5")));
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), piped);
     for expected in ["10 events imported, 0 were", "0 events imported, 10 were"] {
         let output = on_copy("import --file").arg(&file).output().unwrap();
         assert!(String::from_utf8_lossy(&output.stderr).contains(expected), "{output:?}");

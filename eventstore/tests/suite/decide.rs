@@ -93,6 +93,8 @@ async fn further_conditions_and_a_deadline_hold() {
     let decide = |history: &History| Ok::<_, Error>(vec![next(history)]);
     let refused = log.store.decide(&counted(), decide).condition(open).attempts(2).await.unwrap_err();
     assert_eq!(refused.conflict().unwrap().condition, 1);
-    let late = log.store.decide(&counted(), decide).timeout(Duration::ZERO).await.unwrap_err();
+    let held = log.hold_lock().await;
+    let late = log.store.decide(&counted(), decide).timeout(Duration::from_millis(30)).await.unwrap_err();
+    held.release().await;
     assert!(late.is_timeout(), "{late}");
 }

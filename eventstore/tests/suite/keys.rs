@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use eventstore::{ErrorKind, EventStore, Filter, IndexState, NewEvent};
 use serde_json::json;
 
-use crate::fixture::{Log, builder};
+use crate::fixture::{self, Log, builder};
 
 fn order(n: u64) -> NewEvent {
     NewEvent::new(
@@ -202,4 +202,53 @@ async fn an_event_with_too_many_values_is_refused_alone() {
     );
     log.store.append([text]).await.unwrap();
     assert_eq!(log.store.head().await.unwrap().position().get(), 3);
+}
+
+/// At any other level the head that was read could be older than the lock: events without keys would be missed for good.
+#[tokio::test(flavor = "multi_thread")]
+async fn declaring_refuses_any_other_isolation_level() {
+    let log = Log::with(|builder| builder.index_only(["no"])).await;
+    orders(&log.store, 0..10).await;
+    let dsn = format!("{} options='-c default_transaction_isolation=serializable'", log.schema.primary());
+    let owner = fixture::store().primary(dsn).schema(log.schema.name()).connect().await.unwrap();
+    for declared in [owner.index_path("customer.id").await, owner.drop_path("no").await] {
+        let error = declared.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Invalid);
+        assert!(error.to_string().contains("read committed"), "{error}");
+    }
+    assert_eq!(log.store.indexed_paths().await.unwrap().declared.len(), 1);
+}
+
+/// A step keeps the row of its path; whoever drops the path waits for it, but not with the append lock.
+#[tokio::test(flavor = "multi_thread")]
+async fn dropping_a_path_that_is_being_built_holds_up_no_append() {
+    let log = Log::with(|builder| builder.index_only(["no"])).await;
+    orders(&log.store, 0..10).await;
+    let mut client = log.sql().await;
+    let step = client.transaction().await.unwrap();
+    step.execute(&format!("SELECT FROM {}.indexed_paths FOR UPDATE", log.schema.name()), &[]).await.unwrap();
+    let other = log.handle().await;
+    let dropping = tokio::spawn(other.drop_path("no").into_future());
+    let waits = format!(
+        "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%{}%drop_path_v1%'",
+        log.schema.name()
+    );
+    // Not in the transaction: it would see the same activity for as long as it lasts.
+    let watcher = log.sql().await;
+    let began = std::time::Instant::now();
+    while watcher.query_one(&waits, &[]).await.unwrap().get::<_, i64>(0) == 0 {
+        assert!(began.elapsed().as_secs() < 20, "nobody waits for the row");
+    }
+    let free = format!(
+        "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = '{}.events'::regclass::oid",
+        log.schema.name()
+    );
+    assert_eq!(
+        step.query_one(&free, &[]).await.unwrap().get::<_, i64>(0),
+        0,
+        "it waits without the append lock"
+    );
+    orders(&log.store, 10..20).await;
+    step.rollback().await.unwrap();
+    dropping.await.unwrap().unwrap();
 }

@@ -8,7 +8,7 @@ use prometheus::proto::MetricType;
 use prometheus::{Encoder as _, Registry, TextEncoder};
 use serde_json::json;
 
-use crate::fixture::{Log, builder};
+use crate::fixture::{self, Log, builder};
 
 /// Counters, gauges, and how often histograms were observed, by name and labels but the schema.
 fn values(registry: &Registry) -> BTreeMap<String, f64> {
@@ -64,7 +64,8 @@ async fn calls_are_counted_by_what_came_of_them() {
     assert_eq!(value("query_outcomes_total{outcome=answered}"), 2.0);
     assert_eq!(value("query_outcomes_total{outcome=invalid}"), 1.0);
     assert_eq!(value("query_duration_seconds{target=replica}"), 1.0);
-    assert_eq!(value("query_duration_seconds{target=primary}"), 2.0);
+    assert_eq!(value("query_duration_seconds{target=primary}"), 1.0);
+    assert_eq!(value("query_duration_seconds{target=none}"), 1.0, "the one that nobody answered");
     assert!(value("events_queried_total{}") >= 6.0);
     assert!(value("append_batch_events{}") >= 4.0);
     assert_eq!(value("append_queue_depth{}"), 0.0);
@@ -84,4 +85,23 @@ async fn two_handles_on_one_log_do_not_share_a_registry_by_accident() {
     assert!(error.kind() == ErrorKind::Invalid && error.to_string().contains("cloning"), "{error}");
     let other = Log::with(|builder| builder.metrics(&registry)).await;
     other.store.head().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_handle_that_did_not_come_to_be_or_is_gone_leaves_its_place_in_the_registry() {
+    let registry = Registry::new();
+    let log = Log::new().await;
+    let unreachable = || fixture::store().primary("host=127.0.0.1 port=1 user=u").schema(log.schema.name());
+    for _ in 0..2 {
+        let error = unreachable().metrics(&registry).connect().await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
+    }
+    for _ in 0..2 {
+        let store = builder(&log.schema).metrics(&registry).connect().await.unwrap();
+        store.head().await.unwrap();
+        assert!(!values(&registry).is_empty());
+        store.close().await.unwrap();
+        drop(store);
+        assert!(values(&registry).is_empty());
+    }
 }

@@ -213,6 +213,18 @@ async fn a_stream_ends_at_the_head_it_began_with_and_frees_its_connection() {
     assert_eq!(log.store.query(&filter).await.unwrap().len(), 11);
 }
 
+/// How many pages a query of a type takes.
+async fn pages_of(log: &Log, event_type: &str) -> f64 {
+    let registry = prometheus::Registry::new();
+    let mut settings = fixture::settings();
+    settings.max_page_bytes = 10_000;
+    let store = fixture::builder(&log.schema).settings(settings).metrics(&registry).connect().await.unwrap();
+    store.query(&Filter::event_types([event_type])).await.unwrap();
+    let families = registry.gather();
+    let outcomes = families.iter().find(|family| family.name() == "eventstore_query_outcomes_total").unwrap();
+    outcomes.get_metric()[0].get_counter().get_value()
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_page_ends_with_the_event_that_fills_it_and_nothing_is_left_out() {
     let mut settings = fixture::settings();
@@ -232,6 +244,17 @@ async fn a_page_ends_with_the_event_that_fills_it_and_nothing_is_left_out() {
     }
     let newest = log.store.query(&filter).backwards().limit(5).await.unwrap();
     assert_eq!(numbers(&newest), [11, 10, 9, 8, 7]);
+    // What is compressed on disk counts as what it is in memory.
+    let compressible = (0..4).map(|n| NewEvent::new("C", json!({"n": n, "text": "x".repeat(9_000)})));
+    log.store.append(compressible).await.unwrap();
+    let page = format!(
+        "SELECT pg_column_compression(payload) IS NOT NULL, pg_column_size(payload) < 1000 FROM {}.events
+         WHERE event_type = 'C' LIMIT 1",
+        log.schema.name()
+    );
+    let row = log.sql().await.query_one(&page, &[]).await.unwrap();
+    assert_eq!((row.get::<_, bool>(0), row.get::<_, bool>(1)), (true, true));
+    assert_eq!(pages_of(&log, "C").await, 2.0, "9 kB and 9 kB fill the 10 kB of a page");
     assert_eq!(log.store.query(&filter).stream().try_collect::<Vec<_>>().await.unwrap().len(), 12);
 }
 

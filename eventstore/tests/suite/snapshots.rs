@@ -142,3 +142,15 @@ async fn a_snapshot_of_a_lost_history_is_not_used_and_gives_way() {
     assert_eq!((folded.state, folded.events), (1, 1));
     assert_eq!(snapshot.load::<u64>().await.unwrap().unwrap().state, 1, "an older position, of this history");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_state_that_would_not_come_back_is_not_saved() {
+    let log = Log::new().await;
+    deposit(&log, 1..=3).await;
+    let fold = || log.store.fold("mean", &deposits(), f64::NAN, |_, _| {}).save_every(1).into_future();
+    assert_eq!(fold().await.unwrap().events, 3);
+    assert_eq!(fold().await.unwrap().events, 3, "JSON has no such float: there is no snapshot");
+    // A state of events that the log does not have is not saved either.
+    let elsewhere = deposit(&Log::new().await, [1]).await;
+    assert!(!log.store.snapshot("sum", &deposits()).save(&1_u64, elsewhere).await.unwrap());
+}

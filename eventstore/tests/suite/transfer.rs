@@ -133,3 +133,63 @@ async fn a_filter_chooses_what_is_exported_and_progress_is_told() {
     closed.close().await.unwrap();
     assert_eq!(closed.export().write_to(&mut lines).await.unwrap_err().kind(), ErrorKind::Closed);
 }
+
+/// A sink that takes so many bytes, behind a buffer that a failure throws away.
+struct SmallDisk(usize);
+
+impl tokio::io::AsyncWrite for SmallDisk {
+    fn poll_write(
+        mut self: std::pin::Pin<&mut Self>,
+        _: &mut std::task::Context<'_>,
+        bytes: &[u8],
+    ) -> std::task::Poll<std::io::Result<usize>> {
+        if self.0 == 0 {
+            return std::task::Poll::Ready(Err(std::io::ErrorKind::StorageFull.into()));
+        }
+        let taken = bytes.len().min(self.0);
+        self.0 -= taken;
+        std::task::Poll::Ready(Ok(taken))
+    }
+
+    fn poll_flush(
+        self: std::pin::Pin<&mut Self>,
+        _: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<std::io::Result<()>> {
+        std::task::Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(
+        self: std::pin::Pin<&mut Self>,
+        _: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<std::io::Result<()>> {
+        std::task::Poll::Ready(Ok(()))
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_export_that_fails_names_what_is_safely_written() {
+    let log = filled(2_500).await;
+    let whole = export(&log.store).await;
+    let room = whole.len() * 3 / 5;
+    let written = whole[..room].lines().count() as u64 - 1;
+    let error = log.store.export().write_to(tokio::io::BufWriter::new(SmallDisk(room))).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unavailable);
+    let (_, position) = error
+        .to_string()
+        .rsplit_once(' ')
+        .map(|(what, n)| (what.to_owned(), n.parse::<u64>().unwrap()))
+        .unwrap();
+    assert!(position <= written && position >= 1_000, "{error}; {written} lines are whole");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_source_that_is_no_text_or_has_no_lines_is_refused_in_time() {
+    let mut settings = fixture::settings();
+    settings.max_payload_bytes = 1_000;
+    let log = Log::with(|builder| builder.settings(settings)).await;
+    let binary = log.store.import().read_from(&b"\n\xff\xfe\n"[..]).await.unwrap_err();
+    assert!(binary.kind() == ErrorKind::Invalid && binary.to_string().contains("line 2"), "{binary}");
+    let endless = tokio::io::BufReader::new(tokio::io::repeat(b'x'));
+    let error = log.store.import().read_from(endless).await.unwrap_err();
+    assert!(error.kind() == ErrorKind::Invalid && error.to_string().contains("longer"), "{error}");
+}

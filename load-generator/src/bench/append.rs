@@ -61,8 +61,10 @@ pub(crate) async fn append(plan: BenchPlan) -> Result<(), RunError> {
         }
     }
     bar.finish_and_clear();
-    let settings = environment::settings(&servers.primary).await.unwrap_or_default();
-    output.publish(&Report::append(&plan, measured, settings))
+    let settings = environment::settings(&servers.primary).await.ok_or_else(|| {
+        RunError::new("the server's settings can not be read, without which the figures mean nothing")
+    })?;
+    output.publish(&Report::append(&plan, measured, servers.replicas.len(), settings))
 }
 
 /// The logs are on disk. After a checkpoint the first change of each page is written to the WAL as a whole page: once for
@@ -96,7 +98,7 @@ async fn closed_loop(
     let mut running = JoinSet::new();
     for (number, mut client) in ready.into_iter().enumerate() {
         running.spawn(async move {
-            let mut latencies = Latencies::new();
+            let (mut ended_in_time, mut latencies) = (0_u64, Latencies::new());
             for nth in (number as u64..).step_by(7) {
                 let event = Event::fresh(nth);
                 let began = Instant::now();
@@ -105,18 +107,22 @@ async fn closed_loop(
                 }
                 client.append(event).await?;
                 let ended = Instant::now();
-                if began >= from && ended <= until {
+                // The rate counts what ends in the window; the latency is that of all that begins in it, to its end.
+                ended_in_time += u64::from(ended >= from && ended <= until);
+                if began >= from {
                     latencies.record(ended - began);
                 }
             }
-            Ok::<_, EngineError>(latencies)
+            Ok::<_, EngineError>((ended_in_time, latencies))
         });
     }
-    let mut all = Latencies::new();
+    let (mut total, mut all) = (0, Latencies::new());
     while let Some(ended) = running.join_next().await {
-        all.merge(&ended.map_err(RunError::task)??);
+        let (ended_in_time, latencies) = ended.map_err(RunError::task)??;
+        total += ended_in_time;
+        all.merge(&latencies);
     }
-    Ok((all.count() as f64 / duration.as_secs_f64(), all))
+    Ok((total as f64 / duration.as_secs_f64(), all))
 }
 
 /// Hidden without a terminal.

@@ -7,46 +7,39 @@ use serde::Serialize;
 
 use crate::bench::BenchPlan;
 use crate::engine::EngineName;
-use crate::histogram::{Latencies, milliseconds};
+use crate::histogram::{Latencies, LatencySummary, milliseconds};
 
 /// A spread of the rounds above which the machine was too busy to trust the figures.
 const BUSY: f64 = 0.25;
 
 /// One engine at one number of clients, over all rounds.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Measured {
     rates: Vec<f64>,
-    latencies: Latencies,
-}
-
-impl Default for Measured {
-    fn default() -> Self {
-        Self { rates: Vec::new(), latencies: Latencies::new() }
-    }
+    latencies: Vec<LatencySummary>,
 }
 
 impl Measured {
     pub(super) fn add(&mut self, rate: f64, latencies: &Latencies) {
         self.rates.push(rate);
-        self.latencies.merge(latencies);
+        self.latencies.push(latencies.summary());
     }
 
     /// Of the rounds' rates.
-    fn median(&self) -> f64 {
-        let mut rates = self.rates.clone();
-        rates.sort_by(f64::total_cmp);
-        match rates.len() {
-            0 => 0.0,
-            count if count % 2 == 1 => rates[count / 2],
-            count => f64::midpoint(rates[count / 2 - 1], rates[count / 2]),
-        }
+    fn rate(&self) -> f64 {
+        median(self.rates.clone()).unwrap_or_default()
+    }
+
+    /// Of the rounds' percentiles.
+    fn latency(&self, of: impl Fn(&LatencySummary) -> Option<f64>) -> Option<f64> {
+        median(self.latencies.iter().filter_map(of).collect())
     }
 
     /// By how much the rounds differ, as a share of their median.
     fn spread(&self) -> f64 {
         let least = self.rates.iter().copied().fold(f64::INFINITY, f64::min);
         let most = self.rates.iter().copied().fold(0.0, f64::max);
-        (most - least) / self.median()
+        (most - least) / self.rate()
     }
 }
 
@@ -58,6 +51,7 @@ pub(super) struct Report {
     duration_s: f64,
     events_before: u64,
     cpus: usize,
+    replicas: usize,
     postgresql: BTreeMap<String, String>,
 }
 
@@ -81,20 +75,20 @@ impl Report {
     pub(super) fn append(
         plan: &BenchPlan,
         measured: BTreeMap<(usize, EngineName), Measured>,
+        replicas: usize,
         postgresql: BTreeMap<String, String>,
     ) -> Self {
         let row = |((clients, name), of): (&(usize, EngineName), &Measured)| {
-            let latency = of.latencies.summary();
             let others = measured.iter().filter(|((at, other), _)| at == clients && other != name);
             Row {
                 clients: *clients,
                 engine: name.as_str(),
-                rate: round(of.median(), 10.0),
-                p50_ms: latency.p50_ms,
-                p99_ms: latency.p99_ms,
-                p999_ms: latency.p999_ms,
+                rate: round(of.rate(), 10.0),
+                p50_ms: of.latency(|summary| summary.p50_ms),
+                p99_ms: of.latency(|summary| summary.p99_ms),
+                p999_ms: of.latency(|summary| summary.p999_ms),
                 ratio: others
-                    .map(|((_, other), it)| (other.as_str(), round(of.median() / it.median(), 100.0)))
+                    .map(|((_, other), it)| (other.as_str(), round(of.rate() / it.rate(), 100.0)))
                     .collect(),
                 spread: round(of.spread(), 1_000.0),
                 rates: of.rates.iter().map(|rate| round(*rate, 10.0)).collect(),
@@ -107,6 +101,7 @@ impl Report {
             duration_s: plan.duration.as_secs_f64(),
             events_before: plan.preload,
             cpus: std::thread::available_parallelism().map_or(0, usize::from),
+            replicas,
             postgresql,
         }
     }
@@ -118,13 +113,14 @@ impl fmt::Display for Report {
         writeln!(
             f,
             "conditional appends in a closed loop: one event, on the condition that its type has no event with its key; {} \
-             events before; medians of {} rounds of {} s; PostgreSQL {}, fsync {}, synchronous_commit {}, {} CPUs\n",
+             events before; medians of {} rounds of {} s; PostgreSQL {}, fsync {}, synchronous_commit {}, {} replica(s), {} CPUs\n",
             self.events_before,
             self.rounds,
             self.duration_s,
             setting("server_version"),
             setting("fsync"),
             setting("synchronous_commit"),
+            self.replicas,
             self.cpus,
         )?;
         writeln!(f, "  clients  engine      appends/s  p50 ms  p99 ms  p99.9 ms  spread  times the rate of")?;
@@ -143,6 +139,12 @@ impl fmt::Display for Report {
                 ratios.join(", ")
             )?;
         }
+        if setting("fsync") != "on" || setting("synchronous_commit") != "on" {
+            writeln!(
+                f,
+                "\n  warning: nothing here is durable: fsync and synchronous_commit are not both on"
+            )?;
+        }
         if self.rows.iter().any(|row| row.spread > BUSY) {
             writeln!(
                 f,
@@ -151,6 +153,15 @@ impl fmt::Display for Report {
             )?;
         }
         Ok(())
+    }
+}
+
+fn median(mut numbers: Vec<f64>) -> Option<f64> {
+    numbers.sort_by(f64::total_cmp);
+    match numbers.len() {
+        0 => None,
+        count if count % 2 == 1 => Some(numbers[count / 2]),
+        count => Some(f64::midpoint(numbers[count / 2 - 1], numbers[count / 2])),
     }
 }
 

@@ -41,7 +41,10 @@ FROM head, bounds AS b
 UNION ALL
 (SELECT e.position, e.id, e.recorded_at, e.occurred_at, e.event_type, e.payload, e.metadata
  FROM (SELECT e.*,                        -- bytes of the events before this one: a page has one event at least
-              sum(pg_column_size(e.payload) + pg_column_size(e.metadata))
+              sum(CASE WHEN pg_column_compression(e.payload) IS NULL THEN pg_column_size(e.payload)
+                       ELSE octet_length(e.payload::text) END
+                  + CASE WHEN pg_column_compression(e.metadata) IS NULL THEN pg_column_size(e.metadata)
+                         ELSE octet_length(e.metadata::text) END)
                   OVER (ORDER BY e.position {ascending} ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS before
        FROM hits AS h
        CROSS JOIN LATERAL (SELECT * FROM {schema}.events e WHERE e.position = h.position OFFSET 0) AS e) AS e

@@ -11,6 +11,7 @@ AS $$
 DECLARE
     head bigint;
 BEGIN
+    PERFORM require_read_committed_v1();
     PERFORM pg_advisory_xact_lock(1163284301, 'events'::regclass::oid::integer);
     SELECT coalesce(max(e.position), 0) INTO head FROM events e;
     INSERT INTO indexed_paths (path, extract, state, target)

@@ -1,4 +1,4 @@
--- Saves a snapshot unless a newer one is there; tells whether it did. A snapshot of a history that was lost in a failover
+-- Saves a snapshot of this history unless a newer one is there; tells whether it did. A snapshot of a history that was lost in a failover
 -- counts as none: otherwise it would stand in the way for as long as the log is shorter than it was.
 --
 -- SECURITY DEFINER: writers need EXECUTE on this function and no right on the table but SELECT.
@@ -9,7 +9,9 @@ LANGUAGE sql VOLATILE SECURITY DEFINER
 SET search_path FROM CURRENT
 AS $$
     INSERT INTO snapshots AS s (name, fingerprint, position, event_id, state)
-    VALUES (p_name, p_fingerprint, p_position, p_event_id, p_state)
+    SELECT p_name, p_fingerprint, p_position, p_event_id, p_state
+    WHERE p_position = 0
+       OR (SELECT e.id FROM events e WHERE e.position = p_position) IS NOT DISTINCT FROM p_event_id
     ON CONFLICT (name, fingerprint) DO UPDATE
     SET position = excluded.position, event_id = excluded.event_id, state = excluded.state, saved_at = now()
     WHERE s.position <= excluded.position

@@ -10,6 +10,9 @@ AS $$
 DECLARE
     head bigint;
 BEGIN
+    PERFORM require_read_committed_v1();
+    -- The row first, which a step keeps until its end: nothing is waited for under the append lock.
+    PERFORM FROM indexed_paths i WHERE i.path = p_path FOR UPDATE;
     PERFORM pg_advisory_xact_lock(1163284301, 'events'::regclass::oid::integer);
     SELECT coalesce(max(e.position), 0) INTO head FROM events e;
     UPDATE indexed_paths AS i SET state = 'dropping', done_to = 0, target = head

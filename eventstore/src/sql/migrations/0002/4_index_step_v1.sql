@@ -23,6 +23,7 @@ DECLARE
     up_to    bigint;
     others   boolean;
 BEGIN
+    PERFORM require_read_committed_v1();
     -- A step that a crash undoes is done again: it need not wait for the disk, nor keep appends waiting for it.
     PERFORM set_config('synchronous_commit', 'off', true);
     SELECT * INTO declared FROM indexed_paths i WHERE i.path = p_path FOR UPDATE;
