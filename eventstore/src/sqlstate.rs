@@ -51,6 +51,10 @@ fn hint(code: &str) -> &'static str {
         "42501" => {
             "; the role lacks a right on the log: readers need USAGE and SELECT, writers EXECUTE on append_v1"
         }
+        // Two sessions of the pool were given the same session of the server's.
+        "42P05" | "26000" => {
+            "; behind a pooler that lends sessions for a transaction at a time, Settings::prepared_statements has to be false"
+        }
         _ => "",
     }
 }

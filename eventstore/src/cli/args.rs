@@ -38,6 +38,9 @@ pub(crate) struct LogArgs {
     /// Connection string of a replica, which `query`, `tail` and `export` then read; may be given several times
     #[arg(long, value_name = "DSN", global = true, env = "EVENTSTORE_REPLICA", hide_env_values = true)]
     pub(crate) replica: Vec<String>,
+    /// For a pooler that lends sessions for a transaction at a time and knows no prepared statements
+    #[arg(long, global = true)]
+    pub(crate) unprepared: bool,
     /// PostgreSQL schema that holds the log
     #[arg(long, global = true, env = "EVENTSTORE_SCHEMA", default_value = "eventstore")]
     pub(crate) schema: String,

@@ -1,6 +1,6 @@
 //! What each command does.
 
-use eventstore::{Consistency, ErrorKind, EventId, EventStore, Filter, Position, Query, Token};
+use eventstore::{Consistency, ErrorKind, EventId, EventStore, Filter, Position, Query, Settings, Token};
 use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::sleep;
@@ -52,7 +52,9 @@ fn builder(log: &LogArgs) -> Result<eventstore::EventStoreBuilder, Failure> {
             "which log? --primary or EVENTSTORE_PRIMARY names its server".to_owned(),
         ));
     };
-    let builder = EventStore::builder().primary(primary).schema(&log.schema);
+    let mut settings = Settings::default();
+    settings.prepared_statements = !log.unprepared;
+    let builder = EventStore::builder().primary(primary).schema(&log.schema).settings(settings);
     Ok(log.replica.iter().fold(builder, |builder, replica| builder.replica(replica)))
 }
 
