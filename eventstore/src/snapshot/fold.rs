@@ -22,7 +22,7 @@ const SAVE_EVERY: usize = 500;
 
 type Apply<'f, S> = dyn FnMut(&mut S, &RecordedEvent) + Send + 'f;
 
-/// A fold that is being described; awaiting it carries it out. See [`EventStore::fold`].
+/// A fold that is being described; awaiting it carries it out. See [`EventStore::fold`](crate::EventStore::fold).
 ///
 /// # Errors
 /// [`Invalid`](crate::ErrorKind::Invalid) if the snapshot does not have the shape of the state, or for a filter or name
