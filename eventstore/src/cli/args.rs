@@ -123,12 +123,18 @@ pub(crate) enum IndexCommand {
     Add {
         /// Dots separate, a backslash escapes
         path: String,
+        /// As fast as the server can, at the cost of everybody else
+        #[arg(long)]
+        full_speed: bool,
     },
     /// Drop a declared path and its keys, beside running appends
     #[command(after_help = "Example:\n  eventstore index drop customer.id")]
     Drop {
         /// As `index list` prints it
         path: String,
+        /// As fast as the server can, at the cost of everybody else
+        #[arg(long)]
+        full_speed: bool,
     },
 }
 

@@ -1,8 +1,9 @@
 //! `eventstore index`.
 
 use std::io::{IsTerminal as _, Write as _};
+use std::time::Duration;
 
-use eventstore::{EventStore, IndexProgress, IndexState};
+use eventstore::{EventStore, IndexBuild, IndexProgress, IndexState};
 use serde_json::json;
 
 use crate::args::IndexCommand;
@@ -11,15 +12,21 @@ use crate::{Failure, output};
 pub(crate) async fn run(store: &EventStore, command: IndexCommand) -> Result<(), Failure> {
     match command {
         IndexCommand::List => list(store).await,
-        IndexCommand::Add { path } => {
-            store.index_path(path).on_progress(progress).await?;
+        IndexCommand::Add { path, full_speed } => {
+            build(store.index_path(path), full_speed).await?;
             list(store).await
         }
-        IndexCommand::Drop { path } => {
-            store.drop_path(path).on_progress(progress).await?;
+        IndexCommand::Drop { path, full_speed } => {
+            build(store.drop_path(path), full_speed).await?;
             list(store).await
         }
     }
+}
+
+async fn build(build: IndexBuild, full_speed: bool) -> Result<(), Failure> {
+    let build = build.on_progress(progress);
+    let build = if full_speed { build.rest(Duration::ZERO) } else { build };
+    Ok(build.await?)
 }
 
 async fn list(store: &EventStore) -> Result<(), Failure> {
