@@ -48,9 +48,7 @@ async fn connect(log: &LogArgs) -> Result<EventStore, Failure> {
 
 fn builder(log: &LogArgs) -> Result<eventstore::EventStoreBuilder, Failure> {
     let Some(primary) = &log.primary else {
-        return Err(Failure::NotFound(
-            "which log? --primary or EVENTSTORE_PRIMARY names its server".to_owned(),
-        ));
+        return Err(Failure::Usage("which log? --primary or EVENTSTORE_PRIMARY names its server".to_owned()));
     };
     let mut settings = Settings::default();
     settings.prepared_statements = !log.unprepared;
@@ -156,7 +154,7 @@ async fn show(store: &EventStore, which: &str) -> Result<(), Failure> {
     let event = match (which.parse::<u64>(), which.parse::<Uuid>()) {
         (Ok(position), _) => store.event_at(Position::new(position)).await?,
         (_, Ok(id)) => store.event_by_id(EventId::from(id)).await?,
-        _ => return Err(Failure::NotFound(format!("{which:?} is neither a position nor an event's id"))),
+        _ => return Err(Failure::Usage(format!("{which:?} is neither a position nor an event's id"))),
     };
     let event = event.ok_or_else(|| Failure::NotFound(format!("the log has no event {which}")))?;
     output::line(format!("{:#}", output::event(&event)))

@@ -44,6 +44,10 @@ fn main() -> ExitCode {
 enum Failure {
     Store(eventstore::Error),
     Io(String, std::io::Error),
+    /// What the flags alone could not tell.
+    Usage(String),
+    /// It can not be done as things stand.
+    Refused(String),
     /// What was asked for is not there.
     NotFound(String),
     Interrupted,
@@ -59,10 +63,12 @@ impl Failure {
         matches!(self, Self::Io(_, error) if error.kind() == std::io::ErrorKind::BrokenPipe)
     }
 
-    /// As `--help` tells. Two is for usage, by clap.
+    /// As `--help` tells.
     fn exit_code(&self) -> u8 {
         match self {
             _ if self.is_broken_pipe() => 0,
+            Self::Usage(_) => 2,
+            Self::Refused(_) => 3,
             Self::Store(error) if error.kind() == ErrorKind::Invalid => 3,
             Self::Store(error) if error.kind() == ErrorKind::Unavailable => 4,
             Self::NotFound(_) => 5,
@@ -77,7 +83,7 @@ impl std::fmt::Display for Failure {
         match self {
             Self::Store(error) => error.fmt(f),
             Self::Io(what, error) => write!(f, "{what}: {error}"),
-            Self::NotFound(what) => f.write_str(what),
+            Self::Usage(what) | Self::Refused(what) | Self::NotFound(what) => f.write_str(what),
             Self::Interrupted => f.write_str("interrupted"),
         }
     }

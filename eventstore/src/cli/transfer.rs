@@ -62,7 +62,7 @@ async fn continued(path: &Path, after: u64) -> Result<File, Failure> {
     if whole > 0 && position != Some(after) {
         let position =
             position.map_or_else(|| "no event".to_owned(), |position| format!("position {position}"));
-        return Err(Failure::NotFound(format!(
+        return Err(Failure::Refused(format!(
             "{} ends with {position}, and not with position {after}: say --after what it ends with",
             path.display()
         )));

@@ -96,12 +96,11 @@ impl SnapshotKey {
         &self,
         consistency: Consistency,
     ) -> Result<Option<Snapshot<S>>, Error> {
-        if consistency != Consistency::Strong
-            && let Some(row) = self.on_replica().await?
-        {
-            return self.decode(&row).map(Some);
-        }
-        let rows = self.on_primary(snapshot::LOAD, &[]).await?;
+        let answered = if consistency == Consistency::Strong { None } else { self.on_replica().await? };
+        let rows = match answered {
+            Some(rows) => rows,
+            None => self.on_primary(snapshot::LOAD, &[]).await?,
+        };
         rows.first().map(|row| self.decode(row)).transpose()
     }
 
@@ -114,8 +113,9 @@ impl SnapshotKey {
         Ok(rows.first().is_some_and(|row| row.get::<_, Option<bool>>(0) == Some(true)))
     }
 
-    /// The row of the first sound replica that has one, of this log and this history.
-    async fn on_replica(&self) -> Result<Option<Row>, Error> {
+    /// What the first sound replica has of this log and this history; `None` if no replica answers.
+    async fn on_replica(&self) -> Result<Option<Vec<Row>>, Error> {
+        self.store.check_open()?;
         let inner = self.store.inner();
         let (sql, fingerprint) = (sql::for_schema(snapshot::LOAD, &inner.schema), self.check()?);
         for replica in inner.servers.sound_replicas() {
@@ -130,9 +130,9 @@ impl SnapshotKey {
                             && is_standby
                             && (log.is_none() || row.get::<_, Option<Uuid>>(6) == log)
                     };
-                    return Ok(rows.into_iter().next().filter(of_this_log));
+                    return Ok(Some(rows.into_iter().filter(of_this_log).collect()));
                 }
-                Err(error) if error.is_timeout() => replica.suspect(failures),
+                Err(error) if error.is_timeout() && !error.is_exhausted() => replica.suspect(failures),
                 Err(_) => {}
             }
         }

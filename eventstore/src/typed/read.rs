@@ -37,6 +37,20 @@ impl From<serde_json::Error> for ReadError {
     }
 }
 
+/// The rest of a deserializer of enums alone.
+macro_rules! refuse_all_but_enums {
+    () => {
+        fn deserialize_any<X: Visitor<'de>>(self, _: X) -> Result<X::Value, ReadError> {
+            Err(ReadError::NoEnum)
+        }
+
+        forward_to_deserialize_any! {
+            bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option unit unit_struct
+            newtype_struct seq tuple tuple_struct map struct identifier ignored_any
+        }
+    };
+}
+
 /// Reads one event.
 pub(super) struct EventReader<'a> {
     pub(super) event_type: &'a str,
@@ -48,10 +62,6 @@ pub(super) struct EventReader<'a> {
 impl<'de> de::Deserializer<'de> for EventReader<'_> {
     type Error = ReadError;
 
-    fn deserialize_any<X: Visitor<'de>>(self, _: X) -> Result<X::Value, ReadError> {
-        Err(ReadError::NoEnum)
-    }
-
     fn deserialize_enum<X: Visitor<'de>>(
         self,
         _: &'static str,
@@ -61,10 +71,7 @@ impl<'de> de::Deserializer<'de> for EventReader<'_> {
         visitor.visit_enum(self)
     }
 
-    forward_to_deserialize_any! {
-        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option unit unit_struct
-        newtype_struct seq tuple tuple_struct map struct identifier ignored_any
-    }
+    refuse_all_but_enums!();
 }
 
 impl<'de> EnumAccess<'de> for EventReader<'_> {
@@ -108,10 +115,6 @@ pub(super) struct VariantNames<'a>(pub(super) &'a RefCell<Vec<&'static str>>);
 impl<'de> de::Deserializer<'de> for VariantNames<'_> {
     type Error = ReadError;
 
-    fn deserialize_any<X: Visitor<'de>>(self, _: X) -> Result<X::Value, ReadError> {
-        Err(ReadError::NoEnum)
-    }
-
     fn deserialize_enum<X: Visitor<'de>>(
         self,
         _: &'static str,
@@ -122,8 +125,5 @@ impl<'de> de::Deserializer<'de> for VariantNames<'_> {
         Err(ReadError::Shape)
     }
 
-    forward_to_deserialize_any! {
-        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option unit unit_struct
-        newtype_struct seq tuple tuple_struct map struct identifier ignored_any
-    }
+    refuse_all_but_enums!();
 }

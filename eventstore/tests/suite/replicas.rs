@@ -197,3 +197,16 @@ async fn a_replica_of_another_log_is_not_read() {
         }
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_eventual_fold_needs_no_primary() {
+    let mut cluster = start(1).await;
+    let (primary, replica) = (cluster.primary().dsn(), cluster.replicas()[0].dsn());
+    let store = connect(&primary, std::slice::from_ref(&replica)).await.unwrap();
+    store.migrate().await.unwrap();
+    store.append([event(1), event(2)]).await.unwrap();
+    testutil::replayed(&primary, &replica).await.unwrap();
+    tokio::task::block_in_place(|| cluster.primary_mut().crash());
+    let count = store.fold("count", &Filter::all(), 0, |count, _| *count += 1);
+    assert_eq!(count.consistency(Consistency::Eventual).await.unwrap().state, 2);
+}

@@ -1,2 +1,2 @@
--- Saves a snapshot unless a newer one is there. See migrations/0002/6_save_snapshot_v1.sql.
+-- Saves a snapshot unless a newer one is there. See migrations/0002/5_save_snapshot_v1.sql.
 SELECT {schema}.save_snapshot_v1($1, $2, $3, $4, $5)

@@ -77,17 +77,7 @@ DECLARE
     duplicates integer := 0;
     found      record;
 BEGIN
-    IF current_setting('transaction_isolation') <> 'read committed' THEN
-        RAISE EXCEPTION 'append_v1 needs transaction isolation "read committed", found "%"',
-            current_setting('transaction_isolation')
-            USING ERRCODE = 'invalid_transaction_state',
-                  HINT = 'default_transaction_isolation of the server, database or role reaches into appends';
-    END IF;
-
-    -- Locks can be taken on a standby too, and its stale log must not refuse anything.
-    IF current_setting('transaction_read_only')::boolean THEN
-        RAISE EXCEPTION 'append_v1 needs a server that can write' USING ERRCODE = 'read_only_sql_transaction';
-    END IF;
+    PERFORM require_read_committed_v1();
 
     PERFORM pg_advisory_xact_lock(1163284301, 'events'::regclass::oid::integer);
 
