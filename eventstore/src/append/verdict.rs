@@ -20,11 +20,17 @@ pub(super) enum Answer {
 /// Reads the verdicts: one answer for every request, in their order.
 pub(super) fn read(batch: &Batch, rows: &[Row]) -> Result<Vec<Answer>, tokio_postgres::Error> {
     let mut verdicts: Vec<Option<Verdict>> = batch.requests.iter().map(|_| None).collect();
+    let mut head = None;
     for row in rows {
         let verdict = Verdict::read(row)?;
-        if let Some(place) = verdict.request.checked_sub(1).and_then(|nth| verdicts.get_mut(nth)) {
-            *place = Some(verdict);
+        match verdict.request.checked_sub(1).map(|nth| verdicts.get_mut(nth)) {
+            None => head = Some(verdict.place),
+            Some(Some(place)) => *place = Some(verdict),
+            Some(None) => {}
         }
+    }
+    if let Some(head) = head {
+        accept_the_rest(batch, head, &mut verdicts);
     }
     let answers = (0..batch.requests.len()).map(|nth| match &verdicts[nth] {
         Some(verdict) if verdict.is_unsettled(&batch.requests[nth]) => Answer::Unsettled,
@@ -34,8 +40,20 @@ pub(super) fn read(batch: &Batch, rows: &[Row]) -> Result<Vec<Answer>, tokio_pos
     Ok(answers.collect())
 }
 
+/// The events of all requests that were not refused follow the head, in the order of the requests.
+fn accept_the_rest(batch: &Batch, head: Position, verdicts: &mut [Option<Verdict>]) {
+    let mut next = head.get() + 1;
+    for (request, verdict) in batch.requests.iter().zip(verdicts) {
+        if verdict.is_none() {
+            *verdict = Some(Verdict::accepted(Position::new(next)));
+            next += request.events.len() as u64;
+        }
+    }
+}
+
 #[derive(Debug)]
 struct Verdict {
+    /// From 1; 0 is for all that have no verdict of their own.
     request: usize,
     code: u8,
     place: Position,
@@ -57,6 +75,10 @@ impl Verdict {
             item: number(4)?.unwrap_or_default(),
             blocker: number(5)?,
         })
+    }
+
+    fn accepted(place: Position) -> Self {
+        Self { request: 0, code: b'a', place, condition: 0, item: 0, blocker: None }
     }
 
     fn is_unsettled(&self, request: &Request) -> bool {

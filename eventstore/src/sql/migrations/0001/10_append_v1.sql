@@ -11,15 +11,19 @@
 -- Indexes: events_pkey (head, after, recheck), events_id_key (idempotency), keys_pkey (conditions).
 -- The plans are pinned, as a generic plan that scans would hold the lock for as long as the scan takes.
 --
--- Verdicts:  a  accepted          position: of its first event
---            d  duplicate         position: of its first event, appended earlier under the same ids
+-- Most batches find nothing that refuses a request. So each check first asks whether there is anything to look at, as
+-- cheaply as it can be asked, and only then what it means for whom.
+--
+-- Verdicts:  a  accepted          request 0, for all that have no row of their own: their events follow the position
+--                                 `place`, in the order of the requests
+--            d  duplicate         place: of its first event, appended earlier under the same ids
 --            x  ids taken         some of its ids are there, with other content or not all of them
---            h  history diverged  condition; position: where another event stands than it rests on, or none
+--            h  history diverged  condition; place: where another event stands than it rests on, or none
 --            u  unindexed         condition: the number of the path in p_path that has no keys
 --            k  keys             an event has more than `place` indexed values, the limit of the log
 --            f  far               condition; a probe passed over more keys than its limit, and nothing is decided:
 --                                 check as a read first, so that the log's lock is never held for a long search
---            c  conflict          condition, item; position: of the event that matches, or blocker: the request of
+--            c  conflict          condition, item; place: of the event that matches, or blocker: the request of
 --                                 this very batch that went first
 CREATE FUNCTION append_v1(
     p_request            integer[],       -- request of each event, ascending from 1
@@ -57,6 +61,7 @@ SET enable_seqscan = off
 SET enable_bitmapscan = off
 SET enable_hashjoin = off
 SET enable_mergejoin = off
+SET enable_hashagg = off
 SET jit = off
 SET lock_timeout = '2s'
 AS $$
@@ -68,6 +73,7 @@ DECLARE
     all_paths  boolean;                   -- every top-level field has keys
     max_keys   bigint;
     declared   text[];
+    candidates integer[];                 -- probes that have something under their key
     verdicts   "char"[];
     places     bigint[];
     conditions integer[];
@@ -87,47 +93,53 @@ BEGIN
     SELECT l.index_top_level, l.max_event_keys INTO STRICT all_paths, max_keys FROM log l;
     verdicts := array_fill('a'::"char", ARRAY[requests]);
 
-    -- Ids first, whatever else is wrong: a request that was appended before gets its first verdict again, whatever has happened since.
-    FOR found IN
-        SELECT e.request,
-               min(old.position) AS first,
-               bool_and(coalesce(old.same, false))
-                   AND min(old.position - e.nth) = max(old.position - e.nth) AS same,
-               -- A value takes four bytes at least: where there is no room for so many, they need not be counted.
-               count(old.position) = 0 AND bool_or(
-                   pg_column_size(e.payload) > 4 * max_keys AND max_keys < (
-                       SELECT count(*) FROM (SELECT FROM event_keys_v1(e.type, e.payload, all_paths) AS k
-                                             WHERE k.key IS NOT NULL LIMIT max_keys + 2) AS counted) - 1) AS crowded
-        FROM unnest(p_request, p_id, p_type, p_payload, p_metadata)
-             WITH ORDINALITY AS e(request, id, type, payload, metadata, nth)
-        LEFT JOIN LATERAL (
-            SELECT o.position,
-                   o.event_type = e.type AND o.payload = e.payload AND o.metadata = e.metadata AS same
-            FROM events o WHERE o.id = e.id
-        ) AS old ON true
-        GROUP BY e.request
-        HAVING count(old.position) > 0 OR max(pg_column_size(e.payload)) > 4 * max_keys
-    LOOP
-        CONTINUE WHEN found.first IS NULL AND NOT found.crowded;
-        refusals := refusals + 1;
-        places[found.request] := found.first;
-        IF found.crowded THEN
-            verdicts[found.request] := 'k';
-            places[found.request] := max_keys;
-        ELSIF found.same THEN
-            duplicates := duplicates + 1;
-            verdicts[found.request] := 'd';
-        ELSE
-            verdicts[found.request] := 'x';
-        END IF;
-    END LOOP;
+    -- Ids first, whatever else is wrong: a request that was appended before gets its first verdict again, whatever has
+    -- happened since.
+    IF EXISTS (SELECT FROM (SELECT unnest(p_id) AS id) AS i JOIN events e ON e.id = i.id)
+       -- A value takes four bytes at least: where there is no room for too many, they need not be counted.
+       OR 4 * max_keys < (SELECT max(pg_column_size(p.payload)) FROM (SELECT unnest(p_payload) AS payload) AS p) THEN
+        FOR found IN
+            SELECT e.request,
+                   min(old.position) AS first,
+                   bool_and(coalesce(old.same, false))
+                       AND min(old.position - e.nth) = max(old.position - e.nth) AS same,
+                   count(old.position) = 0 AND bool_or(
+                       pg_column_size(e.payload) > 4 * max_keys AND max_keys < (
+                           SELECT count(*) FROM (SELECT FROM event_keys_v1(ARRAY[e.type], ARRAY[e.payload], all_paths)
+                                                 LIMIT max_keys + 2) AS counted) - 1) AS crowded
+            FROM unnest(p_request, p_id, p_type, p_payload, p_metadata)
+                 WITH ORDINALITY AS e(request, id, type, payload, metadata, nth)
+            LEFT JOIN LATERAL (
+                SELECT o.position,
+                       o.event_type = e.type AND o.payload = e.payload AND o.metadata = e.metadata AS same
+                FROM events o WHERE o.id = e.id
+            ) AS old ON true
+            GROUP BY e.request
+            HAVING count(old.position) > 0 OR max(pg_column_size(e.payload)) > 4 * max_keys
+        LOOP
+            CONTINUE WHEN found.first IS NULL AND NOT found.crowded;
+            refusals := refusals + 1;
+            places[found.request] := found.first;
+            IF found.crowded THEN
+                verdicts[found.request] := 'k';
+                places[found.request] := max_keys;
+            ELSIF found.same THEN
+                duplicates := duplicates + 1;
+                verdicts[found.request] := 'd';
+            ELSE
+                verdicts[found.request] := 'x';
+            END IF;
+        END LOOP;
+    END IF;
 
     IF cardinality(p_path) > 0 THEN
-        SELECT array_agg(i.path) INTO declared FROM indexed_paths i WHERE i.state = 'ready';
+        declared := ARRAY(SELECT i.path FROM indexed_paths i WHERE i.state = 'ready');
+    END IF;
+    IF NOT (all_paths AND true = ALL (p_path_top_level)) AND NOT p_path <@ declared THEN
         FOR found IN
             SELECT p.request, min(p.nth)::integer AS nth
             FROM unnest(p_path_request, p_path, p_path_top_level) WITH ORDINALITY AS p(request, path, top_level, nth)
-            WHERE NOT (all_paths AND p.top_level) AND p.path <> ALL (coalesce(declared, '{}'))
+            WHERE NOT (all_paths AND p.top_level) AND p.path <> ALL (declared)
             GROUP BY p.request
         LOOP
             IF verdicts[found.request] = 'a' THEN
@@ -155,6 +167,17 @@ BEGIN
     END IF;
 
     IF cardinality(p_probe_request) > 0 THEN
+        SELECT array_agg(p.nth) INTO candidates
+        FROM (SELECT generate_subscripts(p_probe_after, 1) AS nth, unnest(p_probe_after) AS after,
+                     unnest(p_probe_type) AS type, unnest(p_probe_path) AS path, unnest(p_probe_value) AS value) AS p
+        WHERE CASE WHEN p.type IS NULL AND p.path IS NULL THEN p.after < head
+                   ELSE EXISTS (SELECT FROM keys k
+                                WHERE k.key = CASE WHEN p.type IS NOT NULL THEN type_key_v1(p.type)
+                                                   ELSE value_key_v1(p.path, p.value) END
+                                  AND k.position > p.after)
+              END;
+    END IF;
+    IF cardinality(candidates) > 0 THEN
         FOR found IN
             WITH probes AS MATERIALIZED (     -- so that each key and predicate is made once, and not once a row
                 SELECT p.request, p.condition, p.item, p.after, p.types, p.predicate::jsonpath AS predicate, p.passes,
@@ -162,7 +185,9 @@ BEGIN
                             WHEN p.path IS NOT NULL THEN value_key_v1(p.path, p.value) END AS key
                 FROM unnest(p_probe_request, p_probe_condition, p_probe_item, p_probe_after, p_probe_type,
                             p_probe_path, p_probe_value, p_probe_types, p_probe_predicate, p_probe_limit)
-                     AS p(request, condition, item, after, type, path, value, types, predicate, passes)
+                     WITH ORDINALITY
+                     AS p(request, condition, item, after, type, path, value, types, predicate, passes, nth)
+                WHERE p.nth = ANY (candidates)
             )
             SELECT p.request, p.condition, p.item, CASE WHEN hit.nth <= p.passes THEN hit.position END AS position
             FROM probes AS p
@@ -180,8 +205,8 @@ BEGIN
             UNION ALL
             SELECT p.request, p.condition, p.item, p.after + 1
             FROM unnest(p_probe_request, p_probe_condition, p_probe_item, p_probe_after, p_probe_type, p_probe_path)
-                 AS p(request, condition, item, after, type, path)
-            WHERE p.type IS NULL AND p.path IS NULL AND p.after < head
+                 WITH ORDINALITY AS p(request, condition, item, after, type, path, nth)
+            WHERE p.type IS NULL AND p.path IS NULL AND p.nth = ANY (candidates)
             ORDER BY request, position, condition, item      -- a conflict before what is far
         LOOP
             IF verdicts[found.request] = 'a' THEN
@@ -210,29 +235,27 @@ BEGIN
     END LOOP;
 
     IF refusals < requests THEN
-        RETURN QUERY
-        WITH accepted AS MATERIALIZED (
-            SELECT e.request, head + row_number() OVER () AS position,
-                   e.id, e.type, e.occurred_at, e.payload, e.metadata
+        IF refusals > 0 THEN
+            SELECT array_agg(e.id ORDER BY e.nth), array_agg(e.type ORDER BY e.nth),
+                   array_agg(e.occurred_at ORDER BY e.nth), array_agg(e.payload ORDER BY e.nth),
+                   array_agg(e.metadata ORDER BY e.nth)
+            INTO p_id, p_type, p_occurred_at, p_payload, p_metadata
             FROM unnest(p_request, p_id, p_type, p_occurred_at, p_payload, p_metadata)
-                 AS e(request, id, type, occurred_at, payload, metadata)
-            WHERE refusals = 0 OR verdicts[e.request] = 'a'
-        ), stored AS (
+                 WITH ORDINALITY AS e(request, id, type, occurred_at, payload, metadata, nth)
+            WHERE verdicts[e.request] = 'a';
+        END IF;
+        WITH stored AS (
             INSERT INTO events (position, recorded_at, occurred_at, id, event_type, payload, metadata)
-            SELECT a.position, head_at, a.occurred_at, a.id, a.type, a.payload, a.metadata FROM accepted a
-        ), indexed AS (
-            INSERT INTO keys (key, position)
-            SELECT DISTINCT k.key, k.position          -- sorted by key: neighbours share a page
-            FROM (
-                SELECT e.key, a.position
-                FROM accepted a
-                CROSS JOIN LATERAL event_keys_v1(a.type, a.payload, all_paths) AS e
-            ) AS k
-            WHERE k.key IS NOT NULL
-            ORDER BY k.key, k.position
+            SELECT head + e.nth, head_at, e.occurred_at, e.id, e.type, e.payload, e.metadata
+            FROM (SELECT generate_subscripts(p_id, 1) AS nth, unnest(p_id) AS id, unnest(p_type) AS type,
+                         unnest(p_occurred_at) AS occurred_at, unnest(p_payload) AS payload,
+                         unnest(p_metadata) AS metadata) AS e
         )
-        SELECT a.request, 'a'::"char", min(a.position), NULL::integer, NULL::integer, NULL::integer
-        FROM accepted a GROUP BY a.request;
+        INSERT INTO keys (key, position)
+        SELECT DISTINCT k.key, head + k.nth AS position      -- sorted by key: neighbours share a page
+        FROM event_keys_v1(p_type, p_payload, all_paths) AS k
+        ORDER BY key, position;
+        RETURN QUERY SELECT 0, 'a'::"char", head, NULL::integer, NULL::integer, NULL::integer;
     ELSIF duplicates > 0 THEN
         -- Nothing to write, so nothing to flush: but a receipt given again must be as durable as the first one.
         PERFORM pg_logical_emit_message(true, 'eventstore', '');

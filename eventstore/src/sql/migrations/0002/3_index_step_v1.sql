@@ -50,7 +50,7 @@ BEGIN
                 FROM jsonb_path_query(e.payload, declared.extract) AS found(value)
             ) AS own
             WHERE e.position > declared.done_to AND e.position <= up_to
-              AND NOT EXISTS (SELECT FROM event_keys_v1(e.event_type, e.payload, others) AS other
+              AND NOT EXISTS (SELECT FROM event_keys_v1(ARRAY[e.event_type], ARRAY[e.payload], others) AS other
                               WHERE other.key = own.key)
         ) AS gone
         WHERE k.key = gone.key AND k.position = gone.position;
