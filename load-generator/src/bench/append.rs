@@ -100,13 +100,18 @@ async fn closed_loop(
     for (number, mut client) in ready.into_iter().enumerate() {
         running.spawn(async move {
             let (mut ended_in_time, mut latencies) = (0_u64, Latencies::new());
-            for nth in (number as u64..).step_by(7) {
-                let event = Event::fresh(nth);
+            let mut readers = (number as u64..).step_by(7);
+            let mut fresh = || Event::fresh(readers.next().unwrap_or_default());
+            let mut event = fresh();
+            loop {
                 let began = Instant::now();
                 if began >= until {
                     break;
                 }
-                client.append(event).await?;
+                // The next event is made while this one is under way: making it is not what is measured.
+                let (appended, next) = tokio::join!(client.append(event), async { fresh() });
+                appended?;
+                event = next;
                 let ended = Instant::now();
                 // The rate counts what ends in the window; the latency is that of all that begins in it, to its end.
                 ended_in_time += u64::from(ended >= from && ended <= until);
