@@ -20,17 +20,20 @@ pub(super) enum Answer {
 /// Reads the verdicts: one answer for every request, in their order.
 pub(super) fn read(batch: &Batch, rows: &[Row]) -> Result<Vec<Answer>, tokio_postgres::Error> {
     let mut verdicts: Vec<Option<Verdict>> = batch.requests.iter().map(|_| None).collect();
-    let mut head = None;
+    let mut accepted = None;
     for row in rows {
         let verdict = Verdict::read(row)?;
-        match verdict.request.checked_sub(1).map(|nth| verdicts.get_mut(nth)) {
-            None => head = Some(verdict.place),
-            Some(Some(place)) => *place = Some(verdict),
-            Some(None) => {}
+        match verdict.request.checked_sub(1) {
+            None => accepted = Some(verdict),
+            Some(nth) => {
+                if let Some(place) = verdicts.get_mut(nth) {
+                    *place = Some(verdict);
+                }
+            }
         }
     }
-    if let Some(head) = head {
-        accept_the_rest(batch, head, &mut verdicts);
+    if let Some(accepted) = accepted {
+        accept(batch, &accepted, &mut verdicts);
     }
     let answers = (0..batch.requests.len()).map(|nth| match &verdicts[nth] {
         Some(verdict) if verdict.is_unsettled(&batch.requests[nth]) => Answer::Unsettled,
@@ -40,9 +43,14 @@ pub(super) fn read(batch: &Batch, rows: &[Row]) -> Result<Vec<Answer>, tokio_pos
     Ok(answers.collect())
 }
 
-/// The events of all requests that were not refused follow the head, in the order of the requests.
-fn accept_the_rest(batch: &Batch, head: Position, verdicts: &mut [Option<Verdict>]) {
-    let mut next = head.get() + 1;
+/// The events of all requests without a verdict of their own follow the head, in the order of the requests. None is
+/// taken for accepted unless there are as many as the function says.
+fn accept(batch: &Batch, accepted: &Verdict, verdicts: &mut [Option<Verdict>]) {
+    let left = verdicts.iter().filter(|verdict| verdict.is_none()).count();
+    if accepted.code != b'a' || accepted.item != left {
+        return;
+    }
+    let mut next = accepted.place.get() + 1;
     for (request, verdict) in batch.requests.iter().zip(verdicts) {
         if verdict.is_none() {
             *verdict = Some(Verdict::accepted(Position::new(next)));

@@ -15,7 +15,7 @@
 -- cheaply as it can be asked, and only then what it means for whom.
 --
 -- Verdicts:  a  accepted          request 0, for all that have no row of their own: their events follow the position
---                                 `place`, in the order of the requests
+--                                 `place`, in the order of the requests; `item` is the number of these requests
 --            d  duplicate         place: of its first event, appended earlier under the same ids
 --            x  ids taken         some of its ids are there, with other content or not all of them
 --            h  history diverged  condition; place: where another event stands than it rests on, or none
@@ -73,7 +73,7 @@ DECLARE
     all_paths  boolean;                   -- every top-level field has keys
     max_keys   bigint;
     declared   text[];
-    candidates integer[];                 -- probes that have something under their key
+    candidates boolean[];                 -- whether a probe has something under its key
     verdicts   "char"[];
     places     bigint[];
     conditions integer[];
@@ -95,7 +95,9 @@ BEGIN
 
     -- Ids first, whatever else is wrong: a request that was appended before gets its first verdict again, whatever has
     -- happened since.
-    IF EXISTS (SELECT FROM (SELECT unnest(p_id) AS id) AS i JOIN events e ON e.id = i.id)
+    -- Each id is looked up by itself: a join could be planned as a scan of a log that was small when it was planned.
+    IF EXISTS (SELECT FROM (SELECT unnest(p_id) AS id) AS i
+               WHERE (SELECT e.position FROM events e WHERE e.id = i.id) IS NOT NULL)
        -- A value takes four bytes at least: where there is no room for too many, they need not be counted.
        OR 4 * max_keys < (SELECT max(pg_column_size(p.payload)) FROM (SELECT unnest(p_payload) AS payload) AS p) THEN
         FOR found IN
@@ -167,27 +169,27 @@ BEGIN
     END IF;
 
     IF cardinality(p_probe_request) > 0 THEN
-        SELECT array_agg(p.nth) INTO candidates
+        SELECT array_agg(
+                   CASE WHEN p.type IS NULL AND p.path IS NULL THEN p.after < head
+                        ELSE EXISTS (SELECT FROM keys k
+                                     WHERE k.key = CASE WHEN p.type IS NOT NULL THEN type_key_v1(p.type)
+                                                        ELSE value_key_v1(p.path, p.value) END
+                                       AND k.position > p.after)
+                   END ORDER BY p.nth)
+        INTO candidates
         FROM (SELECT generate_subscripts(p_probe_after, 1) AS nth, unnest(p_probe_after) AS after,
-                     unnest(p_probe_type) AS type, unnest(p_probe_path) AS path, unnest(p_probe_value) AS value) AS p
-        WHERE CASE WHEN p.type IS NULL AND p.path IS NULL THEN p.after < head
-                   ELSE EXISTS (SELECT FROM keys k
-                                WHERE k.key = CASE WHEN p.type IS NOT NULL THEN type_key_v1(p.type)
-                                                   ELSE value_key_v1(p.path, p.value) END
-                                  AND k.position > p.after)
-              END;
+                     unnest(p_probe_type) AS type, unnest(p_probe_path) AS path, unnest(p_probe_value) AS value) AS p;
     END IF;
-    IF cardinality(candidates) > 0 THEN
+    IF true = ANY (candidates) THEN
         FOR found IN
             WITH probes AS MATERIALIZED (     -- so that each key and predicate is made once, and not once a row
                 SELECT p.request, p.condition, p.item, p.after, p.types, p.predicate::jsonpath AS predicate, p.passes,
                        CASE WHEN p.type IS NOT NULL THEN type_key_v1(p.type)
                             WHEN p.path IS NOT NULL THEN value_key_v1(p.path, p.value) END AS key
                 FROM unnest(p_probe_request, p_probe_condition, p_probe_item, p_probe_after, p_probe_type,
-                            p_probe_path, p_probe_value, p_probe_types, p_probe_predicate, p_probe_limit)
-                     WITH ORDINALITY
-                     AS p(request, condition, item, after, type, path, value, types, predicate, passes, nth)
-                WHERE p.nth = ANY (candidates)
+                            p_probe_path, p_probe_value, p_probe_types, p_probe_predicate, p_probe_limit, candidates)
+                     AS p(request, condition, item, after, type, path, value, types, predicate, passes, is_candidate)
+                WHERE p.is_candidate
             )
             SELECT p.request, p.condition, p.item, CASE WHEN hit.nth <= p.passes THEN hit.position END AS position
             FROM probes AS p
@@ -204,9 +206,10 @@ BEGIN
             ) AS hit
             UNION ALL
             SELECT p.request, p.condition, p.item, p.after + 1
-            FROM unnest(p_probe_request, p_probe_condition, p_probe_item, p_probe_after, p_probe_type, p_probe_path)
-                 WITH ORDINALITY AS p(request, condition, item, after, type, path, nth)
-            WHERE p.type IS NULL AND p.path IS NULL AND p.nth = ANY (candidates)
+            FROM unnest(p_probe_request, p_probe_condition, p_probe_item, p_probe_after, p_probe_type, p_probe_path,
+                        candidates)
+                 AS p(request, condition, item, after, type, path, is_candidate)
+            WHERE p.type IS NULL AND p.path IS NULL AND p.is_candidate
             ORDER BY request, position, condition, item      -- a conflict before what is far
         LOOP
             IF verdicts[found.request] = 'a' THEN
@@ -244,18 +247,18 @@ BEGIN
                  WITH ORDINALITY AS e(request, id, type, occurred_at, payload, metadata, nth)
             WHERE verdicts[e.request] = 'a';
         END IF;
-        WITH stored AS (
-            INSERT INTO events (position, recorded_at, occurred_at, id, event_type, payload, metadata)
-            SELECT head + e.nth, head_at, e.occurred_at, e.id, e.type, e.payload, e.metadata
-            FROM (SELECT generate_subscripts(p_id, 1) AS nth, unnest(p_id) AS id, unnest(p_type) AS type,
-                         unnest(p_occurred_at) AS occurred_at, unnest(p_payload) AS payload,
-                         unnest(p_metadata) AS metadata) AS e
+        WITH indexed AS (
+            INSERT INTO keys (key, position)
+            SELECT DISTINCT k.key, head + k.nth AS position      -- sorted by key: neighbours share a page
+            FROM event_keys_v1(p_type, p_payload, all_paths) AS k
+            ORDER BY key, position
         )
-        INSERT INTO keys (key, position)
-        SELECT DISTINCT k.key, head + k.nth AS position      -- sorted by key: neighbours share a page
-        FROM event_keys_v1(p_type, p_payload, all_paths) AS k
-        ORDER BY key, position;
-        RETURN QUERY SELECT 0, 'a'::"char", head, NULL::integer, NULL::integer, NULL::integer;
+        INSERT INTO events (position, recorded_at, occurred_at, id, event_type, payload, metadata)
+        SELECT head + e.nth, head_at, e.occurred_at, e.id, e.type, e.payload, e.metadata
+        FROM (SELECT generate_subscripts(p_id, 1) AS nth, unnest(p_id) AS id, unnest(p_type) AS type,
+                     unnest(p_occurred_at) AS occurred_at, unnest(p_payload) AS payload,
+                     unnest(p_metadata) AS metadata) AS e;
+        RETURN QUERY SELECT 0, 'a'::"char", head, NULL::integer, requests - refusals, NULL::integer;
     ELSIF duplicates > 0 THEN
         -- Nothing to write, so nothing to flush: but a receipt given again must be as durable as the first one.
         PERFORM pg_logical_emit_message(true, 'eventstore', '');
