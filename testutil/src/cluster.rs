@@ -24,12 +24,14 @@ const SETTINGS: &[(&str, &str)] = &[
     ("max_wal_size", "'4GB'"),
     ("max_wal_senders", "16"),
     ("wal_keep_size", "'256MB'"),
-    ("min_wal_size", "'2GB'"),
     ("hot_standby", "on"),
     ("random_page_cost", "1.1"),
     ("timezone", "'UTC'"),
     ("log_timezone", "'UTC'"),
 ];
+
+/// As on a server that has run for a while: WAL files are used again, as making a new one holds up every commit.
+const DURABLE: &[(&str, &str)] = &[("min_wal_size", "'2GB'")];
 
 /// For tests: nothing survives a power cut, and everything is fast. `synchronous_commit` stays on, as without it the
 /// replica lags by the WAL writer's delay.
@@ -143,8 +145,8 @@ impl ClusterBuilder {
     }
 
     fn configuration(&self) -> String {
-        let volatile = if self.durable { &[] } else { VOLATILE };
-        let fixed = SETTINGS.iter().chain(volatile).map(|(name, value)| format!("{name} = {value}\n"));
+        let kind = if self.durable { DURABLE } else { VOLATILE };
+        let fixed = SETTINGS.iter().chain(kind).map(|(name, value)| format!("{name} = {value}\n"));
         let own = self.settings.iter().map(|(name, value)| format!("{name} = {value}\n"));
         fixed.chain(own).collect()
     }

@@ -14,6 +14,7 @@
 //! ```
 
 mod binaries;
+pub mod checker;
 mod cluster;
 mod error;
 mod owner;

@@ -1,0 +1,221 @@
+//! What clients asked, and what they were told.
+
+use std::fmt;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use uuid::Uuid;
+
+use super::Filter;
+
+/// The operations of a run, of all clients and processes, in any order.
+#[derive(Debug, Clone, Default)]
+pub struct History {
+    /// The deliveries of a subscription are in the order in which it made them.
+    pub operations: Vec<Operation>,
+}
+
+/// One operation of a client.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Operation {
+    /// Whose it was: one client has one operation under way at a time.
+    pub client: u64,
+    /// When it began, in nanoseconds of a clock that all recorders share.
+    pub invoked: u64,
+    /// When its answer was there; none if it never came to that.
+    pub completed: Option<u64>,
+    /// What it was.
+    pub action: Action,
+}
+
+/// What a client did.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum Action {
+    /// Events were to be written.
+    Append(Append),
+    /// Events were read.
+    Read(Read),
+    /// A subscription handed an event over.
+    Delivery(Delivery),
+    /// The store said that what stood at this position is lost: a failover went to a server that did not have it.
+    Loss {
+        /// Which position.
+        position: u64,
+    },
+}
+
+/// Events that were to be written, all or none.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Append {
+    /// All must hold.
+    pub conditions: Vec<Condition>,
+    /// In their order.
+    pub events: Vec<Digest>,
+    /// What the client was told.
+    pub outcome: Outcome,
+}
+
+/// No event matches since a position.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Condition {
+    /// What must not be there.
+    pub filter: Filter,
+    /// Only higher positions count; 0 for all.
+    pub after: u64,
+}
+
+/// What is kept of an event to know it again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Digest {
+    /// Unique in its log.
+    pub id: Uuid,
+    /// Its type.
+    pub event_type: String,
+    /// A hash of payload and metadata.
+    pub content: u64,
+}
+
+impl Digest {
+    /// Of an event.
+    #[must_use]
+    pub fn new(id: Uuid, event_type: &str, payload: &Value, metadata: &Value) -> Self {
+        let mut hasher = DefaultHasher::new();
+        // Objects are sorted: equal values have equal texts.
+        payload.to_string().hash(&mut hasher);
+        metadata.to_string().hash(&mut hasher);
+        Self { id, event_type: event_type.to_owned(), content: hasher.finish() }
+    }
+}
+
+/// How an append ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Outcome {
+    /// Acknowledged: its events stand from this position.
+    Accepted {
+        /// Of its first event.
+        first: u64,
+    },
+    /// Refused for an event that matches a condition.
+    Conflict {
+        /// Where that event stands, if the store said so.
+        position: Option<u64>,
+    },
+    /// Nothing was written, it was said.
+    Failed,
+    /// It may be written or not. Also of an operation that has no answer.
+    Indeterminate,
+}
+
+/// Events that were read.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Read {
+    /// What was asked for.
+    pub filter: Filter,
+    /// Only higher positions.
+    pub after: u64,
+    /// Whether the newest come first.
+    pub backwards: bool,
+    /// How many at most.
+    pub limit: Option<u64>,
+    /// What it must have seen at least: the position of a token, 0 for none.
+    pub at_least: u64,
+    /// Whether it must have seen whatever was acknowledged before it began.
+    pub strong: bool,
+    /// Up to where the result is complete, as the store said.
+    pub complete_to: u64,
+    /// Positions and ids, in the order of the result.
+    pub result: Vec<(u64, Uuid)>,
+}
+
+/// An event that a subscription handed over.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Delivery {
+    /// Which subscription, or consumer of a group.
+    pub subscription: String,
+    /// What it is subscribed to.
+    pub filter: Filter,
+    /// Whether it is the first after a start: only then may it go back, to what it had handed over before.
+    pub started: bool,
+    /// Where the event stands.
+    pub position: u64,
+    /// Its id.
+    pub id: Uuid,
+}
+
+impl History {
+    /// Adds an append that was answered: its client, when it began and ended, and what it was.
+    pub fn append(&mut self, client: u64, (invoked, completed): (u64, u64), append: Append) {
+        let action = Action::Append(append);
+        self.operations.push(Operation { client, invoked, completed: Some(completed), action });
+    }
+
+    /// The appends, each with its number among the operations.
+    pub(super) fn appends(&self) -> impl Iterator<Item = (usize, &Operation, &Append)> {
+        self.operations.iter().enumerate().filter_map(|(number, operation)| match &operation.action {
+            Action::Append(append) => Some((number, operation, append)),
+            _ => None,
+        })
+    }
+
+    /// Whether an operation's answer may rightly have been overtaken by a failover that the store reported.
+    pub(super) fn may_be_lost(&self, operation: &Operation) -> bool {
+        self.operations.iter().any(|other| {
+            matches!(other.action, Action::Loss { .. })
+                && other.completed.zip(operation.completed).is_some_and(|(noticed, told)| told <= noticed)
+        })
+    }
+}
+
+impl fmt::Display for Action {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Append(append) => append.fmt(f),
+            Self::Read(read) => {
+                let order = if read.backwards { " backwards" } else { "" };
+                let limit = read.limit.map_or_else(String::new, |limit| format!(", {limit} at most"));
+                let positions: Vec<String> =
+                    read.result.iter().map(|(position, _)| position.to_string()).collect();
+                write!(
+                    f,
+                    "read {} after {}{limit}{order}: {} events [",
+                    read.filter,
+                    read.after,
+                    positions.len()
+                )?;
+                match positions.as_slice() {
+                    [first @ .., last] if positions.len() > 12 => {
+                        write!(f, "{} … {last}", first[..10].join(" "))?;
+                    }
+                    few => f.write_str(&few.join(" "))?,
+                }
+                write!(f, "], complete to {}", read.complete_to)
+            }
+            Self::Delivery(delivery) => {
+                let again = if delivery.started { " (first since a start)" } else { "" };
+                write!(f, "{} was given position {}{again}", delivery.subscription, delivery.position)
+            }
+            Self::Loss { position } => write!(f, "told that position {position} is lost"),
+        }
+    }
+}
+
+impl fmt::Display for Append {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let types: Vec<&str> = self.events.iter().map(|event| event.event_type.as_str()).collect();
+        write!(f, "append {}", types.join(", "))?;
+        if let Some(event) = self.events.first() {
+            write!(f, " ({})", event.id)?;
+        }
+        for condition in &self.conditions {
+            write!(f, " unless {} after {}", condition.filter, condition.after)?;
+        }
+        match self.outcome {
+            Outcome::Accepted { first } => write!(f, ": accepted at {first}"),
+            Outcome::Conflict { position: Some(position) } => write!(f, ": conflict with {position}"),
+            Outcome::Conflict { position: None } => f.write_str(": conflict"),
+            Outcome::Failed => f.write_str(": failed, nothing written"),
+            Outcome::Indeterminate => f.write_str(": outcome unknown"),
+        }
+    }
+}

@@ -1,0 +1,388 @@
+//! What the checker must catch, each on a history of a small model store that is right but for one thing.
+
+#![allow(clippy::unwrap_used, reason = "a failed expectation is a failed test")]
+
+use serde_json::json;
+use testutil::checker::{
+    Action, Append, Checker, Condition, Delivery, Filter, History, Log, LogEvent, Operation, Outcome, Read,
+    Recorder, Report, Rule,
+};
+
+const KEYS: u64 = 40;
+const OPERATIONS: u64 = 600;
+
+/// A store with one order: every operation takes effect at an instant between its beginning and its end.
+struct Model {
+    log: Vec<LogEvent>,
+    history: History,
+    random: u64,
+    /// How many of the newest events a condition does not see.
+    blind_to: usize,
+    /// Whether the last predicate of each item is left out.
+    forgetful: bool,
+}
+
+impl Model {
+    fn new() -> Self {
+        Self { log: Vec::new(), history: History::default(), random: 7, blind_to: 0, forgetful: false }
+    }
+
+    fn draw(&mut self, below: u64) -> u64 {
+        // An LCG, so that each run is the same; its high bits are good enough.
+        self.random =
+            self.random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.random >> 33) % below
+    }
+
+    fn run(mut self) -> (History, Vec<LogEvent>) {
+        for number in 1..=OPERATIONS {
+            let (client, key) = (number % 16, self.draw(KEYS));
+            // Operation number n takes effect at 1000 n; several are under way at once.
+            let began = (1_000 * number).saturating_sub(self.draw(8_000));
+            let ended = 1_000 * number + self.draw(8_000);
+            let action = match self.draw(4) {
+                0 => self.read(key),
+                1 => self.append(key, 2),
+                _ => self.append(key, 1),
+            };
+            self.history.operations.push(Operation {
+                client,
+                invoked: began,
+                completed: Some(ended),
+                action,
+            });
+        }
+        for (nth, event) in self.log.iter().enumerate() {
+            let action = Action::Delivery(Delivery {
+                subscription: "mails".to_owned(),
+                filter: Filter::types(["Taken"]),
+                started: nth == 0,
+                position: event.position,
+                id: event.id,
+            });
+            let time = 1_000_000 + nth as u64;
+            self.history.operations.push(Operation {
+                client: 99,
+                invoked: time,
+                completed: Some(time),
+                action,
+            });
+        }
+        (self.history, self.log)
+    }
+
+    fn matching(&self, filter: &Filter, after: u64, blind_to: usize) -> Vec<&LogEvent> {
+        let mut filter = filter.clone();
+        if self.forgetful {
+            filter.items.iter_mut().for_each(|item| drop(item.predicates.pop()));
+        }
+        let seen = self.log.len().saturating_sub(blind_to);
+        let is_match =
+            |event: &&LogEvent| event.position > after && filter.matches(&event.event_type, &event.payload);
+        self.log[..seen].iter().filter(is_match).collect()
+    }
+
+    fn read(&mut self, key: u64) -> Action {
+        let filter = of_key(key);
+        let result = self.matching(&filter, 0, 0).iter().map(|event| (event.position, event.id)).collect();
+        let complete_to = self.log.len() as u64;
+        let (after, backwards, limit, at_least, strong) = (0, false, None, 0, true);
+        Action::Read(Read { filter, after, backwards, limit, at_least, strong, complete_to, result })
+    }
+
+    /// Takes what is free, as far as the model sees it.
+    fn append(&mut self, key: u64, events: u64) -> Action {
+        let filter = of_key(key);
+        // What a client read before may be old by now.
+        let after = self.draw(self.log.len() as u64 + 1);
+        let first = self.log.len() as u64 + 1;
+        let fresh: Vec<LogEvent> = (first..first + events).map(|position| taken(position, key)).collect();
+        let digests = fresh.iter().map(LogEvent::digest).collect();
+        let found = self.matching(&filter, after, self.blind_to).first().map(|event| event.position);
+        let outcome = match found {
+            Some(position) => Outcome::Conflict { position: Some(position) },
+            None => {
+                self.log.extend(fresh);
+                Outcome::Accepted { first }
+            }
+        };
+        Action::Append(Append { conditions: vec![Condition { filter, after }], events: digests, outcome })
+    }
+}
+
+fn of_key(key: u64) -> Filter {
+    Filter::types(["Taken"]).and_all([("hall", json!("A")), ("seat", json!(key))])
+}
+
+fn taken(position: u64, key: u64) -> LogEvent {
+    LogEvent::new(position, "Taken", json!({"hall": "A", "seat": key}), json!({}))
+}
+
+fn rules(report: &Report<'_>) -> Vec<Rule> {
+    let mut rules: Vec<Rule> = report.violations().iter().map(|violation| violation.rule).collect();
+    rules.sort_unstable();
+    rules.dedup();
+    rules
+}
+
+/// Checks what is left of a right history after something was done to it.
+fn caught(spoil: impl FnOnce(&mut History, &mut Vec<LogEvent>)) -> Vec<Rule> {
+    let (mut history, mut log) = Model::new().run();
+    spoil(&mut history, &mut log);
+    rules(&Checker::default().check(&history, &Log::new(log)))
+}
+
+fn accepted(history: &mut History, events: usize) -> &mut Operation {
+    let is_it = |operation: &&mut Operation| {
+        matches!(&operation.action, Action::Append(append)
+            if append.events.len() == events && matches!(append.outcome, Outcome::Accepted { .. }))
+    };
+    history.operations.iter_mut().filter(is_it).nth(20).unwrap()
+}
+
+fn append_of(operation: &mut Operation) -> &mut Append {
+    match &mut operation.action {
+        Action::Append(append) => append,
+        other => panic!("{other}"),
+    }
+}
+
+#[test]
+fn a_right_history_is_clean() {
+    let (history, log) = Model::new().run();
+    let count = |wanted: fn(&Outcome) -> bool| {
+        let is_it = |operation: &&Operation| matches!(&operation.action, Action::Append(append) if wanted(&append.outcome));
+        history.operations.iter().filter(is_it).count()
+    };
+    assert!(count(|outcome| matches!(outcome, Outcome::Accepted { .. })) > 100);
+    assert!(count(|outcome| matches!(outcome, Outcome::Conflict { .. })) > 100);
+    let log = Log::new(log);
+    let report = Checker::default().check(&history, &log);
+    assert!(report.is_clean(), "{report}");
+    assert_eq!(report.operations(), history.operations.len());
+}
+
+#[test]
+fn an_acknowledged_event_removed() {
+    let found = caught(|_, log| drop(log.remove(40)));
+    assert!(found.contains(&Rule::Lost) && found.contains(&Rule::Positions), "{found:?}");
+    let found = caught(|_, log| drop(log.pop()));
+    assert!(found.contains(&Rule::Lost), "at the end, where no gap shows it: {found:?}");
+}
+
+#[test]
+fn an_event_doubled() {
+    let found = caught(|_, log| log.push(LogEvent { position: log.len() as u64 + 1, ..log[40].clone() }));
+    assert!(found.contains(&Rule::Doubled), "{found:?}");
+    let found = caught(|_, log| {
+        log.push(LogEvent { event_type: "Other".to_owned(), ..taken(log.len() as u64 + 1, 999) });
+    });
+    assert_eq!(found, [Rule::FromNowhere], "under another id");
+}
+
+#[test]
+fn two_events_swapped() {
+    let found = caught(|_, log| {
+        let (one, other) = (log[40].position, log[44].position);
+        (log[40].position, log[44].position) = (other, one);
+    });
+    assert!(found.contains(&Rule::Misplaced), "{found:?}");
+}
+
+#[test]
+fn an_event_changed() {
+    let found = caught(|_, log| log[40].metadata = json!({"changed": true}));
+    assert_eq!(found, [Rule::Misplaced]);
+}
+
+#[test]
+fn a_condition_evaluated_on_a_stale_replica() {
+    let (history, log) = Model { blind_to: 3, ..Model::new() }.run();
+    let log = Log::new(log);
+    let report = Checker::default().check(&history, &log);
+    assert_eq!(rules(&report), [Rule::ConditionBroken], "{report}");
+    let text = report.to_string();
+    assert!(text.contains("rests on no event Taken(hall=\"A\", seat=") && text.contains("client "), "{text}");
+}
+
+#[test]
+fn a_matcher_that_ignores_one_predicate() {
+    let (history, log) = Model { forgetful: true, ..Model::new() }.run();
+    let found = rules(&Checker::default().check(&history, &Log::new(log)));
+    assert_eq!(found, [Rule::ConflictWithoutCause, Rule::Read]);
+}
+
+#[test]
+fn a_conflict_without_cause() {
+    let refused = |position| Append {
+        conditions: vec![Condition { filter: of_key(777), after: 0 }],
+        events: vec![taken(0, 777).digest()],
+        outcome: Outcome::Conflict { position },
+    };
+    for position in [None, Some(5)] {
+        let found = caught(|history, _| history.append(3, (5_000_000, 5_000_001), refused(position)));
+        assert_eq!(found, [Rule::ConflictWithoutCause]);
+    }
+    let found = caught(|history, log| {
+        let later = LogEvent { event_type: "Later".to_owned(), ..taken(log.len() as u64 + 1, 777) };
+        let mut too_early = refused(None);
+        too_early.conditions[0].filter = Filter::types(["Later"]);
+        history.append(3, (5_000_000, 5_000_001), too_early);
+        let outcome = Outcome::Accepted { first: later.position };
+        let append = Append { conditions: vec![], events: vec![later.digest()], outcome };
+        history.append(4, (5_000_002, 5_000_003), append);
+        log.push(later);
+    });
+    assert_eq!(found, [Rule::ConflictWithoutCause], "what came later is no cause");
+}
+
+/// An append of two events whose answer never came, of which so many are in the log.
+fn unanswered(history: &mut History, log: &mut Vec<LogEvent>, written: usize) {
+    let last = log.len() as u64;
+    let fresh = [1, 2].map(|nth| LogEvent { event_type: "Late".to_owned(), ..taken(last + nth, 800) });
+    let events = fresh.iter().map(LogEvent::digest).collect();
+    let append = Append { conditions: vec![], events, outcome: Outcome::Indeterminate };
+    history.append(3, (5_000_000, 5_000_001), append);
+    log.extend(fresh.into_iter().take(written));
+}
+
+#[test]
+fn a_batch_half_committed() {
+    assert_eq!(caught(|history, log| unanswered(history, log, 1)), [Rule::Torn]);
+    assert_eq!(caught(|history, log| unanswered(history, log, 0)), [], "not at all");
+    assert_eq!(caught(|history, log| unanswered(history, log, 2)), [], "or whole");
+}
+
+#[test]
+fn an_append_that_failed_and_is_there() {
+    let found = caught(|history, _| append_of(accepted(history, 1)).outcome = Outcome::Failed);
+    assert_eq!(found, [Rule::Undead]);
+}
+
+#[test]
+fn a_retry_with_a_receipt_of_its_own() {
+    let again = |history: &mut History, offset| {
+        let mut again = accepted(history, 2).clone();
+        (again.invoked, again.completed) = (6_000_000, Some(6_000_001));
+        if let Outcome::Accepted { first } = &mut append_of(&mut again).outcome {
+            *first += offset;
+        }
+        history.operations.push(again);
+    };
+    assert_eq!(caught(|history, _| again(history, 0)), [], "the first receipt again");
+    assert!(caught(|history, _| again(history, 1)).contains(&Rule::Misplaced));
+}
+
+#[test]
+fn an_order_that_is_not_that_of_time() {
+    let found = caught(|history, _| {
+        let early = accepted(history, 1);
+        (early.invoked, early.completed) = (7_000_000, Some(7_000_001));
+    });
+    assert!(found.contains(&Rule::Order), "{found:?}");
+}
+
+fn last_read(history: &mut History) -> &mut Read {
+    let reads = history.operations.iter_mut().filter_map(|operation| match &mut operation.action {
+        Action::Read(read) if read.result.len() > 2 => Some(read),
+        _ => None,
+    });
+    reads.last().unwrap()
+}
+
+#[test]
+fn a_read_missing_its_last_event() {
+    let found = caught(|history, _| assert!(last_read(history).result.pop().is_some()));
+    assert_eq!(found, [Rule::Read]);
+}
+
+#[test]
+fn a_read_older_than_it_may_be() {
+    for (strong, at_least, expected) in
+        [(true, 0, vec![Rule::Stale]), (false, 3, vec![]), (false, 4, vec![Rule::Stale])]
+    {
+        let found = caught(|history, _| {
+            let read = last_read(history);
+            (read.complete_to, read.strong, read.at_least) = (3, strong, at_least);
+            read.result.retain(|(position, _)| *position <= 3);
+        });
+        assert_eq!(found, expected);
+    }
+}
+
+/// The place of the eleventh delivery in the history.
+fn a_delivery(history: &History) -> usize {
+    let is_it = |operation: &Operation| matches!(operation.action, Action::Delivery(_));
+    history.operations.iter().position(is_it).unwrap() + 10
+}
+
+#[test]
+fn a_delivery_skipped() {
+    let found = caught(|history, _| drop(history.operations.remove(a_delivery(history))));
+    assert_eq!(found, [Rule::Delivery]);
+}
+
+#[test]
+fn a_delivery_reordered() {
+    let found = caught(|history, _| {
+        let place = a_delivery(history);
+        history.operations.swap(place, place + 1);
+    });
+    assert_eq!(found, [Rule::Delivery]);
+}
+
+#[test]
+fn a_delivery_doubled() {
+    for (after_a_start, expected) in [(true, vec![]), (false, vec![Rule::Delivery])] {
+        let found = caught(|history, _| {
+            let place = a_delivery(history);
+            let mut again = history.operations[place].clone();
+            if let Action::Delivery(delivery) = &mut again.action {
+                delivery.started = after_a_start;
+            }
+            history.operations.insert(place + 1, again);
+        });
+        assert_eq!(found, expected);
+    }
+}
+
+#[test]
+fn a_loss_that_was_reported_excuses_what_was_told_before() {
+    for reported in [true, false] {
+        let found = caught(|history, log| {
+            let lost = log.split_off(log.len() - 3);
+            let is_known = |operation: &Operation| match &operation.action {
+                Action::Delivery(delivery) => delivery.position < lost[0].position,
+                _ => true,
+            };
+            history.operations.retain(is_known);
+            if reported {
+                let action = Action::Loss { position: lost[0].position };
+                let (invoked, completed) = (8_000_000, Some(8_000_001));
+                history.operations.push(Operation { client: 1, invoked, completed, action });
+            }
+        });
+        assert_eq!(found.contains(&Rule::Lost), !reported, "{found:?}");
+        assert_eq!(found.is_empty(), reported, "{found:?}");
+    }
+}
+
+#[test]
+fn a_recorder_that_is_killed_leaves_what_was_under_way() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("history");
+    let recorder = Recorder::to_file(&path).unwrap();
+    let append =
+        |outcome| Action::Append(Append { conditions: vec![], events: vec![taken(1, 1).digest()], outcome });
+    let first = recorder.begin(1, append(Outcome::Indeterminate)).unwrap();
+    let _second = recorder.begin(2, append(Outcome::Indeterminate)).unwrap();
+    recorder.end(&first, append(Outcome::Accepted { first: 1 })).unwrap();
+    let written = Recorder::load(&path).unwrap();
+    assert_eq!(written.operations, recorder.take().operations);
+    assert!(written.operations[0].completed.is_some() && written.operations[1].completed.is_none());
+    let text = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, &text[..text.len() - 9]).unwrap();
+    assert_eq!(Recorder::load(&path).unwrap().operations.len(), 2, "killed in the middle of a line");
+    std::fs::write(&path, format!("no line\n{text}")).unwrap();
+    Recorder::load(&path).unwrap_err();
+}
