@@ -1,13 +1,16 @@
 //! The command line, as typed.
 
+use std::ops::Range;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand};
+use clap::error::ErrorKind;
+use clap::{Args, CommandFactory as _, Parser, Subcommand};
 
 use crate::bench::BenchPlan;
 use crate::engine::EngineName;
 use crate::plan::{Plan, Rate, ScenarioName};
+use crate::seats::{PartPlan, SeatsPlan};
 
 /// Open-loop load for the event store: a fixed worker pool, a bounded queue, and backpressure that is counted.
 ///
@@ -27,11 +30,13 @@ const EXAMPLES: &str = "\
 Examples:
   load-generator --rate 300                       a minute of 300 requests/s on servers of its own
   load-generator --rate 2000 --duration 30s --preload 1000000
+  load-generator run --scenario seats --audit     64 clients fight for 2,000 seats; was any sold twice?
   load-generator bench append                     the append path against plain INSERTs and another store's SQL
   load-generator --rate 300 --primary 'host=db1 user=app dbname=library sslmode=disable' \\
                  --replica 'host=db2 user=app dbname=library sslmode=disable' --json result.json
 
-Exit status: 0 the run was carried out (read the report for how it went), 1 it could not be, 2 usage.";
+Exit status: 0 the run was carried out (read the report for how it went), 1 it could not be, 2 usage, 4 an audit found a
+broken promise.";
 
 #[derive(Debug, Subcommand)]
 enum Subcommands {
@@ -119,6 +124,8 @@ struct RunArgs {
     /// What to do
     #[arg(long, value_enum, default_value_t = ScenarioName::Library)]
     scenario: ScenarioName,
+    #[command(flatten)]
+    seats: SeatsArgs,
     /// Fixes the sequence of operations and of random choices; what they meet depends on the run
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -139,10 +146,38 @@ struct RunArgs {
     json: Option<PathBuf>,
 }
 
+/// Of the scenario seats, which takes --primary, --replica and --json of the others.
+#[derive(Debug, Clone, Args)]
+struct SeatsArgs {
+    /// seats: through what the clients write; the log is made anew, in the schema seats_ENGINE
+    #[arg(long, value_enum, default_value_t = EngineName::Eventstore)]
+    engine: EngineName,
+    /// seats: record what every client asks and is told, and check at the end that every promise was kept
+    #[arg(long)]
+    audit: bool,
+    /// seats: how many there are
+    #[arg(long, default_value_t = 2_000, value_name = "SEATS", value_parser = clap::value_parser!(u64).range(1..=10_000_000))]
+    seats: u64,
+    /// seats: clients over all processes, each with one operation under way at a time
+    #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u64).range(1..=250))]
+    clients: u64,
+    /// seats: processes that the clients are spread over
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=64))]
+    processes: u64,
+    /// The clients of this process, as FROM-TO
+    #[arg(long, hide = true, value_parser = range, requires = "primary")]
+    part: Option<Range<u64>>,
+    /// Where this process writes its history
+    #[arg(long, hide = true, requires = "part")]
+    history: Option<PathBuf>,
+}
+
 /// What was asked for.
 #[derive(Debug)]
 pub(crate) enum Command {
     Run(Plan),
+    Seats(SeatsPlan),
+    SeatsPart(PartPlan),
     BenchAppend(BenchPlan),
 }
 
@@ -150,9 +185,41 @@ pub(crate) enum Command {
 pub(crate) fn parse() -> Command {
     let cli = Cli::parse();
     match cli.command {
-        Some(Subcommands::Run(args)) => Command::Run(args.into()),
+        Some(Subcommands::Run(args)) => args.into_command().unwrap_or_else(|refused| refused.exit()),
         Some(Subcommands::Bench(BenchCommand::Append(args))) => Command::BenchAppend(args.into()),
-        None => Command::Run(cli.run.into()),
+        None => cli.run.into_command().unwrap_or_else(|refused| refused.exit()),
+    }
+}
+
+impl RunArgs {
+    fn into_command(self) -> Result<Command, clap::Error> {
+        let refuse = |why: &str| Err(Cli::command().error(ErrorKind::ArgumentConflict, why));
+        let SeatsArgs { engine, audit, seats, clients, processes, part, history } = self.seats.clone();
+        match (self.scenario, part, self.servers.primary.clone()) {
+            (ScenarioName::Library, ..) if engine != EngineName::Eventstore || audit => {
+                refuse("--engine and --audit are for --scenario seats")
+            }
+            (ScenarioName::Library, ..) => Ok(Command::Run(self.into())),
+            (ScenarioName::Seats, ..) if processes > clients => {
+                refuse("--processes: more than there are --clients")
+            }
+            (ScenarioName::Seats, Some(clients), Some(primary)) => {
+                Ok(Command::SeatsPart(PartPlan { engine, seats, clients, primary, history }))
+            }
+            (ScenarioName::Seats, _, primary) => {
+                let (replicas, json) = (self.servers.replica, self.json);
+                Ok(Command::Seats(SeatsPlan {
+                    engine,
+                    seats,
+                    clients,
+                    processes,
+                    audit,
+                    primary,
+                    replicas,
+                    json,
+                }))
+            }
+        }
     }
 }
 
@@ -203,6 +270,11 @@ fn duration(text: &str) -> Result<Duration, String> {
     }
 }
 
+fn range(text: &str) -> Result<Range<u64>, String> {
+    let ends = text.split_once('-').and_then(|(from, to)| Some(from.parse().ok()?..to.parse().ok()?));
+    ends.ok_or_else(|| "expected two numbers, as 0-16".to_owned())
+}
+
 fn positive_duration(text: &str) -> Result<Duration, String> {
     match duration(text)? {
         Duration::ZERO => Err("must be longer than 0".to_owned()),
@@ -230,6 +302,22 @@ mod tests {
     }
 
     #[test]
+    fn what_does_not_go_together_is_refused() {
+        for (flags, said) in [
+            ("--engine cte", "for --scenario seats"),
+            ("--audit", "for --scenario seats"),
+            ("--scenario seats --clients 3 --processes 4", "more than there are --clients"),
+        ] {
+            let refused =
+                parse_from(&format!("load-generator run {flags}")).and_then(|cli| match cli.command {
+                    Some(Subcommands::Run(args)) => args.into_command(),
+                    _ => unreachable!("run is a subcommand"),
+                });
+            assert!(refused.unwrap_err().to_string().contains(said), "{flags}");
+        }
+    }
+
+    #[test]
     fn nonsense_is_refused() {
         for flags in [
             "--rate 0",
@@ -250,6 +338,11 @@ mod tests {
             "--replica host=x",
             "--scenario chess",
             "--json",
+            "--engine postgres",
+            "--seats 0",
+            "--clients 0",
+            "--processes 0",
+            "--part 0-4",
             "bench",
             "bench append --clients 0",
             "bench append --clients 1,many",

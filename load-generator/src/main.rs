@@ -10,8 +10,10 @@
 //! start + i/rate, and its latency counts from then. A fixed number of workers serve a bounded queue; where the
 //! queue is full a request is rejected at once. Nothing is spawned per request.
 //!
-//! `bench` compares the store with other ways to append, behind the trait `Engine`: see its module.
+//! `bench` compares the store with other ways to append, and `seats` has many clients fight for the same things; both are
+//! behind the trait `Engine`, and what an engine did can be checked (`audit`).
 
+mod audit;
 mod bench;
 mod cli;
 mod engine;
@@ -19,6 +21,7 @@ mod environment;
 mod error;
 mod histogram;
 mod metrics;
+mod outcome;
 mod output;
 mod plan;
 mod preload;
@@ -28,6 +31,7 @@ mod report;
 mod run;
 mod scenario;
 mod schedule;
+mod seats;
 mod servers;
 mod tally;
 mod workers;
@@ -37,6 +41,7 @@ use std::process::ExitCode;
 use tracing_subscriber::EnvFilter;
 
 use crate::cli::Command;
+use crate::outcome::Outcome;
 
 /// The run could not be carried out. (Usage errors have 2, by clap.)
 const FAILED: u8 = 1;
@@ -52,12 +57,14 @@ fn main() -> ExitCode {
     };
     let carried_out = runtime.block_on(async {
         match command {
-            Command::Run(plan) => run::run(plan).await,
-            Command::BenchAppend(plan) => bench::append(plan).await,
+            Command::Run(plan) => run::run(plan).await.map(|()| Outcome::Kept),
+            Command::Seats(plan) => seats::run(plan).await,
+            Command::SeatsPart(plan) => seats::part(plan).await.map(|()| Outcome::Kept),
+            Command::BenchAppend(plan) => bench::append(plan).await.map(|()| Outcome::Kept),
         }
     });
     match carried_out {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(outcome) => ExitCode::from(outcome.exit_status()),
         Err(error) => fail(&error.to_string()),
     }
 }

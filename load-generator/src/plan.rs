@@ -65,12 +65,15 @@ impl fmt::Display for Rate {
 pub(crate) enum ScenarioName {
     /// A lending library: books are lent and returned, on conditions that concern the book and the reader
     Library,
+    /// Many clients fight for the same seats in a closed loop, each of which may be taken once
+    Seats,
 }
 
 impl ScenarioName {
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Library => "library",
+            Self::Seats => "seats",
         }
     }
 }

@@ -4,8 +4,8 @@
 
 use serde_json::json;
 use testutil::checker::{
-    Action, Append, Checker, Condition, Delivery, Filter, History, Log, LogEvent, Operation, Outcome, Read,
-    Recorder, Report, Rule,
+    Action, Answer, Append, Checker, Condition, Delivery, Filter, History, Log, LogEvent, Operation, Outcome,
+    Read, Recorder, Report, Rule,
 };
 
 const KEYS: u64 = 40;
@@ -371,15 +371,21 @@ fn a_loss_that_was_reported_excuses_what_was_told_before() {
 fn a_recorder_that_is_killed_leaves_what_was_under_way() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("history");
-    let recorder = Recorder::to_file(&path).unwrap();
     let append =
-        |outcome| Action::Append(Append { conditions: vec![], events: vec![taken(1, 1).digest()], outcome });
-    let first = recorder.begin(1, append(Outcome::Indeterminate)).unwrap();
-    let _second = recorder.begin(2, append(Outcome::Indeterminate)).unwrap();
-    recorder.end(&first, append(Outcome::Accepted { first: 1 })).unwrap();
-    let written = Recorder::load(&path).unwrap();
-    assert_eq!(written.operations, recorder.take().operations);
-    assert!(written.operations[0].completed.is_some() && written.operations[1].completed.is_none());
+        Append { conditions: vec![], events: vec![taken(1, 1).digest()], outcome: Outcome::Indeterminate };
+    for recorder in [Recorder::to_file(&path).unwrap(), Recorder::in_memory()] {
+        let first = recorder.begin(1, Action::Append(append.clone())).unwrap();
+        let _second = recorder.begin(2, Action::Append(append.clone())).unwrap();
+        recorder.end(&first, Answer::Append(Outcome::Accepted { first: 1 })).unwrap();
+        let mut history = recorder.take();
+        if history.operations.is_empty() {
+            history = Recorder::load(&path).unwrap();
+        }
+        let answered: Vec<bool> =
+            history.operations.iter().map(|operation| operation.completed.is_some()).collect();
+        assert_eq!(answered, [true, false]);
+        assert_eq!(append_of(&mut history.operations[0]).outcome, Outcome::Accepted { first: 1 });
+    }
     let text = std::fs::read_to_string(&path).unwrap();
     std::fs::write(&path, &text[..text.len() - 9]).unwrap();
     assert_eq!(Recorder::load(&path).unwrap().operations.len(), 2, "killed in the middle of a line");

@@ -9,7 +9,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use tokio::task::JoinSet;
 
 use crate::bench::report::{Measured, Report};
-use crate::engine::{Engine, EngineError, EngineName, Event};
+use crate::engine::{Append, Appended, BENCH_PATHS, Engine, EngineError, EngineName};
 use crate::environment;
 use crate::error::RunError;
 use crate::histogram::Latencies;
@@ -42,7 +42,7 @@ pub(crate) async fn append(plan: BenchPlan) -> Result<(), RunError> {
     let bar = progress(plan.engines.len() + plan.rounds * plan.clients.len() * plan.engines.len());
     for name in &plan.engines {
         bar.set_message(format!("{}: writing {} events", name.as_str(), plan.preload));
-        let engine = name.connect(&servers).await?;
+        let engine = name.connect(&servers, &format!("bench_{}", name.as_str()), &BENCH_PATHS).await?;
         engine.fill(plan.preload).await?;
         engines.push((*name, engine));
         bar.inc(1);
@@ -101,17 +101,19 @@ async fn closed_loop(
         running.spawn(async move {
             let (mut ended_in_time, mut latencies) = (0_u64, Latencies::new());
             let mut readers = (number as u64..).step_by(7);
-            let mut fresh = || Event::fresh(readers.next().unwrap_or_default());
-            let mut event = fresh();
+            let mut fresh = || Append::fresh(readers.next().unwrap_or_default());
+            let mut append = fresh();
             loop {
                 let began = Instant::now();
                 if began >= until {
                     break;
                 }
                 // The next event is made while this one is under way: making it is not what is measured.
-                let (appended, next) = tokio::join!(client.append(event), async { fresh() });
-                appended?;
-                event = next;
+                let (appended, next) = tokio::join!(client.append(append), async { fresh() });
+                if let Appended::Conflict(_) = appended? {
+                    return Err(EngineError::new("an append whose key is fresh was refused"));
+                }
+                append = next;
                 let ended = Instant::now();
                 // The rate counts what ends in the window; the latency is that of all that begins in it, to its end.
                 ended_in_time += u64::from(ended >= from && ended <= until);

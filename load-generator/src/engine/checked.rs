@@ -1,63 +1,200 @@
-//! How event stores on PostgreSQL are often written: one statement at READ COMMITTED reads the highest position that
-//! matches, and inserts if it is the expected one; JSONB predicates are answered by a GIN index. Two such statements at
-//! once do not see each other. Its connections have the settings under which its plans are best.
+//! How event stores on PostgreSQL are often written: one statement reads the highest position that matches, and inserts if it
+//! is the expected one; JSONB predicates are answered by a GIN index. At READ COMMITTED two such statements at once do not
+//! see each other. What is usually done about it is here too: the same statement at SERIALIZABLE, or under a lock; and
+//! what is sometimes done wrongly: a lock that the statement itself takes, whose snapshot is then older than the lock.
+//! Connections have the settings under which the statement's plans are best.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use serde_json::json;
-use tokio_postgres::{Client as Session, Statement};
+use futures_util::future::join4;
+use serde_json::Value;
+use testutil::checker::{Filter, LogEvent};
+use tokio_postgres::error::SqlState;
+use tokio_postgres::types::ToSql;
+use tokio_postgres::{Client as Session, Row, Statement};
 
-use crate::engine::{Client, EVENT_TYPE, Engine, EngineError, Event, session};
+use crate::engine::where_clause::WhereClause;
+use crate::engine::{After, Append, Appended, Client, Engine, EngineError, Found, session};
 use crate::servers::Servers;
 
-const SCHEMA: &str = "bench_cte";
 const SETTINGS: &str = "SET enable_seqscan = off; SET enable_indexscan = off; SET enable_bitmapscan = on";
+const LOCK: &str = "SELECT pg_advisory_xact_lock(1, 'events'::regclass::oid::integer)";
+/// Far more often than a statement is refused by chance.
+const MOST_RETRIES: u32 = 10_000;
 
-pub(super) struct Cte {
-    servers: Arc<Servers>,
+/// In which of its forms the statement is sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Form {
+    /// As it is, at READ COMMITTED.
+    OneStatement,
+    /// At SERIALIZABLE, and again where the server finds that it depends on what others do.
+    Serializable,
+    /// After a statement that takes the lock, in one transaction and one round trip.
+    LockBefore,
+    /// With the lock in its first part.
+    LockInside,
 }
 
-impl Cte {
-    pub(super) fn new(servers: &Arc<Servers>) -> Self {
-        Self { servers: Arc::clone(servers) }
+pub(super) struct Checked {
+    servers: Arc<Servers>,
+    schema: String,
+    form: Form,
+}
+
+impl Checked {
+    pub(super) fn new(servers: &Arc<Servers>, schema: &str, form: Form) -> Self {
+        Self { servers: Arc::clone(servers), schema: schema.to_owned(), form }
     }
 }
 
 #[async_trait]
-impl Engine for Cte {
+impl Engine for Checked {
     async fn fill(&self, events: u64) -> Result<(), EngineError> {
-        let (tables, fill) = (include_str!("sql/cte/tables.sql"), include_str!("sql/cte/fill.sql"));
-        session::fill(&self.servers, SCHEMA, tables, fill, events).await
+        let (tables, fill) = (include_str!("sql/checked/tables.sql"), include_str!("sql/checked/fill.sql"));
+        session::fill(&self.servers, &self.schema, tables, fill, events).await
     }
 
     async fn client(&self) -> Result<Box<dyn Client>, EngineError> {
-        let session = session::open(&self.servers, SCHEMA).await?;
+        let session = session::open(&self.servers, &self.schema).await?;
         session.batch_execute(SETTINGS).await?;
-        let append = session.prepare(include_str!("sql/cte/append.sql")).await?;
-        Ok(Box::new(CteClient { session, append }))
+        if self.form == Form::Serializable {
+            session.batch_execute("SET default_transaction_isolation = 'serializable'").await?;
+        }
+        Ok(Box::new(CheckedClient { session, form: self.form, prepared: HashMap::new() }))
+    }
+
+    async fn log(&self) -> Result<Vec<LogEvent>, EngineError> {
+        let session = session::open(&self.servers, &self.schema).await?;
+        let all =
+            "SELECT sequence_number, metadata ->> 'MessageID', event_type, payload, metadata FROM events";
+        session.query(all, &[]).await?.iter().map(log_event).collect()
+    }
+
+    fn has_gaps(&self) -> bool {
+        true
     }
 }
 
-struct CteClient {
+fn log_event(row: &Row) -> Result<LogEvent, EngineError> {
+    Ok(LogEvent {
+        position: position(row)?,
+        id: message_id(row)?,
+        event_type: row.try_get(2)?,
+        payload: row.try_get(3)?,
+        metadata: row.try_get(4)?,
+    })
+}
+
+fn position(row: &Row) -> Result<u64, EngineError> {
+    u64::try_from(row.try_get::<_, i64>(0)?).map_err(|_| EngineError::new("a negative position"))
+}
+
+fn message_id(row: &Row) -> Result<uuid::Uuid, EngineError> {
+    row.try_get::<_, &str>(1)?.parse().map_err(|_| EngineError::new("a MessageID that is no UUID"))
+}
+
+struct CheckedClient {
     session: Session,
-    append: Statement,
+    form: Form,
+    /// By their texts: one for each shape of filter.
+    prepared: HashMap<String, Statement>,
+}
+
+impl CheckedClient {
+    async fn prepare(&mut self, text: String) -> Result<Statement, EngineError> {
+        if let Some(statement) = self.prepared.get(&text) {
+            return Ok(statement.clone());
+        }
+        let statement = self.session.prepare(&text).await?;
+        self.prepared.insert(text, statement.clone());
+        Ok(statement)
+    }
+
+    async fn send(
+        &self,
+        statement: &Statement,
+        params: &[&(dyn ToSql + Sync)],
+    ) -> Result<Vec<Row>, tokio_postgres::Error> {
+        if self.form != Form::LockBefore {
+            return self.session.query(statement, params).await;
+        }
+        // All four are under way at once; if the third fails, the fourth rolls back.
+        let (began, locked, rows, ended) = join4(
+            self.session.batch_execute("BEGIN"),
+            self.session.batch_execute(LOCK),
+            self.session.query(statement, params),
+            self.session.batch_execute("COMMIT"),
+        )
+        .await;
+        began.and(locked).and(rows).and_then(|rows| ended.map(|()| rows))
+    }
+}
+
+/// Parameters: types, payloads and metadata of the events, the expected position, then those of the filter.
+fn append_statement(form: Form, matching: &str) -> String {
+    let locked =
+        if form == Form::LockInside { format!("locked AS MATERIALIZED ({LOCK}), ") } else { String::new() };
+    let after_lock = if form == Form::LockInside { "(SELECT count(*) FROM locked) = 1 AND " } else { "" };
+    format!(
+        "WITH {locked}matching AS (
+             SELECT max(e.sequence_number) AS newest FROM events e WHERE {after_lock}({matching})
+         )
+         INSERT INTO events (occurred_at, event_type, payload, metadata)
+         SELECT now(), n.event_type, n.payload, n.metadata
+         FROM matching AS m
+         CROSS JOIN unnest($1::text[], $2::jsonb[], $3::jsonb[]) WITH ORDINALITY
+              AS n(event_type, payload, metadata, nth)
+         WHERE coalesce(m.newest, 0) = $4::bigint
+         ORDER BY n.nth
+         RETURNING sequence_number"
+    )
 }
 
 #[async_trait]
-impl Client for CteClient {
-    async fn append(&mut self, event: Event) -> Result<(), EngineError> {
-        let (types, predicate) = ([EVENT_TYPE], json!({"BookID": event.book}));
-        let rows = self
-            .session
-            .execute(
-                &self.append,
-                &[&&types[..], &predicate, &0_i64, &EVENT_TYPE, &event.payload, &event.metadata],
-            )
-            .await?;
-        match rows {
-            1 => Ok(()),
-            _ => Err(EngineError("an append whose key is fresh was refused".to_owned())),
+impl Client for CheckedClient {
+    async fn append(&mut self, append: Append) -> Result<Appended, EngineError> {
+        let types: Vec<&str> = append.events.iter().map(|event| event.event_type).collect();
+        let payloads: Vec<&Value> = append.events.iter().map(|event| &event.payload).collect();
+        let metadata: Vec<&Value> = append.events.iter().map(|event| &event.metadata).collect();
+        // Without a condition nothing matches, as expected.
+        let (clause, expected) = match &append.condition {
+            Some(condition) => (WhereClause::new(&condition.filter, 5), condition.after.newest),
+            None => (WhereClause { text: "false".to_owned(), params: Vec::new() }, 0),
+        };
+        let expected = i64::try_from(expected).unwrap_or(i64::MAX);
+        let statement = self.prepare(append_statement(self.form, &clause.text)).await?;
+        let mut params: Vec<&(dyn ToSql + Sync)> = vec![&types, &payloads, &metadata, &expected];
+        params.extend(clause.params.iter().map(|param| &**param as &(dyn ToSql + Sync)));
+        for _ in 0..MOST_RETRIES {
+            match self.send(&statement, &params).await {
+                Ok(rows) => {
+                    let first = rows.iter().map(position).next().transpose()?;
+                    return Ok(first.map_or(Appended::Conflict(None), Appended::At));
+                }
+                Err(error) if error.code() == Some(&SqlState::T_R_SERIALIZATION_FAILURE) => {}
+                Err(error) => return Err(error.into()),
+            }
         }
+        Err(EngineError::new("the server refuses to serialize this append"))
+    }
+
+    async fn query(&mut self, filter: &Filter) -> Result<Found, EngineError> {
+        let clause = WhereClause::new(filter, 1);
+        let text = format!(
+            "SELECT e.sequence_number, e.metadata ->> 'MessageID', e.event_type, e.payload, e.metadata
+             FROM events e WHERE {} ORDER BY e.sequence_number",
+            clause.text
+        );
+        let statement = self.prepare(text).await?;
+        let params: Vec<&(dyn ToSql + Sync)> =
+            clause.params.iter().map(|param| &**param as &(dyn ToSql + Sync)).collect();
+        let rows = self.session.query(&statement, &params).await?;
+        let found: Result<_, EngineError> =
+            rows.iter().map(|row| Ok((position(row)?, message_id(row)?))).collect();
+        let events: Vec<_> = found?;
+        let newest = events.last().map_or(0, |(position, _)| *position);
+        Ok(Found { events, after: After { position: newest, newest, token: None } })
     }
 }

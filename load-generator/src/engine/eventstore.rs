@@ -1,13 +1,17 @@
 //! The store itself: all clients share one handle.
 
-use ::eventstore::{EventStore, Filter, NewEvent};
-use async_trait::async_trait;
-use futures_util::future::try_join_all;
+use std::sync::Arc;
 
-use crate::engine::{Client, EVENT_TYPE, Engine, EngineError, Event, PATHS};
+use ::eventstore::{Consistency, EventStore, FieldValue, Filter as StoreFilter, NewEvent, Settings};
+use async_trait::async_trait;
+use futures_util::TryStreamExt as _;
+use futures_util::future::try_join_all;
+use serde_json::Value;
+use testutil::checker::{Filter, Item, LogEvent};
+
+use crate::engine::{After, Append, Appended, Client, Draft, Engine, EngineError, Found};
 use crate::servers::Servers;
 
-const SCHEMA: &str = "bench_eventstore";
 /// Events in one append while the log is filled, and how many such appends are made at once.
 const CHUNK: u64 = 1_000;
 const AT_ONCE: usize = 4;
@@ -15,40 +19,65 @@ const AT_ONCE: usize = 4;
 pub(super) struct Store {
     store: EventStore,
     primary: String,
+    schema: String,
 }
 
 impl Store {
-    pub(super) async fn connect(servers: &Servers) -> Result<Self, EngineError> {
-        let admin = testutil::connect(&servers.primary).await?;
-        admin.batch_execute(&format!("DROP SCHEMA IF EXISTS {SCHEMA} CASCADE")).await?;
-        let mut builder = EventStore::builder().primary(&servers.primary).schema(SCHEMA).index_only(PATHS);
+    pub(super) async fn connect(
+        servers: &Arc<Servers>,
+        schema: &str,
+        paths: &[&str],
+    ) -> Result<Self, EngineError> {
+        let mut builder = EventStore::builder()
+            .primary(&servers.primary)
+            .schema(schema)
+            .settings(Settings::default())
+            .index_only(paths.iter().copied());
         for replica in &servers.replicas {
             builder = builder.replica(replica);
         }
-        Ok(Self { store: builder.connect().await?, primary: servers.primary.clone() })
+        let (primary, schema) = (servers.primary.clone(), schema.to_owned());
+        Ok(Self { store: builder.connect().await?, primary, schema })
     }
 }
 
 #[async_trait]
 impl Engine for Store {
     async fn fill(&self, events: u64) -> Result<(), EngineError> {
+        let session = testutil::connect(&self.primary).await?;
+        session.batch_execute(&format!("DROP SCHEMA IF EXISTS {} CASCADE", self.schema)).await?;
         self.store.migrate().await?;
         let chunks: Vec<u64> = (0..events).step_by(CHUNK as usize).collect();
         for chunks in chunks.chunks(AT_ONCE) {
             let appends = chunks.iter().map(|first| {
                 let numbers = *first..events.min(first + CHUNK);
-                self.store.append(numbers.map(|number| new_event(Event::fresh(number)))).into_future()
+                self.store.append(numbers.map(|number| new_event(Draft::fresh(number)))).into_future()
             });
             try_join_all(appends).await?;
         }
         // What autovacuum would do in time.
-        let session = testutil::connect(&self.primary).await?;
         session.batch_execute("VACUUM (ANALYZE)").await?;
         Ok(())
     }
 
     async fn client(&self) -> Result<Box<dyn Client>, EngineError> {
         Ok(Box::new(StoreClient { store: self.store.clone() }))
+    }
+
+    async fn log(&self) -> Result<Vec<LogEvent>, EngineError> {
+        let all = self.store.query(&StoreFilter::all()).consistency(Consistency::Strong).stream();
+        let log_event = |event: ::eventstore::RecordedEvent| LogEvent {
+            position: event.position.get(),
+            id: event.id.uuid(),
+            event_type: event.event_type.to_string(),
+            payload: event.payload,
+            metadata: event.metadata,
+        };
+        Ok(all.map_ok(log_event).try_collect().await?)
+    }
+
+    fn has_gaps(&self) -> bool {
+        false
     }
 }
 
@@ -58,13 +87,68 @@ struct StoreClient {
 
 #[async_trait]
 impl Client for StoreClient {
-    async fn append(&mut self, event: Event) -> Result<(), EngineError> {
-        let nobody_has_it = Filter::event_types([EVENT_TYPE]).and_all([("BookID", &event.book)]);
-        self.store.append([new_event(event)]).fail_if_matches(&nobody_has_it).await?;
-        Ok(())
+    async fn append(&mut self, append: Append) -> Result<Appended, EngineError> {
+        let mut call = self.store.append(append.events.into_iter().map(new_event));
+        if let Some(condition) = &append.condition {
+            call = call.fail_if_matches(&in_words_of_the_store(&condition.filter));
+            if let Some(token) = condition.after.token {
+                call = call.after(token);
+            }
+        }
+        match call.await {
+            Ok(receipt) => Ok(Appended::At(receipt.first_position().get())),
+            Err(error) => match error.conflict() {
+                Some(conflict) => Ok(Appended::Conflict(Some(conflict.position.get()))),
+                None => Err(error.into()),
+            },
+        }
+    }
+
+    async fn query(&mut self, filter: &Filter) -> Result<Found, EngineError> {
+        let history = self.store.query(&in_words_of_the_store(filter)).await?;
+        let events: Vec<_> = history.iter().map(|event| (event.position.get(), event.id.uuid())).collect();
+        let newest = events.last().map_or(0, |(position, _)| *position);
+        let after = After { position: history.position().get(), newest, token: Some(history.token()) };
+        Ok(Found { events, after })
+    }
+
+    fn reads_strongly(&self) -> bool {
+        true
     }
 }
 
-fn new_event(event: Event) -> NewEvent {
-    NewEvent::new(EVENT_TYPE, event.payload).id(event.id).metadata(event.metadata)
+fn new_event(draft: Draft) -> NewEvent {
+    NewEvent::new(draft.event_type, draft.payload).id(draft.id).metadata(draft.metadata)
+}
+
+fn in_words_of_the_store(filter: &Filter) -> StoreFilter {
+    filter.items.iter().map(item).reduce(StoreFilter::or).unwrap_or_else(StoreFilter::all)
+}
+
+fn item(item: &Item) -> StoreFilter {
+    let predicates = item.predicates.iter().map(|predicate| {
+        let escaped = |key: &String| key.replace('\\', "\\\\").replace('.', "\\.");
+        let path: Vec<String> = predicate.path.iter().map(escaped).collect();
+        (path.join("."), field_value(&predicate.value))
+    });
+    match (item.event_types.as_slice(), item.predicates.as_slice()) {
+        (types, []) => StoreFilter::event_types(types),
+        ([], _) if item.any => StoreFilter::where_any(predicates),
+        ([], _) => StoreFilter::where_all(predicates),
+        (types, _) if item.any => StoreFilter::event_types(types).and_any(predicates),
+        (types, _) => StoreFilter::event_types(types).and_all(predicates),
+    }
+}
+
+/// Of the values that a filter may have.
+fn field_value(value: &Value) -> FieldValue {
+    match value {
+        Value::Bool(truth) => FieldValue::Bool(*truth),
+        Value::Number(number) if number.is_u64() => {
+            FieldValue::Integer(number.as_u64().unwrap_or_default().into())
+        }
+        Value::Number(number) => FieldValue::Integer(number.as_i64().unwrap_or_default().into()),
+        Value::String(text) => FieldValue::Text(text.clone()),
+        other => FieldValue::Text(other.to_string()),
+    }
 }

@@ -1,24 +1,26 @@
-//! What PostgreSQL does without a condition: one autocommit statement an append, into tables of the store's form but with
+//! What PostgreSQL does without a condition: one autocommit statement an event, into tables of the store's form but with
 //! a sequence, on one connection a client. No lock, so no order and no condition: a bound to compare with, not a way
 //! to store events.
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use testutil::checker::{Filter, LogEvent};
+use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client as Session, Statement};
 
-use crate::engine::{Client, EVENT_TYPE, Engine, EngineError, Event, session};
+use crate::engine::where_clause::WhereClause;
+use crate::engine::{After, Append, Appended, Client, Engine, EngineError, Found, session};
 use crate::servers::Servers;
-
-const SCHEMA: &str = "bench_insert";
 
 pub(super) struct Insert {
     servers: Arc<Servers>,
+    schema: String,
 }
 
 impl Insert {
-    pub(super) fn new(servers: &Arc<Servers>) -> Self {
-        Self { servers: Arc::clone(servers) }
+    pub(super) fn new(servers: &Arc<Servers>, schema: &str) -> Self {
+        Self { servers: Arc::clone(servers), schema: schema.to_owned() }
     }
 }
 
@@ -26,13 +28,33 @@ impl Insert {
 impl Engine for Insert {
     async fn fill(&self, events: u64) -> Result<(), EngineError> {
         let (tables, fill) = (include_str!("sql/insert/tables.sql"), include_str!("sql/insert/fill.sql"));
-        session::fill(&self.servers, SCHEMA, tables, fill, events).await
+        session::fill(&self.servers, &self.schema, tables, fill, events).await
     }
 
     async fn client(&self) -> Result<Box<dyn Client>, EngineError> {
-        let session = session::open(&self.servers, SCHEMA).await?;
+        let session = session::open(&self.servers, &self.schema).await?;
         let append = session.prepare(include_str!("sql/insert/append.sql")).await?;
         Ok(Box::new(InsertClient { session, append }))
+    }
+
+    async fn log(&self) -> Result<Vec<LogEvent>, EngineError> {
+        let session = session::open(&self.servers, &self.schema).await?;
+        let rows =
+            session.query("SELECT position, id, event_type, payload, metadata FROM events", &[]).await?;
+        let log_event = |row: &tokio_postgres::Row| {
+            Ok(LogEvent {
+                position: row.try_get::<_, i64>(0)?.unsigned_abs(),
+                id: row.try_get(1)?,
+                event_type: row.try_get(2)?,
+                payload: row.try_get(3)?,
+                metadata: row.try_get(4)?,
+            })
+        };
+        rows.iter().map(log_event).collect()
+    }
+
+    fn has_gaps(&self) -> bool {
+        true
     }
 }
 
@@ -43,9 +65,27 @@ struct InsertClient {
 
 #[async_trait]
 impl Client for InsertClient {
-    async fn append(&mut self, event: Event) -> Result<(), EngineError> {
-        let Event { id, payload, metadata, .. } = event;
-        self.session.execute(&self.append, &[&id, &EVENT_TYPE, &payload, &metadata]).await?;
-        Ok(())
+    async fn append(&mut self, append: Append) -> Result<Appended, EngineError> {
+        let mut first = None;
+        for event in append.events {
+            let params: [&(dyn ToSql + Sync); 4] =
+                [&event.id, &event.event_type, &event.payload, &event.metadata];
+            let rows = self.session.query(&self.append, &params).await?;
+            let row = rows.first().ok_or_else(|| EngineError::new("an event without a key"))?;
+            first.get_or_insert(row.try_get::<_, i64>(0)?.unsigned_abs());
+        }
+        first.map(Appended::At).ok_or_else(|| EngineError::new("no events to append"))
+    }
+
+    async fn query(&mut self, filter: &Filter) -> Result<Found, EngineError> {
+        let clause = WhereClause::new(filter, 1);
+        let text = format!("SELECT e.position, e.id FROM events e WHERE {} ORDER BY e.position", clause.text);
+        let params: Vec<&(dyn ToSql + Sync)> =
+            clause.params.iter().map(|param| &**param as &(dyn ToSql + Sync)).collect();
+        let rows = self.session.query(&text, &params).await?;
+        let events: Vec<_> =
+            rows.iter().map(|row| (row.get::<_, i64>(0).unsigned_abs(), row.get(1))).collect();
+        let newest = events.last().map_or(0, |(position, _)| *position);
+        Ok(Found { events, after: After { position: newest, newest, token: None } })
     }
 }

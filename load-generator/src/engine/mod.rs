@@ -1,13 +1,15 @@
-//! What is measured: the store, and what it is compared with.
+//! What is measured and checked: the store, and what it is compared with.
 //!
-//! Each engine has its log in a schema of its own on the same servers, filled with the same events. A client of an
-//! engine does one append at a time: one event on the condition that there is none of its type with its key yet, as far
-//! as the engine knows conditions.
+//! Each engine has its log in a schema of its own on the same servers. A client of an engine has one operation under way
+//! at a time. What an engine is asked is plain data, so that a history of it can be checked
+//! ([`Audited`](crate::audit::Audited) is the hook): filters are those of the checker, and each engine says them in its
+//! own words.
 
-mod cte;
+mod checked;
 mod eventstore;
 mod insert;
 mod session;
+mod where_clause;
 
 use std::fmt;
 use std::sync::Arc;
@@ -15,36 +17,108 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use clap::ValueEnum;
 use serde_json::{Value, json};
+use testutil::checker::{Filter, LogEvent};
 use uuid::Uuid;
 
 use crate::servers::Servers;
 
-/// Something that events can be appended to.
+/// Something that events can be appended to and read from.
 #[async_trait]
 pub(crate) trait Engine: Send + Sync {
-    /// Makes the log, with so many events in it.
+    /// Makes the log anew, with so many events in it: of the benchmarks' form, each of a book of its own.
     async fn fill(&self, events: u64) -> Result<(), EngineError>;
 
     /// One more client, with its connection if it needs one of its own.
     async fn client(&self) -> Result<Box<dyn Client>, EngineError>;
+
+    /// The whole log, to be checked. Nothing may be under way.
+    async fn log(&self) -> Result<Vec<LogEvent>, EngineError>;
+
+    /// Whether positions may leave numbers out.
+    fn has_gaps(&self) -> bool;
 }
 
-/// One who appends, one event after the other.
+/// One who reads and appends.
 #[async_trait]
 pub(crate) trait Client: Send {
-    /// Appends an event whose key no other event has. Returns when it is durable.
-    async fn append(&mut self, event: Event) -> Result<(), EngineError>;
+    /// Appends events, all or none, unless the condition is broken. Returns when they are durable.
+    async fn append(&mut self, append: Append) -> Result<Appended, EngineError>;
+
+    /// The events that match, oldest first, as the primary has them.
+    async fn query(&mut self, filter: &Filter) -> Result<Found, EngineError>;
+
+    /// Whether the engine promises that a query finds all that was acknowledged before it, and says up to where it is complete.
+    fn reads_strongly(&self) -> bool {
+        false
+    }
+}
+
+/// Events to be written.
+#[derive(Debug, Clone)]
+pub(crate) struct Append {
+    pub(crate) events: Vec<Draft>,
+    pub(crate) condition: Option<Condition>,
+}
+
+/// An event that has no position yet.
+#[derive(Debug, Clone)]
+pub(crate) struct Draft {
+    /// Also the metadata's MessageID: the baselines have no other place for it.
+    pub(crate) id: Uuid,
+    pub(crate) event_type: &'static str,
+    pub(crate) payload: Value,
+    pub(crate) metadata: Value,
+}
+
+/// No event matches since what was read.
+#[derive(Debug, Clone)]
+pub(crate) struct Condition {
+    pub(crate) filter: Filter,
+    pub(crate) after: After,
+}
+
+/// What was read. The default is nothing, of an empty log.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct After {
+    /// Up to where it is complete.
+    pub(crate) position: u64,
+    /// Where the newest event that was found stands; 0 for none.
+    newest: u64,
+    token: Option<::eventstore::Token>,
+}
+
+/// How an append ended that was decided.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Appended {
+    /// Durable, from this position on.
+    At(u64),
+    /// Refused by its condition; with the position of an event that matches, if the engine says so.
+    Conflict(Option<u64>),
+}
+
+/// The events that match.
+#[derive(Debug)]
+pub(crate) struct Found {
+    /// Positions and ids.
+    pub(crate) events: Vec<(u64, Uuid)>,
+    pub(crate) after: After,
 }
 
 /// Which engine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
 pub(crate) enum EngineName {
-    /// The event store.
+    /// The event store
     Eventstore,
-    /// Plain INSERTs into tables of the same form, with a sequence, no condition and no lock.
+    /// Plain INSERTs into tables of the same form, with a sequence, no condition and no lock
     Insert,
-    /// A condition and an INSERT in one statement, with GIN indexes: not safe under concurrency.
+    /// A condition and an INSERT in one statement, with GIN indexes: not safe under concurrency
     Cte,
+    /// The same statement at isolation level SERIALIZABLE, sent again where that refuses it
+    Serializable,
+    /// The same statement after a lock of its own for each append
+    Lock,
+    /// The same statement, which takes the lock itself: too late, and not safe under concurrency either
+    LockInside,
 }
 
 impl EngineName {
@@ -53,65 +127,99 @@ impl EngineName {
             Self::Eventstore => "eventstore",
             Self::Insert => "insert",
             Self::Cte => "cte",
+            Self::Serializable => "serializable",
+            Self::Lock => "lock",
+            Self::LockInside => "lock-inside",
         }
     }
 
-    pub(crate) async fn connect(self, servers: &Arc<Servers>) -> Result<Arc<dyn Engine>, EngineError> {
-        Ok(match self {
-            Self::Eventstore => Arc::new(eventstore::Store::connect(servers).await?),
-            Self::Insert => Arc::new(insert::Insert::new(servers)),
-            Self::Cte => Arc::new(cte::Cte::new(servers)),
-        })
+    /// Connects to the log in a schema; [`Engine::fill`] makes it. `paths` are those that will be asked for.
+    pub(crate) async fn connect(
+        self,
+        servers: &Arc<Servers>,
+        schema: &str,
+        paths: &[&str],
+    ) -> Result<Arc<dyn Engine>, EngineError> {
+        let form = match self {
+            Self::Eventstore => {
+                return Ok(Arc::new(eventstore::Store::connect(servers, schema, paths).await?));
+            }
+            Self::Insert => return Ok(Arc::new(insert::Insert::new(servers, schema))),
+            Self::Cte => checked::Form::OneStatement,
+            Self::Serializable => checked::Form::Serializable,
+            Self::Lock => checked::Form::LockBefore,
+            Self::LockInside => checked::Form::LockInside,
+        };
+        Ok(Arc::new(checked::Checked::new(servers, schema, form)))
     }
 }
 
 /// Why an engine did not do what it should.
-#[derive(Debug)]
-pub(crate) struct EngineError(String);
+#[derive(Debug, Clone)]
+pub(crate) struct EngineError {
+    message: String,
+    /// Whether something may be written all the same.
+    pub(crate) is_unknown: bool,
+}
+
+impl EngineError {
+    pub(crate) fn new(message: impl Into<String>) -> Self {
+        Self { message: message.into(), is_unknown: false }
+    }
+}
 
 impl fmt::Display for EngineError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(&self.message)
     }
 }
 
 impl From<::eventstore::Error> for EngineError {
     fn from(error: ::eventstore::Error) -> Self {
-        Self(error.to_string())
+        let is_unknown = error.kind() == ::eventstore::ErrorKind::Indeterminate;
+        Self { message: error.to_string(), is_unknown }
     }
 }
 
 impl From<tokio_postgres::Error> for EngineError {
     fn from(error: tokio_postgres::Error) -> Self {
-        Self(error.as_db_error().map_or_else(|| error.to_string(), |db| db.message().to_owned()))
+        match error.as_db_error() {
+            Some(refused) => Self::new(refused.message()),
+            None => Self { message: error.to_string(), is_unknown: true },
+        }
     }
 }
 
-/// The type of every event that is appended.
-pub(crate) const EVENT_TYPE: &str = "BookCopyLentToReader";
-/// The payload paths that identify things, and so have keys.
-pub(crate) const PATHS: [&str; 2] = ["BookID", "ReaderID"];
+/// The type of every event of a benchmark.
+const EVENT_TYPE: &str = "BookCopyLentToReader";
+/// The payload paths of a benchmark that identify things, and so have keys.
+pub(crate) const BENCH_PATHS: [&str; 2] = ["BookID", "ReaderID"];
 
-/// An event of some 390 bytes: a payload of three strings and a metadata of three ids.
-#[derive(Debug, Clone)]
-pub(crate) struct Event {
-    pub(crate) id: Uuid,
-    pub(crate) book: String,
-    pub(crate) payload: Value,
-    pub(crate) metadata: Value,
-}
+impl Draft {
+    /// An event with an id of its own.
+    pub(crate) fn new(event_type: &'static str, payload: Value) -> Self {
+        let id = Uuid::now_v7();
+        let other = || Uuid::new_v4().to_string();
+        let metadata = json!({"MessageID": id, "CausationID": other(), "CorrelationID": other()});
+        Self { id, event_type, payload, metadata }
+    }
 
-impl Event {
-    /// Lends a book that nobody has heard of to one of 14,000 readers.
+    /// Of some 390 bytes, with a payload of three strings: lends a book that nobody has heard of to one of 14,000 readers.
     pub(crate) fn fresh(reader: u64) -> Self {
-        let book = Uuid::new_v4().to_string();
         let payload = json!({
-            "BookID": book,
+            "BookID": Uuid::new_v4(),
             "ReaderID": format!("{:08x}-0000-4000-8000-000000000000", reader % 14_000),
             "OccurredAt": "2026-11-21T10:00:00.123456789Z",
         });
-        let id = || Uuid::new_v4().to_string();
-        let metadata = json!({"MessageID": id(), "CausationID": id(), "CorrelationID": id()});
-        Self { id: Uuid::now_v7(), book, payload, metadata }
+        Self::new(EVENT_TYPE, payload)
+    }
+}
+
+impl Append {
+    /// One fresh event, on the condition that its type has no event of its book.
+    pub(crate) fn fresh(reader: u64) -> Self {
+        let draft = Draft::fresh(reader);
+        let filter = Filter::types([EVENT_TYPE]).and_all([("BookID", draft.payload["BookID"].clone())]);
+        Self { events: vec![draft], condition: Some(Condition { filter, after: After::default() }) }
     }
 }

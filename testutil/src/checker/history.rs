@@ -45,6 +45,35 @@ pub enum Action {
     },
 }
 
+/// What a client was told.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum Answer {
+    /// How an append ended.
+    Append(Outcome),
+    /// What was read.
+    Read {
+        /// Up to where it is complete.
+        complete_to: u64,
+        /// Positions and ids, in their order.
+        result: Vec<(u64, Uuid)>,
+    },
+    /// The operation has no other answer than its end.
+    Done,
+}
+
+impl Action {
+    /// Puts an answer to its question.
+    pub(super) fn answer(&mut self, answer: Answer) {
+        match (self, answer) {
+            (Self::Append(append), Answer::Append(outcome)) => append.outcome = outcome,
+            (Self::Read(read), Answer::Read { complete_to, result }) => {
+                (read.complete_to, read.result) = (complete_to, result);
+            }
+            _ => {}
+        }
+    }
+}
+
 /// Events that were to be written, all or none.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Append {

@@ -36,7 +36,7 @@ mod recorder;
 mod report;
 
 pub use filter::{Filter, Item, Predicate};
-pub use history::{Action, Append, Condition, Delivery, Digest, History, Operation, Outcome, Read};
+pub use history::{Action, Answer, Append, Condition, Delivery, Digest, History, Operation, Outcome, Read};
 pub use log::{Log, LogEvent};
 pub use recorder::{Recorder, Under};
 pub use report::{Report, Rule, Violation};

@@ -4,7 +4,6 @@
 //! ends a client between, its operation is in the history. A recorder with a file writes each of the two as a line
 //! at once: a process that is killed leaves its history behind.
 
-use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, BufRead as _, BufReader, Write as _};
 use std::path::Path;
@@ -12,16 +11,16 @@ use std::sync::{Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
 
-use super::history::{Action, History, Operation};
+use super::history::{Action, Answer, History, Operation};
 
 /// Collects the operations of many clients.
-#[derive(Debug, Default)]
-pub struct Recorder(Mutex<State>);
+#[derive(Debug)]
+pub struct Recorder(Mutex<Sink>);
 
-#[derive(Debug, Default)]
-struct State {
-    operations: Vec<Operation>,
-    file: Option<File>,
+#[derive(Debug)]
+enum Sink {
+    Memory(Vec<Operation>),
+    File { file: File, begun: usize },
 }
 
 /// An operation that is under way.
@@ -31,18 +30,23 @@ pub struct Under(usize);
 
 #[derive(Serialize, Deserialize)]
 enum Line {
-    Begun(usize, Operation),
-    Ended(usize, u64, Action),
+    Begun(Operation),
+    Ended(usize, u64, Answer),
 }
 
 impl Recorder {
-    /// Writes to a file too, which [`Recorder::load`] reads.
+    /// Keeps them in memory, for [`Recorder::take`].
+    #[must_use]
+    pub fn in_memory() -> Self {
+        Self(Mutex::new(Sink::Memory(Vec::new())))
+    }
+
+    /// Writes them to a file, for [`Recorder::load`].
     ///
     /// # Errors
     /// If the file can not be made.
     pub fn to_file(path: &Path) -> io::Result<Self> {
-        let state = State { operations: Vec::new(), file: Some(File::create(path)?) };
-        Ok(Self(Mutex::new(state)))
+        Ok(Self(Mutex::new(Sink::File { file: File::create(path)?, begun: 0 })))
     }
 
     /// An operation begins. The action has the outcome that holds if no answer comes.
@@ -50,36 +54,47 @@ impl Recorder {
     /// # Errors
     /// If the file can not be written.
     pub fn begin(&self, client: u64, action: Action) -> io::Result<Under> {
-        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut sink = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let operation = Operation { client, invoked: now(), completed: None, action };
-        let number = state.operations.len();
-        if let Some(file) = &mut state.file {
-            write_line(file, &Line::Begun(number, operation.clone()))?;
+        match &mut *sink {
+            Sink::Memory(operations) => {
+                operations.push(operation);
+                Ok(Under(operations.len() - 1))
+            }
+            Sink::File { file, begun } => {
+                write_line(file, &Line::Begun(operation))?;
+                *begun += 1;
+                Ok(Under(*begun - 1))
+            }
         }
-        state.operations.push(operation);
-        Ok(Under(number))
     }
 
-    /// Its answer is there: the same action, with what came of it.
+    /// Its answer is there.
     ///
     /// # Errors
     /// If the file can not be written.
-    pub fn end(&self, under: &Under, action: Action) -> io::Result<()> {
+    pub fn end(&self, under: &Under, answer: Answer) -> io::Result<()> {
         let completed = now();
-        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(file) = &mut state.file {
-            write_line(file, &Line::Ended(under.0, completed, action.clone()))?;
+        let mut sink = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match &mut *sink {
+            Sink::Memory(operations) => {
+                if let Some(operation) = operations.get_mut(under.0) {
+                    operation.completed = Some(completed);
+                    operation.action.answer(answer);
+                }
+                Ok(())
+            }
+            Sink::File { file, .. } => write_line(file, &Line::Ended(under.0, completed, answer)),
         }
-        if let Some(operation) = state.operations.get_mut(under.0) {
-            (operation.completed, operation.action) = (Some(completed), action);
-        }
-        Ok(())
     }
 
-    /// What was recorded.
+    /// What was recorded in memory.
     pub fn take(&self) -> History {
-        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        History { operations: std::mem::take(&mut state.operations) }
+        let mut sink = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match &mut *sink {
+            Sink::Memory(operations) => History { operations: std::mem::take(operations) },
+            Sink::File { .. } => History::default(),
+        }
     }
 
     /// Reads what a recorder of another process wrote, also if that process was killed.
@@ -87,28 +102,25 @@ impl Recorder {
     /// # Errors
     /// If the file can not be read, or has a line that is none (but for the last one, which may be cut off).
     pub fn load(path: &Path) -> io::Result<History> {
-        let mut operations = HashMap::new();
+        let mut history = History::default();
         let mut broken = None;
         for line in BufReader::new(File::open(path)?).split(b'\n') {
             if let Some(error) = broken {
                 return Err(error);
             }
             match serde_json::from_slice(&line?) {
-                Ok(Line::Begun(number, operation)) => {
-                    operations.insert(number, operation);
-                }
-                Ok(Line::Ended(number, completed, action)) => {
-                    let operation = operations.get_mut(&number);
+                Ok(Line::Begun(operation)) => history.operations.push(operation),
+                Ok(Line::Ended(number, completed, answer)) => {
+                    let operation = history.operations.get_mut(number);
                     let operation =
                         operation.ok_or_else(|| io::Error::other("an end without a beginning"))?;
-                    (operation.completed, operation.action) = (Some(completed), action);
+                    operation.completed = Some(completed);
+                    operation.action.answer(answer);
                 }
                 Err(error) => broken = Some(io::Error::from(error)),
             }
         }
-        let mut operations: Vec<(usize, Operation)> = operations.into_iter().collect();
-        operations.sort_by_key(|(number, _)| *number);
-        Ok(History { operations: operations.into_iter().map(|(_, operation)| operation).collect() })
+        Ok(history)
     }
 }
 

@@ -1,13 +1,13 @@
 //! What the checker found.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use super::history::{History, Operation};
 
 /// Examples that are printed of all that was found.
 const SHOWN: usize = 5;
-/// Violations that are kept; beyond them they are counted.
+/// Violations of a rule that are kept; beyond them they are counted.
 const KEPT: usize = 1_000;
 
 /// A promise of the store.
@@ -79,17 +79,23 @@ pub struct Report<'a> {
     history: &'a History,
     operations: usize,
     violations: Vec<Violation>,
-    uncounted: usize,
+    counts: BTreeMap<Rule, usize>,
 }
 
 impl<'a> Report<'a> {
     pub(super) fn new(history: &'a History) -> Self {
-        Self { history, operations: history.operations.len(), violations: Vec::new(), uncounted: 0 }
+        Self {
+            history,
+            operations: history.operations.len(),
+            violations: Vec::new(),
+            counts: BTreeMap::new(),
+        }
     }
 
     pub(super) fn add(&mut self, rule: Rule, what: String, operations: impl IntoIterator<Item = usize>) {
-        if self.violations.len() >= KEPT {
-            self.uncounted += 1;
+        let count = self.counts.entry(rule).or_default();
+        *count += 1;
+        if *count > KEPT {
             return;
         }
         let operations: BTreeSet<usize> = operations.into_iter().collect();
@@ -105,10 +111,10 @@ impl<'a> Report<'a> {
         self.violations.is_empty()
     }
 
-    /// How many broken promises there are; [`violations`](Self::violations) has the first thousand.
+    /// How many broken promises there are; [`violations`](Self::violations) has the first thousand of each rule.
     #[must_use]
     pub fn count(&self) -> usize {
-        self.violations.len() + self.uncounted
+        self.counts.values().sum()
     }
 
     /// How many operations were checked.
@@ -130,10 +136,9 @@ impl fmt::Display for Report<'_> {
             return write!(f, "{} operations checked, every promise kept", self.operations);
         }
         writeln!(f, "{} operations checked, {} violations", self.operations, self.count())?;
-        let rules: BTreeSet<Rule> = self.violations.iter().map(|violation| violation.rule).collect();
-        for rule in rules {
-            let of_rule = self.violations.iter().filter(|violation| violation.rule == rule);
-            writeln!(f, "\n{rule}: {}", of_rule.clone().count())?;
+        for (rule, count) in &self.counts {
+            let of_rule = self.violations.iter().filter(|violation| violation.rule == *rule);
+            writeln!(f, "\n{rule}: {count}")?;
             for violation in of_rule.take(SHOWN) {
                 writeln!(f, "  {violation}")?;
             }

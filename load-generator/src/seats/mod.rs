@@ -1,0 +1,113 @@
+//! The scenario `seats`: every client fights for every seat, in the same order, in a closed loop.
+//!
+//! A seat may be taken once: a client appends `SeatTaken` on the condition that nobody has taken it. Every eighth time it
+//! reads first, and leaves a seat alone that is taken. With `--audit` the history of all clients is checked at the end.
+//!
+//! *Processes.* One process alone carries the contest out itself. With several, this one starts the others, which are this
+//! same program with `--part`: each connects and says `ready`; when all have, each is sent `go`; each ends with
+//! its [`Tally`] as a line of JSON. Their histories are in files, written operation by operation. A part whose input ends
+//! before it was sent off stops; parts are killed if this process gives up.
+
+mod contest;
+mod parts;
+mod report;
+
+use std::ops::Range;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use testutil::checker::{Checker, History, Log, Recorder};
+
+use crate::engine::EngineName;
+use crate::error::RunError;
+use crate::outcome::Outcome;
+use crate::output::Output;
+use crate::seats::contest::Contest;
+use crate::seats::report::Report;
+use crate::servers::Servers;
+
+pub(crate) use parts::part;
+
+/// What is to be done.
+#[derive(Debug, Clone)]
+pub(crate) struct SeatsPlan {
+    pub(crate) engine: EngineName,
+    pub(crate) seats: u64,
+    /// Over all processes.
+    pub(crate) clients: u64,
+    pub(crate) processes: u64,
+    pub(crate) audit: bool,
+    pub(crate) primary: Option<String>,
+    pub(crate) replicas: Vec<String>,
+    pub(crate) json: Option<PathBuf>,
+}
+
+/// What one process of several has to do.
+#[derive(Debug, Clone)]
+pub(crate) struct PartPlan {
+    pub(crate) engine: EngineName,
+    pub(crate) seats: u64,
+    pub(crate) clients: Range<u64>,
+    pub(crate) primary: String,
+    pub(crate) history: Option<PathBuf>,
+}
+
+impl SeatsPlan {
+    fn schema(&self) -> String {
+        schema(self.engine)
+    }
+}
+
+/// One for each engine, made anew for each run.
+fn schema(engine: EngineName) -> String {
+    format!("seats_{}", engine.as_str().replace('-', "_"))
+}
+
+/// Carries the contest out, checks it if asked to, and reports.
+pub(crate) async fn run(plan: SeatsPlan) -> Result<Outcome, RunError> {
+    let output = Output::open(plan.json.as_deref())?;
+    let servers = Arc::new(Servers::find(plan.primary.as_ref(), &plan.replicas).await?);
+    let engine = plan.engine.connect(&servers, &plan.schema(), contest::PATHS).await?;
+    engine.fill(0).await?;
+    let (tally, took, history) = if plan.processes == 1 {
+        let recorder = plan.audit.then(|| Arc::new(Recorder::in_memory()));
+        let contest = Contest::prepare(&*engine, plan.seats, 0..plan.clients, recorder.as_ref()).await?;
+        let began = Instant::now();
+        let tally = contest.fight().await?;
+        (tally, began.elapsed(), recorder.map_or_else(History::default, |recorder| recorder.take()))
+    } else {
+        parts::run(&plan, &servers).await?
+    };
+    let mut report = Report::new(&plan, &tally, took);
+    let outcome = if plan.audit {
+        eprintln!("checking {} operations", history.operations.len());
+        let events = engine.log().await?;
+        let gaps = engine.has_gaps();
+        // A minute of work for a million operations: not on a thread that others wait for.
+        let checked = tokio::task::spawn_blocking(move || check(&history, events, gaps)).await;
+        report.audited(checked.map_err(RunError::task)?)
+    } else {
+        Outcome::Kept
+    };
+    output.publish(&report)?;
+    Ok(outcome)
+}
+
+/// What the audit found.
+#[derive(Debug)]
+struct Audit {
+    operations: usize,
+    violations: usize,
+    text: String,
+    took: Duration,
+}
+
+fn check(history: &History, events: Vec<testutil::checker::LogEvent>, gaps: bool) -> Audit {
+    let began = Instant::now();
+    let checker = if gaps { Checker::default().gaps_allowed() } else { Checker::default() };
+    let log = Log::new(events);
+    let report = checker.check(history, &log);
+    let (operations, violations) = (report.operations(), report.count());
+    Audit { operations, violations, text: report.to_string(), took: began.elapsed() }
+}

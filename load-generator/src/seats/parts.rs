@@ -1,0 +1,123 @@
+//! A contest of several processes. How they talk: see the module above.
+
+use std::path::Path;
+use std::process::Stdio;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use futures_util::future::try_join_all;
+use testutil::checker::{History, Recorder};
+use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines};
+use tokio::process::{Child, ChildStdin, ChildStdout, Command};
+
+use crate::error::RunError;
+use crate::seats::contest::{self, Contest, Tally};
+use crate::seats::{PartPlan, SeatsPlan};
+use crate::servers::Servers;
+
+/// Starts the parts, has them fight, and collects what they did.
+pub(super) async fn run(plan: &SeatsPlan, servers: &Servers) -> Result<(Tally, Duration, History), RunError> {
+    let folder = tempfile::tempdir().map_err(RunError::io("making a folder for the histories"))?;
+    let file = |number: u64| folder.path().join(format!("history{number}"));
+    let mut parts = Vec::new();
+    for number in 0..plan.processes {
+        let history = plan.audit.then(|| file(number));
+        let share = |upto: u64| plan.clients * upto / plan.processes;
+        let numbers = (share(number), share(number + 1));
+        parts.push(Part::start(plan, numbers, history.as_deref(), &servers.primary)?);
+    }
+    try_join_all(parts.iter_mut().map(Part::ready)).await?;
+    let began = Instant::now();
+    let tallies = try_join_all(parts.iter_mut().map(Part::fight)).await?;
+    let took = began.elapsed();
+    let mut total = Tally::default();
+    tallies.into_iter().for_each(|tally| total.add(tally));
+    let mut history = History::default();
+    if plan.audit {
+        for number in 0..plan.processes {
+            let load =
+                Recorder::load(&file(number)).map_err(RunError::io("reading the history of a process"))?;
+            history.operations.extend(load.operations);
+        }
+    }
+    Ok((total, took, history))
+}
+
+struct Part {
+    child: Child,
+    input: ChildStdin,
+    output: Lines<BufReader<ChildStdout>>,
+}
+
+impl Part {
+    fn start(
+        plan: &SeatsPlan,
+        (from, to): (u64, u64),
+        history: Option<&Path>,
+        primary: &str,
+    ) -> Result<Self, RunError> {
+        let program = std::env::current_exe().map_err(RunError::io("finding this program"))?;
+        let mut command = Command::new(program);
+        command.args(["run", "--scenario", "seats", "--engine", plan.engine.as_str()]);
+        command.args(["--seats", &plan.seats.to_string(), "--part", &format!("{from}-{to}")]);
+        if let Some(history) = history {
+            command.arg("--history").arg(history);
+        }
+        // Not on the command line, where everyone can read it.
+        command.env("EVENTSTORE_PRIMARY", primary).env_remove("EVENTSTORE_REPLICA");
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true);
+        let mut child = command.spawn().map_err(RunError::io("starting a process"))?;
+        let pipes = child.stdin.take().zip(child.stdout.take());
+        let (input, output) = pipes.ok_or_else(|| RunError::new("a process without pipes"))?;
+        Ok(Self { child, input, output: BufReader::new(output).lines() })
+    }
+
+    async fn line(&mut self) -> Result<String, RunError> {
+        match self.output.next_line().await.map_err(RunError::io("listening to a process"))? {
+            Some(line) => Ok(line),
+            None => {
+                let status = self.child.wait().await.map_err(RunError::io("waiting for a process"))?;
+                Err(RunError::new(format!("a process of the contest ended early: {status}")))
+            }
+        }
+    }
+
+    async fn ready(&mut self) -> Result<(), RunError> {
+        match self.line().await?.as_str() {
+            "ready" => Ok(()),
+            other => Err(RunError::new(format!("a process of the contest said {other:?}"))),
+        }
+    }
+
+    async fn fight(&mut self) -> Result<Tally, RunError> {
+        self.input.write_all(b"go\n").await.map_err(RunError::io("sending a process off"))?;
+        let line = self.line().await?;
+        serde_json::from_str(&line)
+            .map_err(|_| RunError::new(format!("a process of the contest said {line:?}")))
+    }
+}
+
+/// What a part does.
+pub(crate) async fn part(plan: PartPlan) -> Result<(), RunError> {
+    let servers = Arc::new(Servers::find(Some(&plan.primary), &[]).await?);
+    let engine = plan.engine.connect(&servers, &super::schema(plan.engine), contest::PATHS).await?;
+    let recorder = match &plan.history {
+        Some(path) => Some(Arc::new(Recorder::to_file(path).map_err(RunError::io(path.display()))?)),
+        None => None,
+    };
+    let contest = Contest::prepare(&*engine, plan.seats, plan.clients, recorder.as_ref()).await?;
+    println!("ready");
+    let mut input = BufReader::new(tokio::io::stdin()).lines();
+    match input.next_line().await.map_err(RunError::io("waiting for the start"))? {
+        Some(_) => {}
+        None => return Err(RunError::new("the contest was given up before it began")),
+    }
+    let tally = tokio::select! {
+        tally = contest.fight() => tally?,
+        // Whoever started this one is gone.
+        Ok(None) | Err(_) = input.next_line() => return Err(RunError::new("the contest was given up")),
+    };
+    let line = serde_json::to_string(&tally).map_err(|error| RunError::new(error.to_string()))?;
+    println!("{line}");
+    Ok(())
+}

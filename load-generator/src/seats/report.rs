@@ -1,0 +1,79 @@
+//! What a contest came to.
+
+use std::fmt;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::outcome::Outcome;
+use crate::seats::contest::Tally;
+use crate::seats::{Audit, SeatsPlan};
+
+#[derive(Debug, Serialize)]
+pub(super) struct Report {
+    scenario: &'static str,
+    engine: &'static str,
+    seats: u64,
+    clients: u64,
+    processes: u64,
+    seconds: f64,
+    #[serde(flatten)]
+    tally: Tally,
+    appends_per_second: f64,
+    /// Only of an audited run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    audit: Option<AuditReport>,
+}
+
+#[derive(Debug, Serialize)]
+struct AuditReport {
+    operations: usize,
+    violations: usize,
+    seconds: f64,
+    #[serde(skip)]
+    text: String,
+}
+
+impl Report {
+    pub(super) fn new(plan: &SeatsPlan, tally: &Tally, took: Duration) -> Self {
+        Self {
+            scenario: "seats",
+            engine: plan.engine.as_str(),
+            seats: plan.seats,
+            clients: plan.clients,
+            processes: plan.processes,
+            seconds: took.as_secs_f64(),
+            tally: *tally,
+            appends_per_second: tally.appends as f64 / took.as_secs_f64(),
+            audit: None,
+        }
+    }
+
+    pub(super) fn audited(&mut self, audit: Audit) -> Outcome {
+        let outcome = if audit.violations == 0 { Outcome::Kept } else { Outcome::Violated };
+        let Audit { operations, violations, text, took } = audit;
+        self.audit = Some(AuditReport { operations, violations, seconds: took.as_secs_f64(), text });
+        outcome
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Tally { appends, taken, conflicts, left, errors } = self.tally;
+        writeln!(
+            f,
+            "seats: {} clients in {} process(es) fought for {} seats by engine {} in {:.1} s",
+            self.clients, self.processes, self.seats, self.engine, self.seconds
+        )?;
+        writeln!(
+            f,
+            "{appends} conditional appends, {:.0}/s: {taken} seats taken, {conflicts} conflicts; {left} times found taken; \
+             {errors} errors",
+            self.appends_per_second
+        )?;
+        match &self.audit {
+            Some(audit) => writeln!(f, "audit ({:.1} s): {}", audit.seconds, audit.text.trim_end()),
+            None => writeln!(f, "not audited: --audit checks that every promise was kept"),
+        }
+    }
+}
