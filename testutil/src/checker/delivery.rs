@@ -2,19 +2,20 @@
 
 use std::collections::BTreeMap;
 
-use super::history::{Action, Delivery, History};
+use super::evidence::Evidence;
+use super::history::{Action, Delivery};
 use super::log::Log;
 use super::report::{Report, Rule};
 
-pub(super) fn check(history: &History, log: &Log, report: &mut Report<'_>) {
+pub(super) fn check(evidence: &Evidence<'_>, report: &mut Report<'_>) {
     let mut subscriptions: BTreeMap<&str, Vec<(usize, &Delivery)>> = BTreeMap::new();
-    for (number, operation) in history.operations.iter().enumerate() {
+    for (number, operation) in evidence.history.operations.iter().enumerate() {
         if let Action::Delivery(delivery) = &operation.action {
             subscriptions.entry(&delivery.subscription).or_default().push((number, delivery));
         }
     }
     for deliveries in subscriptions.values() {
-        check_one(deliveries, log, report);
+        check_one(deliveries, evidence.log, report);
     }
 }
 

@@ -186,14 +186,6 @@ impl History {
             _ => None,
         })
     }
-
-    /// Whether an operation's answer may rightly have been overtaken by a failover that the store reported.
-    pub(super) fn may_be_lost(&self, operation: &Operation) -> bool {
-        self.operations.iter().any(|other| {
-            matches!(other.action, Action::Loss { .. })
-                && other.completed.zip(operation.completed).is_some_and(|(noticed, told)| told <= noticed)
-        })
-    }
 }
 
 impl fmt::Display for Action {

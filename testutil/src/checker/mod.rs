@@ -27,6 +27,7 @@
 
 mod append;
 mod delivery;
+mod evidence;
 mod filter;
 mod history;
 mod log;
@@ -66,12 +67,13 @@ impl Checker {
     /// Checks a run.
     #[must_use]
     pub fn check<'a>(&self, history: &'a History, log: &Log) -> Report<'a> {
+        let evidence = evidence::Evidence::new(history, log);
         let mut report = Report::new(history);
-        append::check_log(self, history, log, &mut report);
-        append::check(history, log, &mut report);
-        order::check(history, log, &mut report);
-        read::check(history, log, &mut report);
-        delivery::check(history, log, &mut report);
+        append::check_log(self, &evidence, &mut report);
+        append::check(&evidence, &mut report);
+        order::check(&evidence, &mut report);
+        read::check(&evidence, &mut report);
+        delivery::check(&evidence, &mut report);
         report
     }
 }

@@ -2,24 +2,25 @@
 
 use uuid::Uuid;
 
+use super::evidence::Evidence;
 use super::history::{Action, History, Operation, Outcome, Read};
-use super::log::Log;
 use super::report::{Report, Rule};
 
-pub(super) fn check(history: &History, log: &Log, report: &mut Report<'_>) {
-    let newest = Newest::of(history);
-    for (number, operation) in history.operations.iter().enumerate() {
+pub(super) fn check(evidence: &Evidence<'_>, report: &mut Report<'_>) {
+    let newest = Newest::of(evidence.history);
+    for (number, operation) in evidence.history.operations.iter().enumerate() {
         let Action::Read(read) = &operation.action else { continue };
-        if operation.completed.is_none() || history.may_be_lost(operation) {
+        if operation.completed.is_none() || evidence.is_excused(operation) {
             continue;
         }
-        is_prefix(number, read, (history, log), report);
+        is_prefix(number, read, evidence, report);
         is_new_enough(number, (operation, read), &newest, report);
     }
 }
 
-fn is_prefix(number: usize, read: &Read, (history, log): (&History, &Log), report: &mut Report<'_>) {
-    let mut expected: Vec<(u64, Uuid)> = log
+fn is_prefix(number: usize, read: &Read, evidence: &Evidence<'_>, report: &mut Report<'_>) {
+    let mut expected: Vec<(u64, Uuid)> = evidence
+        .log
         .matching(&read.filter, (read.after, read.complete_to))
         .iter()
         .map(|event| (event.position, event.id))
@@ -44,10 +45,8 @@ fn is_prefix(number: usize, read: &Read, (history, log): (&History, &Log), repor
         place(&read.result),
         place(&expected)
     );
-    let missed = expected.get(at).and_then(|(_, id)| {
-        history.appends().find(|(_, _, append)| append.events.iter().any(|event| event.id == *id))
-    });
-    report.add(Rule::Read, what, std::iter::once(number).chain(missed.map(|(number, ..)| number)));
+    let missed = expected.get(at).map(|(_, id)| evidence.owners(id)).unwrap_or_default();
+    report.add(Rule::Read, what, std::iter::once(number).chain(missed.iter().copied()));
 }
 
 fn is_new_enough(

@@ -1,0 +1,63 @@
+//! What the rules look at: the history and the log, and what is found in them by id.
+
+use std::collections::HashMap;
+
+use uuid::Uuid;
+
+use super::history::{Action, Append, History, Operation, Outcome};
+use super::log::Log;
+
+pub(super) struct Evidence<'a> {
+    pub(super) history: &'a History,
+    pub(super) log: &'a Log,
+    /// The appends of each event: several if its ids were sent again.
+    owners: HashMap<&'a Uuid, Vec<usize>>,
+    /// When the store last said that something was lost.
+    loss_noticed: Option<u64>,
+}
+
+impl<'a> Evidence<'a> {
+    pub(super) fn new(history: &'a History, log: &'a Log) -> Self {
+        let mut owners: HashMap<&Uuid, Vec<usize>> = HashMap::new();
+        for (number, _, append) in history.appends() {
+            for event in &append.events {
+                owners.entry(&event.id).or_default().push(number);
+            }
+        }
+        let losses =
+            history.operations.iter().filter(|operation| matches!(operation.action, Action::Loss { .. }));
+        let loss_noticed = losses.filter_map(|operation| operation.completed).max();
+        Self { history, log, owners, loss_noticed }
+    }
+
+    /// The operations that appended an event, by their numbers, ascending.
+    pub(super) fn owners(&self, id: &Uuid) -> &[usize] {
+        self.owners.get(id).map_or(&[], Vec::as_slice)
+    }
+
+    pub(super) fn append(&self, number: usize) -> Option<&'a Append> {
+        match &self.history.operations.get(number)?.action {
+            Action::Append(append) => Some(append),
+            _ => None,
+        }
+    }
+
+    /// Whether another append of the same ids was sent before this one was recorded.
+    pub(super) fn is_sent_again(&self, number: usize, append: &Append) -> bool {
+        append.events.iter().any(|event| self.owners(&event.id).iter().any(|other| *other < number))
+    }
+
+    /// Where an append stands that was acknowledged, or turned out to be written.
+    pub(super) fn committed_at(&self, append: &Append) -> Option<u64> {
+        match append.outcome {
+            Outcome::Accepted { first } => Some(first),
+            Outcome::Indeterminate => Some(self.log.with_id(&append.events.first()?.id).next()?.position),
+            Outcome::Conflict { .. } | Outcome::Failed => None,
+        }
+    }
+
+    /// Whether a failover that the store reported may rightly have overtaken an operation's answer.
+    pub(super) fn is_excused(&self, operation: &Operation) -> bool {
+        self.loss_noticed.zip(operation.completed).is_some_and(|(noticed, told)| told <= noticed)
+    }
+}
