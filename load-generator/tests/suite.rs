@@ -317,3 +317,48 @@ fn a_place_for_the_result_that_can_not_be_written_is_refused_before_the_run() {
     assert_eq!(output.status.code(), Some(1));
     assert!(said.contains("/no/such/folder/out.json") && !said.contains("started"), "{said}");
 }
+
+/// The log is made anew in a schema of the engine: no two tests may use one engine.
+fn seats(flags: &str) -> (i32, Value, String) {
+    let schema = TestSchema::new();
+    let mut command = load_generator("run --scenario seats --audit --json -");
+    let output = command.args(["--primary", schema.primary()]).args(flags.split(' ')).output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    let report = serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {said}"));
+    (output.status.code().unwrap(), report, said)
+}
+
+#[test]
+fn no_seat_is_sold_twice_by_the_store_from_two_processes() {
+    let (status, report, said) = seats("--engine eventstore --seats 40 --clients 16 --processes 2");
+    assert_eq!((status, report["audit"]["violations"].as_u64()), (0, Some(0)), "{said}");
+    assert_eq!((report["taken"].as_u64(), report["errors"].as_u64()), (Some(40), Some(0)));
+    let [appends, left] = ["appends", "left"].map(|field| report[field].as_u64().unwrap());
+    assert_eq!(appends + left, 40 * 16, "every client fought for every seat");
+    // Every append, and every read before one.
+    assert!(report["audit"]["operations"].as_u64().unwrap() >= appends + left);
+    assert!(said.contains("every promise kept"), "{said}");
+}
+
+#[test]
+fn a_check_and_an_insert_in_one_statement_is_caught() {
+    let (status, report, said) = seats("--engine cte --seats 40 --clients 16");
+    assert_eq!(status, 4, "{said}");
+    assert!(report["taken"].as_u64().unwrap() > 40);
+    assert!(said.contains("a condition is broken") && said.contains("unless SeatTaken(Seat="), "{said}");
+}
+
+#[test]
+fn a_lock_inside_the_checking_statement_is_caught() {
+    let (status, _, said) = seats("--engine lock-inside --seats 40 --clients 16");
+    assert_eq!(status, 4, "{said}");
+    assert!(said.contains("a condition is broken"), "{said}");
+}
+
+#[test]
+fn a_lock_before_the_statement_and_serializable_keep_what_they_promise() {
+    for engine in ["lock", "serializable"] {
+        let (status, report, said) = seats(&format!("--engine {engine} --seats 40 --clients 16"));
+        assert_eq!((status, report["taken"].as_u64()), (0, Some(40)), "{engine}: {said}");
+    }
+}

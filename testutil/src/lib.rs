@@ -18,6 +18,7 @@ pub mod checker;
 mod cluster;
 mod error;
 mod owner;
+pub mod proxy;
 mod replication;
 mod server;
 mod shared;

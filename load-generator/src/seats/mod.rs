@@ -5,7 +5,7 @@
 //!
 //! *Processes.* One process alone carries the contest out itself. With several, this one starts the others, which are this
 //! same program with `--part`: each connects and says `ready`; when all have, each is sent `go`; each ends with
-//! its [`Tally`] as a line of JSON. Their histories are in files, written operation by operation. A part whose input ends
+//! its [`Tally`](contest::Tally) as a line of JSON. Their histories are in files, written operation by operation. A part whose input ends
 //! before it was sent off stops; parts are killed if this process gives up.
 
 mod contest;

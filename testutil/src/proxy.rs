@@ -1,0 +1,313 @@
+//! A TCP proxy before a server, which can do to connections what networks do.
+//!
+//! *Owner.* The proxy owns a listener's task; each connection has two more, one a direction. They end with the connection,
+//! and all of them with the proxy.
+//!
+//! *Faults.* [`Proxy::cut`] closes all connections at once. [`Proxy::stall`] leaves them open and hands nothing on, in neither
+//! direction, also of new ones, until [`Proxy::resume`]. [`Proxy::delay`] adds to the time of each piece of data.
+//! [`Proxy::drop_next_answer`] waits for the next call of a statement: when its Sync has been handed on, nothing the server
+//! says reaches the client any more, and the connection is closed, either at once or when the answer is there.
+//!
+//! *How a call is known.* Messages of a client have a type and a length, but for the first one. A Parse whose text
+//! contains the words names a statement, a Bind of that name begins its call, and the next Sync ends it.
+
+use std::collections::HashSet;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+
+/// Passes connections on to a server; dropped, it closes them all.
+#[derive(Debug)]
+pub struct Proxy {
+    port: u16,
+    state: Arc<State>,
+    listening: JoinHandle<()>,
+}
+
+/// When a connection whose answer is dropped ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Drop {
+    /// As soon as the call was handed on.
+    AtOnce,
+    /// When the server has answered, so that the call is certainly carried out.
+    WithTheAnswer,
+}
+
+#[derive(Debug)]
+struct State {
+    server: SocketAddr,
+    mood: watch::Sender<Mood>,
+    armed: Mutex<Option<Armed>>,
+}
+
+#[derive(Debug, Clone, Default)]
+struct Mood {
+    /// Connections of an earlier generation are closed.
+    generation: u64,
+    stalled: bool,
+    delay: Duration,
+}
+
+#[derive(Debug)]
+struct Armed {
+    words: String,
+    when: Drop,
+    done: mpsc::Sender<()>,
+}
+
+impl Proxy {
+    /// Starts one before a server on 127.0.0.1.
+    ///
+    /// # Errors
+    /// If no port is to be had.
+    pub async fn start(server_port: u16) -> io::Result<Self> {
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let port = listener.local_addr()?.port();
+        let server = SocketAddr::from(([127, 0, 0, 1], server_port));
+        let state = Arc::new(State { server, mood: watch::Sender::default(), armed: Mutex::default() });
+        let listening = tokio::spawn(listen(listener, Arc::clone(&state)));
+        Ok(Self { port, state, listening })
+    }
+
+    /// The connection string of the server, through the proxy.
+    #[must_use]
+    pub fn dsn(&self) -> String {
+        format!("host=127.0.0.1 port={} user=postgres dbname=postgres", self.port)
+    }
+
+    /// Closes all connections.
+    pub fn cut(&self) {
+        self.state.mood.send_modify(|mood| mood.generation += 1);
+    }
+
+    /// Hands nothing on any more, and says nothing of it.
+    pub fn stall(&self) {
+        self.state.mood.send_modify(|mood| mood.stalled = true);
+    }
+
+    /// Hands on again, what has been waiting first.
+    pub fn resume(&self) {
+        self.state.mood.send_modify(|mood| mood.stalled = false);
+    }
+
+    /// Makes each piece of data take so much longer.
+    pub fn delay(&self, delay: Duration) {
+        self.state.mood.send_modify(|mood| mood.delay = delay);
+    }
+
+    /// Drops the answer to the next call of a statement whose text contains these words, and the connection with it.
+    /// Returns when that has happened.
+    pub async fn drop_next_answer(&self, words: &str, when: Drop) {
+        let (done, mut happened) = mpsc::channel(1);
+        *self.armed() = Some(Armed { words: words.to_owned(), when, done });
+        happened.recv().await;
+    }
+
+    fn armed(&self) -> std::sync::MutexGuard<'_, Option<Armed>> {
+        self.state.armed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl std::ops::Drop for Proxy {
+    fn drop(&mut self) {
+        self.listening.abort();
+        self.cut();
+    }
+}
+
+async fn listen(listener: TcpListener, state: Arc<State>) {
+    while let Ok((client, _)) = listener.accept().await {
+        tokio::spawn(pass_on(client, Arc::clone(&state)));
+    }
+}
+
+/// Until either end hangs up, the proxy cuts, or an answer is dropped.
+async fn pass_on(client: TcpStream, state: Arc<State>) {
+    let mut mood = state.mood.subscribe();
+    let generation = mood.borrow_and_update().generation;
+    let Ok(server) = TcpStream::connect(state.server).await else { return };
+    if client.set_nodelay(true).and(server.set_nodelay(true)).is_err() {
+        return;
+    }
+    let ((from_client, to_client), (from_server, to_server)) = (client.into_split(), server.into_split());
+    let (caught, mut is_caught) = mpsc::channel(1);
+    let calls = hand_calls_on(from_client, to_server, Arc::clone(&state), caught);
+    let (silenced, is_silenced) = watch::channel(false);
+    let answers = hand_answers_on(from_server, to_client, state.mood.subscribe(), is_silenced);
+    tokio::pin!(calls, answers);
+    tokio::select! {
+        () = &mut calls => {}
+        _ = &mut answers => {}
+        () = async { drop(mood.wait_for(|mood| mood.generation != generation).await) } => {}
+        armed = is_caught.recv() => {
+            if let Some(Armed { when, done, .. }) = armed {
+                silenced.send_replace(true);
+                if when == Drop::WithTheAnswer {
+                    // The first that it says is dropped, and ends it.
+                    answers.await;
+                }
+                drop(done);
+            }
+        }
+    }
+}
+
+async fn hand_calls_on(
+    mut from: OwnedReadHalf,
+    mut to: OwnedWriteHalf,
+    state: Arc<State>,
+    caught: mpsc::Sender<Armed>,
+) {
+    let mut mood = state.mood.subscribe();
+    let mut messages = Messages::default();
+    let mut buffer = vec![0; 1 << 16];
+    loop {
+        let Ok(length @ 1..) = from.read(&mut buffer).await else { return };
+        if !patiently(&mut mood).await {
+            return;
+        }
+        let words = state
+            .armed
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .as_ref()
+            .map(|armed| armed.words.clone());
+        let is_call = messages.see(&buffer[..length], words.as_deref());
+        if to.write_all(&buffer[..length]).await.is_err() {
+            return;
+        }
+        if is_call {
+            let armed = state.armed.lock().unwrap_or_else(PoisonError::into_inner).take();
+            if let Some(armed) = armed {
+                drop(caught.send(armed).await);
+                // Nothing more of this connection is handed on.
+                std::future::pending::<()>().await;
+            }
+        }
+    }
+}
+
+async fn hand_answers_on(
+    mut from: OwnedReadHalf,
+    mut to: OwnedWriteHalf,
+    mut mood: watch::Receiver<Mood>,
+    is_silenced: watch::Receiver<bool>,
+) {
+    let mut buffer = vec![0; 1 << 16];
+    loop {
+        let Ok(length @ 1..) = from.read(&mut buffer).await else { return };
+        if *is_silenced.borrow() || !patiently(&mut mood).await {
+            return;
+        }
+        if to.write_all(&buffer[..length]).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Waits as long as the network takes; false if the proxy is gone.
+async fn patiently(mood: &mut watch::Receiver<Mood>) -> bool {
+    let Ok(delay) = mood.wait_for(|mood| !mood.stalled).await.map(|mood| mood.delay) else { return false };
+    if !delay.is_zero() {
+        tokio::time::sleep(delay).await;
+    }
+    true
+}
+
+/// The messages of one client, as they pass.
+#[derive(Debug, Default)]
+struct Messages {
+    /// The beginning of a message whose rest has not come yet.
+    partial: Vec<u8>,
+    is_started: bool,
+    /// Statements whose text contains the words of some call that was waited for. All are looked at, as a statement is
+    /// prepared long before its calls.
+    texts: Vec<(Vec<u8>, Vec<u8>)>,
+    bound: HashSet<Vec<u8>>,
+}
+
+impl Messages {
+    /// Whether a call of a statement with these words ends in this piece.
+    fn see(&mut self, piece: &[u8], words: Option<&str>) -> bool {
+        self.partial.extend_from_slice(piece);
+        let mut is_call = false;
+        loop {
+            // The first message has no type.
+            let header = if self.is_started { 1 } else { 0 };
+            let Some(length) = self.partial.get(header..header + 4) else { return is_call };
+            let length = header + u32::from_be_bytes([length[0], length[1], length[2], length[3]]) as usize;
+            if self.partial.len() < length {
+                return is_call;
+            }
+            let message: Vec<u8> = self.partial.drain(..length).collect();
+            if self.is_started {
+                is_call |= self.message(message[0], &message[5..], words);
+            }
+            self.is_started = true;
+        }
+    }
+
+    fn message(&mut self, kind: u8, body: &[u8], words: Option<&str>) -> bool {
+        let mut texts = body.split(|byte| *byte == 0);
+        let mut next = || texts.next().unwrap_or_default().to_vec();
+        match kind {
+            b'P' => {
+                let (name, text) = (next(), next());
+                self.texts.retain(|(other, _)| *other != name);
+                self.texts.push((name, text));
+            }
+            b'B' => {
+                let (_portal, name) = (next(), next());
+                self.bound.insert(name);
+            }
+            b'S' => {
+                let bound = std::mem::take(&mut self.bound);
+                let is_it = |(name, text): &(Vec<u8>, Vec<u8>)| {
+                    bound.contains(name)
+                        && words.is_some_and(|words| String::from_utf8_lossy(text).contains(words))
+                };
+                return self.texts.iter().any(is_it);
+            }
+            _ => {}
+        }
+        false
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn message(kind: u8, body: &[u8]) -> Vec<u8> {
+        let length = u32::try_from(body.len() + 4).unwrap_or_default();
+        [&[kind][..], &length.to_be_bytes(), body].concat()
+    }
+
+    #[test]
+    fn a_call_is_known_however_its_bytes_come() {
+        let startup = [&9_u32.to_be_bytes()[..], b"hello"].concat();
+        let prepare = [message(b'P', b"s1\0SELECT * FROM append_v1()\0\0\0"), message(b'S', b"")].concat();
+        let call = |name: &[u8]| {
+            let bind = [b"\0", name, b"\0\0\0\0\0\0\0"].concat();
+            [message(b'B', &bind), message(b'E', b"\0\0\0\0\0"), message(b'S', b"")].concat()
+        };
+        for size in [1, 3, 1_000] {
+            let mut messages = Messages::default();
+            let mut see =
+                |bytes: &[u8], words| bytes.chunks(size).filter(|piece| messages.see(piece, words)).count();
+            assert_eq!(see(&startup, Some("append_v1")), 0);
+            assert_eq!(see(&prepare, None), 0);
+            assert_eq!(see(&call(b"s2"), Some("append_v1")), 0);
+            assert_eq!(see(&call(b"s1"), Some("append_v1")), 1);
+            assert_eq!(see(&call(b"s1"), Some("another")), 0);
+            assert_eq!(see(&call(b"s1"), None), 0);
+        }
+    }
+}
