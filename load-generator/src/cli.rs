@@ -8,6 +8,7 @@ use clap::error::ErrorKind;
 use clap::{Args, CommandFactory as _, Parser, Subcommand};
 
 use crate::bench::BenchPlan;
+use crate::chaos::{ChaosPlan, FaultCount};
 use crate::engine::EngineName;
 use crate::plan::{Plan, Rate, ScenarioName};
 use crate::seats::{PartPlan, SeatsPlan};
@@ -45,6 +46,49 @@ enum Subcommands {
     /// Compare the store with other ways to do the same, interleaved on the same servers
     #[command(subcommand)]
     Bench(BenchCommand),
+    /// Inject faults under load, on servers of its own, and audit what the store said meanwhile
+    ///
+    /// Clients decide, append and read; servers are killed and stopped, connections cut, answers dropped, one after the
+    /// other. At the end the primary crashes once more, and every operation is checked against the log: nothing
+    /// acknowledged is lost, doubled or out of order, no condition is broken, every read is a prefix.
+    #[command(after_help = "\
+Example:
+  load-generator chaos --faults kill=5,ackdrop=50,cut,stop --duration 60s
+
+Exit status: 0 every promise was kept, 1 the run could not be carried out (a store that does not come back is one), 2 usage,
+3 appends took longer than --recover-within to come back, 4 a promise was broken.")]
+    Chaos(ChaosArgs),
+}
+
+#[derive(Debug, Args)]
+struct ChaosArgs {
+    /// Which faults, each with how many of it (kill=50); without a number as many as the time allows.
+    ///
+    /// kill: kill -9 of the primary, and a start. stop: SIGSTOP of the primary or the replica for up to 1.5 s. cut: connections
+    /// closed, or stalled and closed, or slow. ackdrop: the answer to an append is lost after its Sync was handed on.
+    /// sessions: sessions of the primary terminated. pause: the replica stops to replay
+    #[arg(
+        long,
+        value_delimiter = ',',
+        default_value = "kill,stop,cut,ackdrop,sessions,pause",
+        value_name = "NAME[=COUNT]"
+    )]
+    faults: Vec<FaultCount>,
+    /// How long, at most; it ends earlier when all faults that have a number were injected and no others were asked for
+    #[arg(long, default_value = "60s", value_parser = positive_duration)]
+    duration: Duration,
+    /// Clients, each with one operation under way at a time
+    #[arg(long, default_value_t = 32, value_parser = clap::value_parser!(u64).range(1..=1_000))]
+    clients: u64,
+    /// Fixes which faults come when, and what clients do; what they meet depends on the run
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// How long appends may take to come back after a fault
+    #[arg(long, default_value = "3s", value_parser = positive_duration)]
+    recover_within: Duration,
+    /// Write the result as JSON to this file; - for standard output
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -178,6 +222,7 @@ pub(crate) enum Command {
     Run(Plan),
     Seats(SeatsPlan),
     SeatsPart(PartPlan),
+    Chaos(ChaosPlan),
     BenchAppend(BenchPlan),
 }
 
@@ -187,6 +232,7 @@ pub(crate) fn parse() -> Command {
     match cli.command {
         Some(Subcommands::Run(args)) => args.into_command().unwrap_or_else(|refused| refused.exit()),
         Some(Subcommands::Bench(BenchCommand::Append(args))) => Command::BenchAppend(args.into()),
+        Some(Subcommands::Chaos(args)) => Command::Chaos(args.into()),
         None => cli.run.into_command().unwrap_or_else(|refused| refused.exit()),
     }
 }
@@ -241,6 +287,13 @@ impl From<RunArgs> for Plan {
             metrics: args.metrics,
             json: args.json,
         }
+    }
+}
+
+impl From<ChaosArgs> for ChaosPlan {
+    fn from(args: ChaosArgs) -> Self {
+        let ChaosArgs { faults, duration, clients, seed, recover_within, json } = args;
+        Self { faults, duration, clients, seed, recover_within, json }
     }
 }
 
@@ -343,6 +396,10 @@ mod tests {
             "--clients 0",
             "--processes 0",
             "--part 0-4",
+            "chaos --faults earthquake",
+            "chaos --faults kill=0",
+            "chaos --faults kill=many",
+            "chaos --clients 0",
             "bench",
             "bench append --clients 0",
             "bench append --clients 1,many",

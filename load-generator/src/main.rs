@@ -15,6 +15,7 @@
 
 mod audit;
 mod bench;
+mod chaos;
 mod cli;
 mod engine;
 mod environment;
@@ -48,7 +49,9 @@ const FAILED: u8 = 1;
 
 fn main() -> ExitCode {
     let command = cli::parse();
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn"));
+    // Where faults are injected, what is warned of is what is meant to happen.
+    let level = if matches!(command, Command::Chaos(_)) { "error" } else { "warn" };
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
     let colours = std::io::IsTerminal::is_terminal(&std::io::stderr());
     tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colours).with_writer(std::io::stderr).init();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
@@ -60,6 +63,7 @@ fn main() -> ExitCode {
             Command::Run(plan) => run::run(plan).await.map(|()| Outcome::Kept),
             Command::Seats(plan) => seats::run(plan).await,
             Command::SeatsPart(plan) => seats::part(plan).await.map(|()| Outcome::Kept),
+            Command::Chaos(plan) => chaos::run(plan).await,
             Command::BenchAppend(plan) => bench::append(plan).await.map(|()| Outcome::Kept),
         }
     });

@@ -7,6 +7,8 @@ pub(crate) enum Outcome {
     Kept,
     /// An audit found broken promises.
     Violated,
+    /// Something took longer than it may.
+    TooSlow,
 }
 
 impl Outcome {
@@ -14,6 +16,7 @@ impl Outcome {
     pub(crate) fn exit_status(self) -> u8 {
         match self {
             Self::Kept => 0,
+            Self::TooSlow => 3,
             Self::Violated => 4,
         }
     }

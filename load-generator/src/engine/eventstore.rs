@@ -121,7 +121,7 @@ fn new_event(draft: Draft) -> NewEvent {
     NewEvent::new(draft.event_type, draft.payload).id(draft.id).metadata(draft.metadata)
 }
 
-fn in_words_of_the_store(filter: &Filter) -> StoreFilter {
+pub(crate) fn in_words_of_the_store(filter: &Filter) -> StoreFilter {
     filter.items.iter().map(item).reduce(StoreFilter::or).unwrap_or_else(StoreFilter::all)
 }
 

@@ -22,6 +22,8 @@ use uuid::Uuid;
 
 use crate::servers::Servers;
 
+pub(crate) use self::eventstore::in_words_of_the_store;
+
 /// Something that events can be appended to and read from.
 #[async_trait]
 pub(crate) trait Engine: Send + Sync {

@@ -1,0 +1,170 @@
+//! Faults under load, and an audit of what the store said meanwhile.
+//!
+//! *Who owns what.* A run has a cluster of its own, a primary with `fsync` on and a replica; the injector alone owns it, and
+//! stops and starts its servers. The store reaches the primary through a [`Proxy`], which the injector owns too. Clients
+//! ([`workload`]) share one store handle and one [`Recorder`]; each acknowledged append is counted in a watch channel.
+//!
+//! *One fault after the other.* The injector waits until the clients have made progress, injects a fault, heals it, and waits
+//! for the next acknowledgement: the time since the server was reachable again is the recovery. A store that does not
+//! come back within [`GIVE_UP`] ends the run. Which fault, when and for how long is drawn from the seed; what it meets
+//! depends on the run.
+//!
+//! *The end.* When all faults were injected, or the time is over, the clients stop, and the primary crashes a last time: what
+//! is audited is what a recovery finds.
+
+mod fault;
+mod report;
+mod workload;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use eventstore::{EventStore, EventStoreBuilder, Filter, RecordedEvent, Settings};
+use futures_util::TryStreamExt as _;
+use rand::SeedableRng as _;
+use rand::seq::IndexedRandom as _;
+use rand_chacha::ChaCha8Rng;
+use testutil::Cluster;
+use testutil::checker::{Checker, Log, LogEvent, Recorder};
+use testutil::proxy::Proxy;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::chaos::fault::Injector;
+use crate::chaos::report::{Injected, Report};
+use crate::chaos::workload::Worker;
+use crate::error::RunError;
+use crate::outcome::Outcome;
+use crate::output::Output;
+
+pub(crate) use fault::FaultCount;
+
+/// What is to be done.
+#[derive(Debug, Clone)]
+pub(crate) struct ChaosPlan {
+    pub(crate) faults: Vec<FaultCount>,
+    pub(crate) duration: Duration,
+    pub(crate) clients: u64,
+    pub(crate) seed: u64,
+    /// How long appends may take to come back.
+    pub(crate) recover_within: Duration,
+    pub(crate) json: Option<PathBuf>,
+}
+
+const SCHEMA: &str = "chaos";
+/// Acknowledged appends between two faults.
+const PROGRESS: u64 = 20;
+/// A store that appends nothing for so long has not come back.
+const GIVE_UP: Duration = Duration::from_secs(30);
+
+/// Injects the faults, audits what the clients were told, and reports.
+pub(crate) async fn run(plan: ChaosPlan) -> Result<Outcome, RunError> {
+    let output = Output::open(plan.json.as_deref())?;
+    let start = || Cluster::builder().replicas(1).durable().start();
+    let cluster =
+        tokio::task::spawn_blocking(start).await.map_err(RunError::task)?.map_err(RunError::cluster)?;
+    let proxy = Proxy::start(cluster.primary().port()).await.map_err(RunError::io("starting a proxy"))?;
+    let replica = cluster.replicas().first().map(testutil::Server::dsn).unwrap_or_default();
+    let store = connect(&proxy.dsn(), Some(&replica)).await?;
+    store.migrate().await?;
+
+    let recorder = Arc::new(Recorder::in_memory());
+    let (acknowledged, progress) = watch::channel(0);
+    let stop = CancellationToken::new();
+    let mut workers = JoinSet::new();
+    for number in 0..plan.clients {
+        let random = ChaCha8Rng::seed_from_u64(plan.seed.wrapping_mul(1_000).wrapping_add(number + 1));
+        let worker = Worker::new(number, store.clone(), random, Arc::clone(&recorder), acknowledged.clone());
+        workers.spawn(worker.run(stop.clone()));
+    }
+    let began = Instant::now();
+    let mut injector = Injector::new(cluster, proxy, ChaCha8Rng::seed_from_u64(plan.seed));
+    let injected = inject(&plan, &mut injector, progress).await;
+    let took = began.elapsed();
+    stop.cancel();
+    while let Some(ended) = workers.join_next().await {
+        ended.map_err(RunError::task)??;
+    }
+    let injected = injected?;
+    store.close().await?;
+    injector.crash_primary()?;
+
+    let direct = connect(&injector.primary(), None).await?;
+    let events: Vec<LogEvent> = direct.query(&Filter::all()).stream().map_ok(log_event).try_collect().await?;
+    let history = recorder.take();
+    let checked = tokio::task::spawn_blocking(move || {
+        let log = Log::new(events);
+        let checked = Checker::default().check(&history, &log);
+        Report::audited(&history, &checked, log.events().len())
+    });
+    let mut report = checked.await.map_err(RunError::task)?;
+    report.injected(&plan, took, injected);
+    let outcome = report.outcome(plan.recover_within);
+    output.publish(&report)?;
+    Ok(outcome)
+}
+
+async fn connect(primary: &str, replica: Option<&str>) -> Result<EventStore, RunError> {
+    let mut settings = Settings::default();
+    settings.append_timeout = Duration::from_secs(10);
+    settings.query_timeout = Duration::from_secs(5);
+    // Clients wait for connections too.
+    settings.pool_size = 4;
+    let builder =
+        EventStore::builder().primary(primary).schema(SCHEMA).settings(settings).index_only(workload::PATHS);
+    let builder = replica.into_iter().fold(builder, EventStoreBuilder::replica);
+    Ok(builder.connect().await?)
+}
+
+async fn inject(
+    plan: &ChaosPlan,
+    injector: &mut Injector,
+    mut progress: watch::Receiver<u64>,
+) -> Result<Vec<Injected>, RunError> {
+    let ends = Instant::now() + plan.duration;
+    let mut left = plan.faults.clone();
+    let mut injected: Vec<Injected> = left.iter().map(|fault| Injected::new(fault.name)).collect();
+    loop {
+        let before = *progress.borrow_and_update();
+        advance(&mut progress, before + PROGRESS).await?;
+        left.retain(|fault| fault.left != Some(0));
+        let Some(name) = left.choose(injector.random()).map(|fault| fault.name) else { break };
+        if Instant::now() >= ends {
+            break;
+        }
+        injector.inject(name).await?;
+        let healed = Instant::now();
+        let before = *progress.borrow_and_update();
+        advance(&mut progress, before + 1).await?;
+        for fault in left.iter_mut().filter(|fault| fault.name == name) {
+            fault.left = fault.left.map(|left| left - 1);
+        }
+        for of_name in injected.iter_mut().filter(|of| of.name == name) {
+            of_name.add(healed.elapsed());
+        }
+    }
+    Ok(injected)
+}
+
+/// Until so many appends are acknowledged.
+async fn advance(progress: &mut watch::Receiver<u64>, to: u64) -> Result<(), RunError> {
+    match tokio::time::timeout(GIVE_UP, progress.wait_for(|acknowledged| *acknowledged >= to)).await {
+        Ok(Ok(_)) => Ok(()),
+        Ok(Err(_)) => Err(RunError::new("all clients have ended")),
+        Err(_) => Err(RunError::new(format!(
+            "no append was acknowledged for {GIVE_UP:?}: the store did not come back"
+        ))),
+    }
+}
+
+fn log_event(event: RecordedEvent) -> LogEvent {
+    LogEvent {
+        position: event.position.get(),
+        id: event.id.uuid(),
+        event_type: event.event_type.to_string(),
+        payload: event.payload,
+        metadata: event.metadata,
+    }
+}
