@@ -74,7 +74,7 @@ impl Model {
     fn matching(&self, filter: &Filter, after: u64, blind_to: usize) -> Vec<&LogEvent> {
         let mut filter = filter.clone();
         if self.forgetful {
-            filter.items.iter_mut().for_each(|item| drop(item.predicates.pop()));
+            filter.items.iter_mut().for_each(|item| drop(item.all.pop()));
         }
         let seen = self.log.len().saturating_sub(blind_to);
         let is_match =

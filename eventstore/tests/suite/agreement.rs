@@ -1,10 +1,11 @@
-//! The database and the matcher in memory give the same answers, whatever the payload looks like.
+//! The database, the matcher in memory and the checker's own matcher give the same answers, whatever the payload looks like.
 
 use eventstore::{FieldValue, Filter, History, NewEvent};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree as _;
 use proptest::test_runner::TestRunner;
 use serde_json::{Value, json};
+use testutil::checker;
 
 use crate::fixture::Log;
 
@@ -73,22 +74,43 @@ fn field_value() -> impl Strategy<Value = FieldValue> {
     ]
 }
 
-fn filter() -> impl Strategy<Value = Filter> {
+/// The same filter in the words of the store, and in those of the checker, which has a matcher of its own.
+fn filter() -> impl Strategy<Value = (Filter, checker::Filter)> {
     let predicates = || prop::collection::vec((prop::sample::select(PATHS.to_vec()), field_value()), 1..4);
     let types =
         prop::option::weighted(0.5, prop::collection::vec(prop::sample::select(TYPES.to_vec()), 1..3));
     let item = (types, prop::option::of(predicates()), prop::option::of(predicates()));
     let item = item.prop_map(|(types, any, all)| {
+        let all = all.map(|all| all.into_iter().take(2).collect::<Vec<_>>());
+        let item = checker::Item {
+            event_types: types.iter().flatten().map(|name| (*name).to_owned()).collect(),
+            any: any.iter().flatten().map(predicate).collect(),
+            all: all.iter().flatten().map(predicate).collect(),
+        };
         let mut filter = types.map_or_else(Filter::all, Filter::event_types);
         if let Some(any) = any {
             filter = filter.and_any(any);
         }
         if let Some(all) = all {
-            filter = filter.and_all(all.into_iter().take(2));
+            filter = filter.and_all(all);
         }
-        filter
+        (filter, item)
     });
-    prop::collection::vec(item, 1..3).prop_map(|items| items.into_iter().collect())
+    prop::collection::vec(item, 1..3).prop_map(|items| {
+        let (filters, items): (Vec<_>, Vec<_>) = items.into_iter().unzip();
+        (filters.into_iter().collect(), checker::Filter { items })
+    })
+}
+
+fn predicate((path, value): &(&str, FieldValue)) -> checker::Predicate {
+    let segments = path.replace("\\.", "\u{0}").replace("\\\\", "\\");
+    let value = match value {
+        FieldValue::Text(text) => json!(text),
+        FieldValue::Integer(number) => serde_json::from_str(&number.to_string()).unwrap(),
+        FieldValue::Bool(truth) => json!(truth),
+        other => panic!("{other:?}"),
+    };
+    checker::Predicate { path: segments.split('.').map(|key| key.replace('\u{0}', ".")).collect(), value }
 }
 
 fn sample<S: Strategy>(strategy: &S, count: usize, runner: &mut TestRunner) -> Vec<S::Value> {
@@ -103,7 +125,9 @@ fn positions(history: &History) -> Vec<u64> {
 async fn queries_conditions_and_the_matcher_agree() {
     let mut runner = TestRunner::deterministic();
     let payloads = sample(&payload(), 300, &mut runner);
-    let filters = sample(&filter(), 250, &mut runner);
+    // 75,000 pairs of an event and a filter, or as many as are asked for.
+    let filters = std::env::var("EVENTSTORE_TEST_FILTERS").map_or(250, |count| count.parse().unwrap());
+    let filters = sample(&filter(), filters, &mut runner);
     // The same events, once found by keys and once by reading all of them.
     let (by_keys, by_scan) = (
         Log::with(|builder| builder.index_also(NESTED)).await,
@@ -123,8 +147,12 @@ async fn queries_conditions_and_the_matcher_agree() {
         matching.map(|event| event.position.get()).collect()
     };
     let mut matches = 0;
-    for filter in &filters {
+    for (filter, of_the_checker) in &filters {
         let expected = expect(filter);
+        let checked =
+            all.iter().filter(|event| of_the_checker.matches(event.event_type.as_str(), &event.payload));
+        let checked: Vec<u64> = checked.map(|event| event.position.get()).collect();
+        assert_eq!(checked, expected, "by the checker: {of_the_checker}");
         let by_keys = by_keys.store.query(filter).await.unwrap();
         assert_eq!(positions(&by_keys), expected, "by keys: {filter:?}");
         let by_scan = by_scan.store.query(filter).allow_scan().await.unwrap();
@@ -133,7 +161,7 @@ async fn queries_conditions_and_the_matcher_agree() {
     }
     assert!(matches > 1_000, "the sample is worth something: {matches} matches");
     // A condition meets the first match, and is accepted where there is none.
-    for filter in &filters {
+    for (filter, _) in &filters {
         let event = NewEvent::new("Never", json!({"none": 1}));
         let first = match by_keys.store.append([event]).fail_if_matches(filter).await {
             Ok(_) => None,

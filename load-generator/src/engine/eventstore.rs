@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use futures_util::TryStreamExt as _;
 use futures_util::future::try_join_all;
 use serde_json::Value;
-use testutil::checker::{Filter, Item, LogEvent};
+use testutil::checker::{Filter, Item, LogEvent, Predicate};
 
 use crate::engine::{After, Append, Appended, Client, Draft, Engine, EngineError, Found};
 use crate::servers::Servers;
@@ -126,18 +126,22 @@ pub(crate) fn in_words_of_the_store(filter: &Filter) -> StoreFilter {
 }
 
 fn item(item: &Item) -> StoreFilter {
-    let predicates = item.predicates.iter().map(|predicate| {
+    let words = |predicates: &[Predicate]| -> Vec<(String, FieldValue)> {
         let escaped = |key: &String| key.replace('\\', "\\\\").replace('.', "\\.");
-        let path: Vec<String> = predicate.path.iter().map(escaped).collect();
-        (path.join("."), field_value(&predicate.value))
-    });
-    match (item.event_types.as_slice(), item.predicates.as_slice()) {
-        (types, []) => StoreFilter::event_types(types),
-        ([], _) if item.any => StoreFilter::where_any(predicates),
-        ([], _) => StoreFilter::where_all(predicates),
-        (types, _) if item.any => StoreFilter::event_types(types).and_any(predicates),
-        (types, _) => StoreFilter::event_types(types).and_all(predicates),
+        let path = |predicate: &Predicate| predicate.path.iter().map(escaped).collect::<Vec<_>>().join(".");
+        predicates.iter().map(|predicate| (path(predicate), field_value(&predicate.value))).collect()
+    };
+    let mut filter = match item.event_types.as_slice() {
+        [] => StoreFilter::all(),
+        types => StoreFilter::event_types(types),
+    };
+    if !item.any.is_empty() {
+        filter = filter.and_any(words(&item.any));
     }
+    if !item.all.is_empty() {
+        filter = filter.and_all(words(&item.all));
+    }
+    filter
 }
 
 /// Of the values that a filter may have.

@@ -29,17 +29,16 @@ impl WhereClause {
             parts.push(format!("e.event_type = ANY (${}::text[])", first + self.params.len()));
             self.params.push(Box::new(item.event_types.clone()));
         }
-        let predicates: Vec<String> = item
-            .predicates
-            .iter()
-            .map(|predicate| {
+        for (predicates, joint) in [(&item.any, " OR "), (&item.all, " AND ")] {
+            let contained = predicates.iter().map(|predicate| {
                 let place = first + self.params.len();
                 self.params.push(Box::new(nested(&predicate.path, &predicate.value)));
                 format!("e.payload @> ${place}::jsonb")
-            })
-            .collect();
-        if !predicates.is_empty() {
-            parts.push(format!("({})", predicates.join(if item.any { " OR " } else { " AND " })));
+            });
+            let contained: Vec<String> = contained.collect();
+            if !contained.is_empty() {
+                parts.push(format!("({})", contained.join(joint)));
+            }
         }
         let all = if parts.is_empty() { "true".to_owned() } else { parts.join(" AND ") };
         self.text.push_str(&format!("({all})"));

@@ -17,10 +17,10 @@ pub struct Filter {
 pub struct Item {
     /// ORed; none means every type.
     pub event_types: Vec<String>,
-    /// On the payload; none means every payload.
-    pub predicates: Vec<Predicate>,
-    /// Whether one predicate that holds is enough.
-    pub any: bool,
+    /// On the payload; one of them must hold, if there are any.
+    pub any: Vec<Predicate>,
+    /// On the payload; all must hold.
+    pub all: Vec<Predicate>,
 }
 
 /// A value that is found at a path of the payload.
@@ -47,28 +47,23 @@ impl Filter {
 
     /// Events with all these top-level fields.
     pub fn of<P: Into<String>>(fields: impl IntoIterator<Item = (P, Value)>) -> Self {
-        Self { items: vec![Item { predicates: predicates(fields), ..Item::default() }] }
+        Self { items: vec![Item { all: predicates(fields), ..Item::default() }] }
     }
 
     /// Adds to every item that all these top-level fields must be there.
     #[must_use]
-    pub fn and_all<P: Into<String> + Clone>(mut self, fields: impl IntoIterator<Item = (P, Value)>) -> Self {
+    pub fn and_all<P: Into<String>>(mut self, fields: impl IntoIterator<Item = (P, Value)>) -> Self {
         let predicates = predicates(fields);
-        for item in &mut self.items {
-            item.predicates.clone_from(&predicates);
-            item.any = false;
-        }
+        self.items.iter_mut().for_each(|item| item.all.extend(predicates.iter().cloned()));
         self
     }
 
     /// Adds to every item that one of these top-level fields must be there.
     #[must_use]
-    pub fn and_any<P: Into<String> + Clone>(self, fields: impl IntoIterator<Item = (P, Value)>) -> Self {
-        let mut filter = self.and_all(fields);
-        for item in &mut filter.items {
-            item.any = true;
-        }
-        filter
+    pub fn and_any<P: Into<String>>(mut self, fields: impl IntoIterator<Item = (P, Value)>) -> Self {
+        let predicates = predicates(fields);
+        self.items.iter_mut().for_each(|item| item.any.extend(predicates.iter().cloned()));
+        self
     }
 
     /// Whether an event is one of them.
@@ -88,11 +83,8 @@ impl Item {
     pub fn matches(&self, event_type: &str, payload: &Value) -> bool {
         let of_type =
             self.event_types.is_empty() || self.event_types.iter().any(|wanted| wanted == event_type);
-        let mut holding =
-            self.predicates.iter().map(|predicate| is_found(payload, &predicate.path, &predicate.value));
-        of_type
-            && (self.predicates.is_empty()
-                || if self.any { holding.any(|holds| holds) } else { holding.all(|holds| holds) })
+        let holds = |predicate: &Predicate| is_found(payload, &predicate.path, &predicate.value);
+        of_type && (self.any.is_empty() || self.any.iter().any(holds)) && self.all.iter().all(holds)
     }
 }
 
@@ -149,10 +141,12 @@ impl fmt::Display for Filter {
 impl fmt::Display for Item {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let types = if self.event_types.is_empty() { "*".to_owned() } else { self.event_types.join("|") };
-        let joint = if self.any { " or " } else { ", " };
-        let predicates: Vec<String> =
-            self.predicates.iter().map(|found| format!("{}={}", found.path.join("."), found.value)).collect();
-        write!(f, "{types}({})", predicates.join(joint))
+        let words = |predicates: &[Predicate]| -> Vec<String> {
+            predicates.iter().map(|found| format!("{}={}", found.path.join("."), found.value)).collect()
+        };
+        let either = Some(words(&self.any).join(" or ")).filter(|text| !text.is_empty());
+        let predicates: Vec<String> = either.into_iter().chain(words(&self.all)).collect();
+        write!(f, "{types}({})", predicates.join(", "))
     }
 }
 
@@ -166,10 +160,7 @@ mod tests {
     fn values_are_found_as_the_store_promises() {
         let nested = |path: &[&str], value| Filter {
             items: vec![Item {
-                predicates: vec![Predicate {
-                    path: path.iter().map(|key| (*key).to_owned()).collect(),
-                    value,
-                }],
+                all: vec![Predicate { path: path.iter().map(|key| (*key).to_owned()).collect(), value }],
                 ..Item::default()
             }],
         };

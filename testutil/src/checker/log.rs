@@ -6,7 +6,7 @@ use std::ops::Range;
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::filter::{Filter, Item, Scalar, scalar};
+use super::filter::{Filter, Item, Predicate, Scalar, scalar};
 use super::history::Digest;
 
 /// An event of the log.
@@ -113,26 +113,23 @@ impl Log {
 
     /// What can match is found by a value or a type; what does is decided by the event itself.
     fn matching_item(&self, item: &Item, range: &Range<usize>) -> Vec<usize> {
-        let found_by_value = item.predicates.iter().map(|predicate| {
+        let found = |predicate: &Predicate| {
             let key = scalar(&predicate.value).map(|value| (predicate.path.clone(), value));
             within(key.and_then(|key| self.by_value.get(&key)), range)
-        });
-        let candidates: Vec<usize> = if item.predicates.is_empty() {
-            item.event_types
-                .iter()
-                .flat_map(|wanted| within(self.by_type.get(wanted), range))
-                .copied()
-                .collect()
-        } else if item.any {
-            found_by_value.flatten().copied().collect()
-        } else {
-            found_by_value.min_by_key(|places| places.len()).unwrap_or_default().to_vec()
         };
+        let of_types = || item.event_types.iter().flat_map(|wanted| within(self.by_type.get(wanted), range));
+        let candidates: Vec<usize> =
+            if let Some(rarest) = item.all.iter().map(found).min_by_key(|places| places.len()) {
+                rarest.to_vec()
+            } else if !item.any.is_empty() {
+                item.any.iter().flat_map(found).copied().collect()
+            } else if !item.event_types.is_empty() {
+                of_types().copied().collect()
+            } else {
+                range.clone().collect()
+            };
         let is_match =
             |place: &usize| item.matches(&self.events[*place].event_type, &self.events[*place].payload);
-        if item.predicates.is_empty() && item.event_types.is_empty() {
-            return range.clone().collect();
-        }
         candidates.into_iter().filter(is_match).collect()
     }
 
