@@ -66,7 +66,8 @@ struct ChaosArgs {
     ///
     /// kill: kill -9 of the primary, and a start. stop: SIGSTOP of the primary or the replica for up to 1.5 s. cut: connections
     /// closed, or stalled and closed, or slow. ackdrop: the answer to an append is lost after its Sync was handed on.
-    /// sessions: sessions of the primary terminated. pause: the replica stops to replay
+    /// sessions: sessions of the primary terminated. pause: the replica stops to replay. full-data, full-wal: the disk is full; both
+    /// need the right to mount, and there is no replica then, and so no pause
     #[arg(
         long,
         value_delimiter = ',',

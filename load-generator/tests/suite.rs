@@ -362,3 +362,17 @@ fn a_lock_before_the_statement_and_serializable_keep_what_they_promise() {
         assert_eq!((status, report["taken"].as_u64()), (0, Some(40)), "{engine}: {said}");
     }
 }
+
+#[test]
+fn a_store_under_faults_keeps_every_promise() {
+    let flags = "chaos --faults kill=2,stop=2,cut=6,ackdrop=10,sessions=2,pause=1 --duration 60s --clients 16 --json -";
+    let output = load_generator(flags).output().unwrap();
+    let report = json(&output);
+    let counts: Vec<u64> =
+        report["faults"].as_array().unwrap().iter().map(|fault| fault["count"].as_u64().unwrap()).collect();
+    assert_eq!(counts, [2, 2, 6, 10, 2, 1], "{report:#}");
+    assert_eq!(report["violations"], 0);
+    let [acknowledged, reads] = ["acknowledged", "reads"].map(|field| report[field].as_u64().unwrap());
+    assert!(acknowledged >= 23 * 20, "between two faults there is progress: {report:#}");
+    assert!(reads > 0, "{report:#}");
+}

@@ -57,6 +57,8 @@ pub struct ClusterBuilder {
     replicas: usize,
     durable: bool,
     settings: Vec<(String, String)>,
+    data_in: Option<PathBuf>,
+    wal_in: Option<PathBuf>,
 }
 
 impl Cluster {
@@ -104,6 +106,14 @@ impl ClusterBuilder {
         self
     }
 
+    /// Puts the data of the primary into a folder of a disk of its own, and its WAL into one of another disk. There can be no
+    /// replicas then.
+    #[must_use]
+    pub fn on_disks(mut self, data: &Path, wal: &Path) -> Self {
+        (self.data_in, self.wal_in) = (Some(data.to_owned()), Some(wal.to_owned()));
+        self
+    }
+
     /// Sets a parameter on every server; the value as it stands in `postgresql.conf`, quotes included.
     #[must_use]
     pub fn setting(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
@@ -118,9 +128,9 @@ impl ClusterBuilder {
     pub fn start(self) -> Result<Cluster, ClusterError> {
         let binaries = Binaries::find()?;
         let owner = Owner::find()?;
-        let folder = Folder::make(self.durable, owner)?;
+        let folder = Folder::make(self.durable, self.data_in.as_deref(), owner)?;
         let primary_data = folder.path.join("primary");
-        init(&binaries, owner, &primary_data)?;
+        init(&binaries, owner, &primary_data, self.wal_in.as_deref())?;
         append(&primary_data.join("postgresql.conf"), &self.configuration())?;
         append(&primary_data.join("pg_hba.conf"), "host replication all 127.0.0.1/32 trust\n")?;
         // A copy of a server that never ran is a base backup.
@@ -160,9 +170,13 @@ struct Folder {
 }
 
 impl Folder {
-    fn make(durable: bool, owner: Owner) -> Result<Self, ClusterError> {
+    fn make(durable: bool, place: Option<&Path>, owner: Owner) -> Result<Self, ClusterError> {
         let memory = Path::new("/dev/shm");
-        let base = if !durable && has_room(memory) { memory.to_owned() } else { env::temp_dir() };
+        let base = match place {
+            Some(place) => place.to_owned(),
+            None if !durable && has_room(memory) => memory.to_owned(),
+            None => env::temp_dir(),
+        };
         let folder = tempfile::Builder::new().prefix("eventstore-cluster-").tempdir_in(&base);
         let path = folder.map_err(ClusterError::io(format!("making a folder in {}", base.display())))?.keep();
         owner.give(&path)?;
@@ -183,8 +197,11 @@ fn has_room(_: &Path) -> bool {
     false
 }
 
-fn init(binaries: &Binaries, owner: Owner, data: &Path) -> Result<(), ClusterError> {
+fn init(binaries: &Binaries, owner: Owner, data: &Path, wal_in: Option<&Path>) -> Result<(), ClusterError> {
     let mut initdb = binaries.command("initdb");
+    if let Some(wal_in) = wal_in {
+        initdb.arg("--waldir").arg(wal_in.join("wal"));
+    }
     initdb
         .args([
             "--auth=trust",

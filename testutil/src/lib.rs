@@ -22,6 +22,7 @@ pub mod proxy;
 mod replication;
 mod server;
 mod shared;
+mod small_disk;
 mod supervisor;
 
 pub use cluster::{Cluster, ClusterBuilder};
@@ -30,5 +31,6 @@ pub use nix::sys::signal::Signal;
 pub use replication::{connect, replayed};
 pub use server::Server;
 pub use shared::{TestSchema, TestServers, servers};
+pub use small_disk::SmallDisk;
 /// A plain connection, as [`connect`] opens it.
 pub use tokio_postgres::Client as Session;

@@ -7,8 +7,10 @@ use clap::ValueEnum;
 use rand::Rng as _;
 use rand_chacha::ChaCha8Rng;
 use testutil::proxy::{Drop, Proxy};
-use testutil::{Cluster, Signal};
+use testutil::{Cluster, Signal, SmallDisk};
+use tokio::sync::watch;
 
+use crate::chaos::GIVE_UP;
 use crate::error::RunError;
 
 /// A kind of fault.
@@ -26,6 +28,10 @@ pub(crate) enum FaultName {
     Sessions,
     /// The replica stops to replay for up to 1.5 s
     Pause,
+    /// The disk of the primary's data is full, until an append was refused. Servers are on small disks then: no replica
+    FullData,
+    /// The disk of the primary's WAL is full, until the server gave up. Servers are on small disks then: no replica
+    FullWal,
 }
 
 /// A kind of fault, and how many of it; as many as the time allows if nothing is said.
@@ -56,16 +62,45 @@ impl FromStr for FaultCount {
     }
 }
 
+impl FaultName {
+    /// Whether it needs servers whose disks can be filled.
+    pub(super) fn fills_a_disk(self) -> bool {
+        matches!(self, Self::FullData | Self::FullWal)
+    }
+}
+
+/// The disks of the primary's data and of its WAL.
+pub(super) struct Disks {
+    pub(super) data: SmallDisk,
+    pub(super) wal: SmallDisk,
+}
+
+impl Disks {
+    pub(super) fn mount() -> Result<Self, RunError> {
+        let mount = |mib| SmallDisk::mount(mib).map_err(RunError::cluster);
+        Ok(Self { data: mount(512)?, wal: mount(256)? })
+    }
+}
+
 /// Owns the servers and the proxy before the primary.
 pub(super) struct Injector {
+    // The servers end before their disks.
     cluster: Cluster,
+    disks: Option<Disks>,
     proxy: Proxy,
+    /// How many appends were refused or have no answer.
+    refused: watch::Receiver<u64>,
     random: ChaCha8Rng,
 }
 
 impl Injector {
-    pub(super) fn new(cluster: Cluster, proxy: Proxy, random: ChaCha8Rng) -> Self {
-        Self { cluster, proxy, random }
+    pub(super) fn new(
+        (cluster, disks): (Cluster, Option<Disks>),
+        proxy: Proxy,
+        refused: watch::Receiver<u64>,
+        random: ChaCha8Rng,
+    ) -> Self {
+        Self { cluster, disks, proxy, refused, random }
     }
 
     pub(super) fn random(&mut self) -> &mut ChaCha8Rng {
@@ -102,6 +137,12 @@ impl Injector {
                 self.hold(1_500).await;
                 self.execute(&replica, "SELECT pg_wal_replay_resume()").await
             }
+            FaultName::FullData => {
+                self.disks()?.data.fill().map_err(RunError::io("filling the disk of the data"))?;
+                self.await_refusal().await?;
+                self.disks()?.data.free().map_err(RunError::io("freeing the disk of the data"))
+            }
+            FaultName::FullWal => self.fill_wal().await,
         }
     }
 
@@ -113,8 +154,35 @@ impl Injector {
         })
     }
 
+    /// The server can not go on without WAL: it gives up, and may not be able to recover before there is room.
+    async fn fill_wal(&mut self) -> Result<(), RunError> {
+        self.disks()?.wal.fill().map_err(RunError::io("filling the disk of the WAL"))?;
+        // What is prepared for use is used up: each switch needs another file.
+        let primary = self.primary();
+        while self
+            .execute(&primary, "SELECT pg_logical_emit_message(true, '', 'x'), pg_switch_wal()")
+            .await
+            .is_ok()
+        {}
+        self.await_refusal().await?;
+        self.disks()?.wal.free().map_err(RunError::io("freeing the disk of the WAL"))?;
+        // Some have come back by themselves, some have not: all are started again.
+        self.crash_primary()
+    }
+
+    /// Until one more append is refused.
+    async fn await_refusal(&mut self) -> Result<(), RunError> {
+        let before = *self.refused.borrow_and_update();
+        let refused = tokio::time::timeout(GIVE_UP, self.refused.wait_for(|refused| *refused > before)).await;
+        refused.map_err(|_| RunError::new("a full disk kept no append from being acknowledged")).map(drop)
+    }
+
+    fn disks(&self) -> Result<&Disks, RunError> {
+        self.disks.as_ref().ok_or_else(|| RunError::new("no disk to fill"))
+    }
+
     async fn stop(&mut self) -> Result<(), RunError> {
-        let of_primary: bool = self.random.random();
+        let of_primary = self.cluster.replicas().is_empty() || self.random.random();
         let signal = |cluster: &Cluster, signal| {
             let server = if of_primary { Some(cluster.primary()) } else { cluster.replicas().first() };
             server.map_or(Ok(()), |server| server.signal(signal)).map_err(RunError::cluster)

@@ -32,7 +32,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::chaos::fault::Injector;
+use crate::chaos::fault::{Disks, FaultName, Injector};
 use crate::chaos::report::{Injected, Report};
 use crate::chaos::workload::Worker;
 use crate::error::RunError;
@@ -62,25 +62,31 @@ const GIVE_UP: Duration = Duration::from_secs(30);
 /// Injects the faults, audits what the clients were told, and reports.
 pub(crate) async fn run(plan: ChaosPlan) -> Result<Outcome, RunError> {
     let output = Output::open(plan.json.as_deref())?;
-    let start = || Cluster::builder().replicas(1).durable().start();
-    let cluster =
-        tokio::task::spawn_blocking(start).await.map_err(RunError::task)?.map_err(RunError::cluster)?;
+    let fills_disks = plan.faults.iter().any(|fault| fault.name.fills_a_disk());
+    if fills_disks && plan.faults.iter().any(|fault| fault.name == FaultName::Pause) {
+        return Err(RunError::new("pause needs a replica, which there is none of where disks are filled"));
+    }
+    let start = move || if fills_disks { start_on_small_disks() } else { start() };
+    let (cluster, disks) = tokio::task::spawn_blocking(start).await.map_err(RunError::task)??;
     let proxy = Proxy::start(cluster.primary().port()).await.map_err(RunError::io("starting a proxy"))?;
-    let replica = cluster.replicas().first().map(testutil::Server::dsn).unwrap_or_default();
-    let store = connect(&proxy.dsn(), Some(&replica)).await?;
+    let replica = cluster.replicas().first().map(testutil::Server::dsn);
+    let store = connect(&proxy.dsn(), replica.as_deref()).await?;
     store.migrate().await?;
 
     let recorder = Arc::new(Recorder::in_memory());
     let (acknowledged, progress) = watch::channel(0);
+    let (refused, refusals) = watch::channel(0);
     let stop = CancellationToken::new();
     let mut workers = JoinSet::new();
     for number in 0..plan.clients {
         let random = ChaCha8Rng::seed_from_u64(plan.seed.wrapping_mul(1_000).wrapping_add(number + 1));
-        let worker = Worker::new(number, store.clone(), random, Arc::clone(&recorder), acknowledged.clone());
+        let counters = (acknowledged.clone(), refused.clone());
+        let worker = Worker::new(number, store.clone(), random, Arc::clone(&recorder), counters);
         workers.spawn(worker.run(stop.clone()));
     }
     let began = Instant::now();
-    let mut injector = Injector::new(cluster, proxy, ChaCha8Rng::seed_from_u64(plan.seed));
+    let random = ChaCha8Rng::seed_from_u64(plan.seed);
+    let mut injector = Injector::new((cluster, disks), proxy, refusals, random);
     let injected = inject(&plan, &mut injector, progress).await;
     let took = began.elapsed();
     stop.cancel();
@@ -106,9 +112,23 @@ pub(crate) async fn run(plan: ChaosPlan) -> Result<Outcome, RunError> {
     Ok(outcome)
 }
 
+fn start() -> Result<(Cluster, Option<Disks>), RunError> {
+    let cluster = Cluster::builder().replicas(1).durable().start().map_err(RunError::cluster)?;
+    Ok((cluster, None))
+}
+
+fn start_on_small_disks() -> Result<(Cluster, Option<Disks>), RunError> {
+    let disks = Disks::mount()?;
+    let builder = Cluster::builder().durable().on_disks(disks.data.path(), disks.wal.path());
+    // The disk of the WAL has room for some files only.
+    let settings = [("max_wal_size", "'64MB'"), ("min_wal_size", "'32MB'"), ("wal_keep_size", "'0'")];
+    let builder = settings.into_iter().fold(builder, |builder, (name, value)| builder.setting(name, value));
+    Ok((builder.start().map_err(RunError::cluster)?, Some(disks)))
+}
+
 async fn connect(primary: &str, replica: Option<&str>) -> Result<EventStore, RunError> {
     let mut settings = Settings::default();
-    settings.append_timeout = Duration::from_secs(10);
+    settings.append_timeout = Duration::from_secs(5);
     settings.query_timeout = Duration::from_secs(5);
     // Clients wait for connections too.
     settings.pool_size = 4;

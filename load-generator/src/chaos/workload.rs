@@ -29,6 +29,7 @@ pub(super) struct Worker {
     random: ChaCha8Rng,
     recorder: Arc<Recorder>,
     acknowledged: watch::Sender<u64>,
+    refused: watch::Sender<u64>,
     /// Of what this client wrote or read last.
     newest: Token,
 }
@@ -39,9 +40,9 @@ impl Worker {
         store: EventStore,
         random: ChaCha8Rng,
         recorder: Arc<Recorder>,
-        acknowledged: watch::Sender<u64>,
+        (acknowledged, refused): (watch::Sender<u64>, watch::Sender<u64>),
     ) -> Self {
-        Self { number, store, random, recorder, acknowledged, newest: Token::START }
+        Self { number, store, random, recorder, acknowledged, refused, newest: Token::START }
     }
 
     /// One operation after the other, until it is told to stop.
@@ -116,8 +117,10 @@ impl Worker {
             Err(error) => refused(&error)?,
         };
         self.recorder.end(&under, Answer::Append(outcome)).map_err(RunError::io("recording"))?;
-        if let Outcome::Accepted { .. } = outcome {
-            self.acknowledged.send_modify(|count| *count += 1);
+        match outcome {
+            Outcome::Accepted { .. } => self.acknowledged.send_modify(|count| *count += 1),
+            Outcome::Failed | Outcome::Indeterminate => self.refused.send_modify(|count| *count += 1),
+            Outcome::Conflict { .. } => {}
         }
         Ok(())
     }
