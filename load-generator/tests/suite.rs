@@ -376,3 +376,23 @@ fn a_store_under_faults_keeps_every_promise() {
     assert!(acknowledged >= 23 * 20, "between two faults there is progress: {report:#}");
     assert!(reads > 0, "{report:#}");
 }
+
+#[test]
+fn full_disks_lose_nothing() {
+    let flags = "chaos --faults full-data=1,full-wal=1 --duration 60s --clients 8 --json -";
+    let output = load_generator(flags).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    if said.contains("needs the right to mount") {
+        eprintln!("not run: {said}");
+        return;
+    }
+    let report = json(&output);
+    let counts: Vec<Option<u64>> =
+        report["faults"].as_array().unwrap().iter().map(|fault| fault["count"].as_u64()).collect();
+    assert_eq!(counts, [Some(1), Some(1)], "{report:#}");
+    assert_eq!(report["violations"], 0);
+    assert!(
+        report["unavailable"].as_u64().unwrap() > 0,
+        "appends were refused while a disk was full: {report:#}"
+    );
+}

@@ -15,10 +15,10 @@ use tokio_util::sync::CancellationToken;
 use crate::engine::in_words_of_the_store;
 use crate::error::RunError;
 
-/// What is asked for.
+/// What is asked for, so many that a long run does not read ever more.
 pub(super) const PATHS: [&str; 2] = ["Account", "Bank"];
-const ACCOUNTS: u32 = 200;
-const BANKS: u32 = 5;
+const ACCOUNTS: u32 = 2_000;
+const BANKS: u32 = 500;
 /// One operation of so many is dropped before it ends, at some moment within its first milliseconds.
 const DROPPED: u32 = 50;
 const PATIENCE_US: u64 = 4_000;
