@@ -6,7 +6,7 @@
 //! *Faults.* [`Proxy::cut`] closes all connections at once. [`Proxy::stall`] leaves them open and hands nothing on, in neither
 //! direction, also of new ones, until [`Proxy::resume`]. [`Proxy::delay`] adds to the time of each piece of data.
 //! [`Proxy::drop_next_answer`] waits for the next call of a statement: when its Sync has been handed on, nothing the server
-//! says reaches the client any more, and the connection is closed, either at once or when the answer is there.
+//! says reaches the client any more, and the connection is closed, either at once or when the answer has come to its end.
 //!
 //! *How a call is known.* Messages of a client have a type and a length, but for the first one. A Parse whose text
 //! contains the words names a statement, a Bind of that name begins its call, and the next Sync ends it.
@@ -14,13 +14,14 @@
 use std::collections::HashSet;
 use std::io;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 
 /// Passes connections on to a server; dropped, it closes them all.
@@ -33,7 +34,7 @@ pub struct Proxy {
 
 /// When a connection whose answer is dropped ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Drop {
+pub enum DropWhen {
     /// As soon as the call was handed on.
     AtOnce,
     /// When the server has answered, so that the call is certainly carried out.
@@ -58,8 +59,17 @@ struct Mood {
 #[derive(Debug)]
 struct Armed {
     words: String,
-    when: Drop,
-    done: mpsc::Sender<()>,
+    when: DropWhen,
+    done: oneshot::Sender<()>,
+}
+
+/// Disarms.
+struct CallOff<'a>(&'a State);
+
+impl Drop for CallOff<'_> {
+    fn drop(&mut self) {
+        *self.0.armed.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
 }
 
 impl Proxy {
@@ -103,11 +113,12 @@ impl Proxy {
     }
 
     /// Drops the answer to the next call of a statement whose text contains these words, and the connection with it.
-    /// Returns when that has happened.
-    pub async fn drop_next_answer(&self, words: &str, when: Drop) {
-        let (done, mut happened) = mpsc::channel(1);
+    /// Returns when that has happened; false if the connection ended otherwise. Dropping this future calls it off.
+    pub async fn drop_next_answer(&self, words: &str, when: DropWhen) -> bool {
+        let (done, happened) = oneshot::channel();
         *self.armed() = Some(Armed { words: words.to_owned(), when, done });
-        happened.recv().await;
+        let _called_off = CallOff(&self.state);
+        happened.await.is_ok()
     }
 
     fn armed(&self) -> std::sync::MutexGuard<'_, Option<Armed>> {
@@ -115,7 +126,7 @@ impl Proxy {
     }
 }
 
-impl std::ops::Drop for Proxy {
+impl Drop for Proxy {
     fn drop(&mut self) {
         self.listening.abort();
         self.cut();
@@ -124,101 +135,103 @@ impl std::ops::Drop for Proxy {
 
 async fn listen(listener: TcpListener, state: Arc<State>) {
     while let Ok((client, _)) = listener.accept().await {
-        tokio::spawn(pass_on(client, Arc::clone(&state)));
+        // From here on a cut concerns it.
+        let mut mood = state.mood.subscribe();
+        let generation = mood.borrow_and_update().generation;
+        let state = Arc::clone(&state);
+        tokio::spawn(async move {
+            let is_cut = async { drop(mood.wait_for(|mood| mood.generation != generation).await) };
+            tokio::select! {
+                () = pass_on(client, &state) => {}
+                () = is_cut => {}
+            }
+        });
     }
 }
 
-/// Until either end hangs up, the proxy cuts, or an answer is dropped.
-async fn pass_on(client: TcpStream, state: Arc<State>) {
-    let mut mood = state.mood.subscribe();
-    let generation = mood.borrow_and_update().generation;
+/// Until either end hangs up, or an answer is dropped.
+async fn pass_on(client: TcpStream, state: &State) {
     let Ok(server) = TcpStream::connect(state.server).await else { return };
     if client.set_nodelay(true).and(server.set_nodelay(true)).is_err() {
         return;
     }
     let ((from_client, to_client), (from_server, to_server)) = (client.into_split(), server.into_split());
-    let (caught, mut is_caught) = mpsc::channel(1);
-    let calls = hand_calls_on(from_client, to_server, Arc::clone(&state), caught);
-    let (silenced, is_silenced) = watch::channel(false);
-    let answers = hand_answers_on(from_server, to_client, state.mood.subscribe(), is_silenced);
-    tokio::pin!(calls, answers);
-    tokio::select! {
-        () = &mut calls => {}
-        _ = &mut answers => {}
-        () = async { drop(mood.wait_for(|mood| mood.generation != generation).await) } => {}
-        armed = is_caught.recv() => {
-            if let Some(Armed { when, done, .. }) = armed {
-                silenced.send_replace(true);
-                if when == Drop::WithTheAnswer {
-                    // The first that it says is dropped, and ends it.
-                    answers.await;
-                }
-                drop(done);
-            }
+    let is_silenced = AtomicBool::new(false);
+    let answers = hand_answers_on(from_server, to_client, state.mood.subscribe(), &is_silenced);
+    tokio::pin!(answers);
+    let caught = tokio::select! {
+        caught = hand_calls_on(from_client, to_server, state, &is_silenced) => caught,
+        () = &mut answers => None,
+    };
+    if let Some(Armed { when, done, .. }) = caught {
+        if when == DropWhen::WithTheAnswer {
+            answers.await;
         }
+        // Nobody may wait for it any more.
+        let _ = done.send(());
     }
 }
 
+/// Ends when the client hangs up, or with the call whose answer is to be dropped.
 async fn hand_calls_on(
     mut from: OwnedReadHalf,
     mut to: OwnedWriteHalf,
-    state: Arc<State>,
-    caught: mpsc::Sender<Armed>,
-) {
+    state: &State,
+    is_silenced: &AtomicBool,
+) -> Option<Armed> {
     let mut mood = state.mood.subscribe();
     let mut messages = Messages::default();
     let mut buffer = vec![0; 1 << 16];
     loop {
-        let Ok(length @ 1..) = from.read(&mut buffer).await else { return };
-        if !patiently(&mut mood).await {
-            return;
-        }
-        let words = state
-            .armed
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .as_ref()
-            .map(|armed| armed.words.clone());
-        let is_call = messages.see(&buffer[..length], words.as_deref());
+        let Ok(length @ 1..) = from.read(&mut buffer).await else { return None };
+        patiently(&mut mood).await;
+        let caught = {
+            let mut armed = state.armed.lock().unwrap_or_else(PoisonError::into_inner);
+            let words = armed.as_ref().map(|armed| armed.words.clone());
+            if messages.see(&buffer[..length], words.as_deref()) { armed.take() } else { None }
+        };
+        // Before the server can answer.
+        is_silenced.store(caught.is_some(), Ordering::SeqCst);
         if to.write_all(&buffer[..length]).await.is_err() {
-            return;
+            return None;
         }
-        if is_call {
-            let armed = state.armed.lock().unwrap_or_else(PoisonError::into_inner).take();
-            if let Some(armed) = armed {
-                drop(caught.send(armed).await);
-                // Nothing more of this connection is handed on.
-                std::future::pending::<()>().await;
-            }
+        if caught.is_some() {
+            // The server must not see the client go before it has answered: this end of the connection stays.
+            to.forget();
+            return caught;
         }
     }
 }
 
+/// Ends when the server hangs up, or, of an answer that is dropped, with its end.
 async fn hand_answers_on(
     mut from: OwnedReadHalf,
     mut to: OwnedWriteHalf,
     mut mood: watch::Receiver<Mood>,
-    is_silenced: watch::Receiver<bool>,
+    is_silenced: &AtomicBool,
 ) {
     let mut buffer = vec![0; 1 << 16];
+    let mut dropped = Messages { is_started: true, ..Messages::default() };
     loop {
         let Ok(length @ 1..) = from.read(&mut buffer).await else { return };
-        if *is_silenced.borrow() || !patiently(&mut mood).await {
-            return;
-        }
-        if to.write_all(&buffer[..length]).await.is_err() {
+        patiently(&mut mood).await;
+        if is_silenced.load(Ordering::SeqCst) {
+            // Rows come before the commit, ReadyForQuery after it.
+            if dropped.see_kind(&buffer[..length], b'Z') {
+                return;
+            }
+        } else if to.write_all(&buffer[..length]).await.is_err() {
             return;
         }
     }
 }
 
-/// Waits as long as the network takes; false if the proxy is gone.
-async fn patiently(mood: &mut watch::Receiver<Mood>) -> bool {
-    let Ok(delay) = mood.wait_for(|mood| !mood.stalled).await.map(|mood| mood.delay) else { return false };
+/// Waits as long as the network takes.
+async fn patiently(mood: &mut watch::Receiver<Mood>) {
+    let delay = mood.wait_for(|mood| !mood.stalled).await.map_or(Duration::ZERO, |mood| mood.delay);
     if !delay.is_zero() {
         tokio::time::sleep(delay).await;
     }
-    true
 }
 
 /// The messages of one client, as they pass.
@@ -238,20 +251,28 @@ impl Messages {
     fn see(&mut self, piece: &[u8], words: Option<&str>) -> bool {
         self.partial.extend_from_slice(piece);
         let mut is_call = false;
-        loop {
+        while let Some(message) = self.next() {
             // The first message has no type.
-            let header = if self.is_started { 1 } else { 0 };
-            let Some(length) = self.partial.get(header..header + 4) else { return is_call };
-            let length = header + u32::from_be_bytes([length[0], length[1], length[2], length[3]]) as usize;
-            if self.partial.len() < length {
-                return is_call;
-            }
-            let message: Vec<u8> = self.partial.drain(..length).collect();
             if self.is_started {
                 is_call |= self.message(message[0], &message[5..], words);
             }
             self.is_started = true;
         }
+        is_call
+    }
+
+    /// Whether a message of this kind ends in this piece.
+    fn see_kind(&mut self, piece: &[u8], kind: u8) -> bool {
+        self.partial.extend_from_slice(piece);
+        std::iter::from_fn(|| self.next()).any(|message| message[0] == kind)
+    }
+
+    /// The next message that is there as a whole.
+    fn next(&mut self) -> Option<Vec<u8>> {
+        let header = usize::from(self.is_started);
+        let length = self.partial.get(header..header + 4)?;
+        let length = header + u32::from_be_bytes([length[0], length[1], length[2], length[3]]) as usize;
+        (self.partial.len() >= length).then(|| self.partial.drain(..length).collect())
     }
 
     fn message(&mut self, kind: u8, body: &[u8], words: Option<&str>) -> bool {

@@ -297,6 +297,12 @@ fn a_read_missing_its_last_event() {
 }
 
 #[test]
+fn a_read_of_what_is_not_in_the_log() {
+    let found = caught(|history, log| last_read(history).complete_to = log.len() as u64 + 1);
+    assert_eq!(found, [Rule::Read]);
+}
+
+#[test]
 fn a_read_older_than_it_may_be() {
     for (strong, at_least, expected) in
         [(true, 0, vec![Rule::Stale]), (false, 3, vec![]), (false, 4, vec![Rule::Stale])]

@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::ValueEnum;
 use rand::Rng as _;
 use rand_chacha::ChaCha8Rng;
-use testutil::proxy::{Drop, Proxy};
+use testutil::proxy::{DropWhen, Proxy};
 use testutil::{Cluster, Signal, SmallDisk};
 use tokio::sync::watch;
 
@@ -122,8 +122,9 @@ impl Injector {
                 Ok(())
             }
             FaultName::Ackdrop => {
-                let when = if self.random.random() { Drop::AtOnce } else { Drop::WithTheAnswer };
-                self.proxy.drop_next_answer("append_v1", when).await;
+                let when = if self.random.random() { DropWhen::AtOnce } else { DropWhen::WithTheAnswer };
+                // Where the connection ended otherwise, it has not happened yet.
+                while !self.proxy.drop_next_answer("append_v1", when).await {}
                 Ok(())
             }
             FaultName::Sessions => {

@@ -20,8 +20,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use eventstore::{EventStore, EventStoreBuilder, Filter, RecordedEvent, Settings};
-use futures_util::TryStreamExt as _;
+use eventstore::{EventStore, EventStoreBuilder, Settings};
 use rand::SeedableRng as _;
 use rand::seq::IndexedRandom as _;
 use rand_chacha::ChaCha8Rng;
@@ -35,6 +34,7 @@ use tokio_util::sync::CancellationToken;
 use crate::chaos::fault::{Disks, FaultName, Injector};
 use crate::chaos::report::{Injected, Report};
 use crate::chaos::workload::Worker;
+use crate::engine::{self, EngineError};
 use crate::error::RunError;
 use crate::outcome::Outcome;
 use crate::output::Output;
@@ -84,21 +84,25 @@ pub(crate) async fn run(plan: ChaosPlan) -> Result<Outcome, RunError> {
         let worker = Worker::new(number, store.clone(), random, Arc::clone(&recorder), counters);
         workers.spawn(worker.run(stop.clone()));
     }
+    // Closed when the last client has ended.
+    drop((acknowledged, refused));
     let began = Instant::now();
     let random = ChaCha8Rng::seed_from_u64(plan.seed);
     let mut injector = Injector::new((cluster, disks), proxy, refusals, random);
-    let injected = inject(&plan, &mut injector, progress).await;
+    let mut injected: Vec<Injected> = plan.faults.iter().map(|fault| Injected::new(fault.name)).collect();
+    let mut carried_out = tokio::select! {
+        carried_out = inject(&plan, &mut injector, progress, &mut injected) => carried_out,
+        Some(ended) = workers.join_next() => Err(early(ended)),
+    };
     let took = began.elapsed();
     stop.cancel();
     while let Some(ended) = workers.join_next().await {
-        ended.map_err(RunError::task)??;
+        carried_out = carried_out.and(ended.map_err(RunError::task).and_then(|ended| ended));
     }
-    let injected = injected?;
-    store.close().await?;
+    carried_out = carried_out.and(store.close().await.map_err(RunError::from));
+    // Whatever has gone wrong: what was promised until then is checked.
     injector.crash_primary()?;
-
-    let direct = connect(&injector.primary(), None).await?;
-    let events: Vec<LogEvent> = direct.query(&Filter::all()).stream().map_ok(log_event).try_collect().await?;
+    let events = log(&injector.primary()).await?;
     let history = recorder.take();
     let checked = tokio::task::spawn_blocking(move || {
         let log = Log::new(events);
@@ -109,7 +113,10 @@ pub(crate) async fn run(plan: ChaosPlan) -> Result<Outcome, RunError> {
     report.injected(&plan, took, injected);
     let outcome = report.outcome(plan.recover_within);
     output.publish(&report)?;
-    Ok(outcome)
+    match outcome {
+        Outcome::Violated => Ok(outcome),
+        Outcome::Kept | Outcome::TooSlow => carried_out.map(|()| outcome),
+    }
 }
 
 fn start() -> Result<(Cluster, Option<Disks>), RunError> {
@@ -138,23 +145,30 @@ async fn connect(primary: &str, replica: Option<&str>) -> Result<EventStore, Run
     Ok(builder.connect().await?)
 }
 
+/// A client goes on until it is told to stop.
+fn early(ended: Result<Result<(), RunError>, tokio::task::JoinError>) -> RunError {
+    let result = ended.map_err(RunError::task).and_then(|ended| ended);
+    result.err().unwrap_or_else(|| RunError::new("a client ended before its time"))
+}
+
 async fn inject(
     plan: &ChaosPlan,
     injector: &mut Injector,
     mut progress: watch::Receiver<u64>,
-) -> Result<Vec<Injected>, RunError> {
+    injected: &mut [Injected],
+) -> Result<(), RunError> {
     let ends = Instant::now() + plan.duration;
     let mut left = plan.faults.clone();
-    let mut injected: Vec<Injected> = left.iter().map(|fault| Injected::new(fault.name)).collect();
     loop {
         let before = *progress.borrow_and_update();
         advance(&mut progress, before + PROGRESS).await?;
         left.retain(|fault| fault.left != Some(0));
-        let Some(name) = left.choose(injector.random()).map(|fault| fault.name) else { break };
+        let Some(name) = left.choose(injector.random()).map(|fault| fault.name) else { return Ok(()) };
         if Instant::now() >= ends {
             break;
         }
-        injector.inject(name).await?;
+        let in_time = tokio::time::timeout(GIVE_UP, injector.inject(name)).await;
+        in_time.map_err(|_| RunError::new(format!("{name:?} did not come to pass within {GIVE_UP:?}")))??;
         let healed = Instant::now();
         let before = *progress.borrow_and_update();
         advance(&mut progress, before + 1).await?;
@@ -165,7 +179,12 @@ async fn inject(
             of_name.add(healed.elapsed());
         }
     }
-    Ok(injected)
+    match left.iter().find_map(|fault| Some((fault.name, fault.left?))) {
+        None => Ok(()),
+        Some((name, left)) => Err(RunError::new(format!(
+            "the time was over before all faults were injected: {left} of {name:?} are left"
+        ))),
+    }
 }
 
 /// Until so many appends are acknowledged.
@@ -179,12 +198,8 @@ async fn advance(progress: &mut watch::Receiver<u64>, to: u64) -> Result<(), Run
     }
 }
 
-fn log_event(event: RecordedEvent) -> LogEvent {
-    LogEvent {
-        position: event.position.get(),
-        id: event.id.uuid(),
-        event_type: event.event_type.to_string(),
-        payload: event.payload,
-        metadata: event.metadata,
-    }
+/// The log as the tables have it: not through the store, whose reading is part of what is checked.
+async fn log(primary: &str) -> Result<Vec<LogEvent>, RunError> {
+    let session = testutil::connect(primary).await.map_err(EngineError::from)?;
+    Ok(engine::store_log(&session, SCHEMA).await?)
 }

@@ -145,6 +145,9 @@ impl Worker {
             Err(error) => return refused(&error).map(|_| None),
         };
         let result = history.iter().map(|event| (event.position.get(), event.id.uuid())).collect();
+        if history.position() > self.newest.position() {
+            self.newest = history.token();
+        }
         let answer = Answer::Read { complete_to: history.position().get(), result };
         self.recorder.end(&under, answer).map_err(RunError::io("recording"))?;
         Ok(Some(history))

@@ -190,7 +190,16 @@ impl Client for CheckedClient {
         let statement = self.prepare(text).await?;
         let params: Vec<&(dyn ToSql + Sync)> =
             clause.params.iter().map(|param| &**param as &(dyn ToSql + Sync)).collect();
-        let rows = self.session.query(&statement, &params).await?;
+        let is_refused =
+            |error: &tokio_postgres::Error| error.code() == Some(&SqlState::T_R_SERIALIZATION_FAILURE);
+        let mut rows = self.session.query(&statement, &params).await;
+        for _ in 0..MOST_RETRIES {
+            if !rows.as_ref().is_err_and(is_refused) {
+                break;
+            }
+            rows = self.session.query(&statement, &params).await;
+        }
+        let rows = rows?;
         let found: Result<_, EngineError> =
             rows.iter().map(|row| Ok((position(row)?, message_id(row)?))).collect();
         let events: Vec<_> = found?;

@@ -39,18 +39,7 @@ impl Engine for Insert {
 
     async fn log(&self) -> Result<Vec<LogEvent>, EngineError> {
         let session = session::open(&self.servers, &self.schema).await?;
-        let rows =
-            session.query("SELECT position, id, event_type, payload, metadata FROM events", &[]).await?;
-        let log_event = |row: &tokio_postgres::Row| {
-            Ok(LogEvent {
-                position: row.try_get::<_, i64>(0)?.unsigned_abs(),
-                id: row.try_get(1)?,
-                event_type: row.try_get(2)?,
-                payload: row.try_get(3)?,
-                metadata: row.try_get(4)?,
-            })
-        };
-        rows.iter().map(log_event).collect()
+        super::eventstore::log(&session, &self.schema).await
     }
 
     fn has_gaps(&self) -> bool {

@@ -22,7 +22,7 @@ use uuid::Uuid;
 
 use crate::servers::Servers;
 
-pub(crate) use self::eventstore::in_words_of_the_store;
+pub(crate) use self::eventstore::{in_words_of_the_store, log as store_log};
 
 /// Something that events can be appended to and read from.
 #[async_trait]

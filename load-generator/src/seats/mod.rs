@@ -84,13 +84,19 @@ pub(crate) async fn run(plan: SeatsPlan) -> Result<Outcome, RunError> {
         eprintln!("checking {} operations", history.operations.len());
         let events = engine.log().await?;
         let gaps = engine.has_gaps();
-        // A minute of work for a million operations: not on a thread that others wait for.
+        // Some seconds of work for millions of operations: not on a thread that others wait for.
         let checked = tokio::task::spawn_blocking(move || check(&history, events, gaps)).await;
         report.audited(checked.map_err(RunError::task)?)
     } else {
         Outcome::Kept
     };
     output.publish(&report)?;
+    if tally.errors > 0 && outcome == Outcome::Kept {
+        return Err(RunError::new(format!(
+            "{} attempts failed: not every seat was fought for",
+            tally.errors
+        )));
+    }
     Ok(outcome)
 }
 

@@ -19,6 +19,14 @@ pub(super) fn check(evidence: &Evidence<'_>, report: &mut Report<'_>) {
 }
 
 fn is_prefix(number: usize, read: &Read, evidence: &Evidence<'_>, report: &mut Report<'_>) {
+    if read.complete_to > evidence.log.head() {
+        let what = format!(
+            "a read is complete to {}, but the log ends at {}",
+            read.complete_to,
+            evidence.log.head()
+        );
+        report.add(Rule::Read, what, [number]);
+    }
     let mut expected: Vec<(u64, Uuid)> = evidence
         .log
         .matching(&read.filter, (read.after, read.complete_to))
