@@ -36,8 +36,8 @@ Examples:
   load-generator --rate 300 --primary 'host=db1 user=app dbname=library sslmode=disable' \\
                  --replica 'host=db2 user=app dbname=library sslmode=disable' --json result.json
 
-Exit status: 0 the run was carried out (read the report for how it went), 1 it could not be, 2 usage, 4 an audit found a
-broken promise.";
+Exit status: 0 the run was carried out (read the report for how it went), 1 it could not be, 2 usage, 3 a
+threshold was passed, 4 an audit found a broken promise.";
 
 #[derive(Debug, Subcommand)]
 enum Subcommands {

@@ -273,6 +273,34 @@ fn a_retry_with_a_receipt_of_its_own() {
     assert!(caught(|history, _| again(history, 1)).contains(&Rule::Misplaced));
 }
 
+/// An append is sent again, under another condition; what was taken before stands at 1.
+#[test]
+fn of_appends_of_the_same_ids_one_must_have_a_condition_that_holds() {
+    let (taken_before, event) = (taken(1, 7), taken(2, 7));
+    let verdict = |first_outcome, first_after, second_after| {
+        let append = |after, outcome| Append {
+            conditions: vec![Condition { filter: of_key(7), after }],
+            events: vec![event.digest()],
+            outcome,
+        };
+        let mut history = History::default();
+        let free = Append {
+            conditions: vec![],
+            events: vec![taken_before.digest()],
+            outcome: Outcome::Accepted { first: 1 },
+        };
+        history.append(1, (10, 20), free);
+        history.append(2, (30, 40), append(first_after, first_outcome));
+        history.append(2, (50, 60), append(second_after, Outcome::Accepted { first: 2 }));
+        rules(&Checker::default().check(&history, &Log::new(vec![taken_before.clone(), event.clone()])))
+    };
+    let refused = Outcome::Conflict { position: Some(1) };
+    assert_eq!(verdict(refused, 0, 1), [], "read again, and sent again");
+    assert_eq!(verdict(refused, 0, 0), [Rule::ConditionBroken], "refused, and then accepted all the same");
+    assert_eq!(verdict(Outcome::Indeterminate, 0, 1), [], "the second wrote it");
+    assert_eq!(verdict(Outcome::Indeterminate, 0, 0), [Rule::ConditionBroken], "neither may have");
+}
+
 #[test]
 fn an_order_that_is_not_that_of_time() {
     let found = caught(|history, _| {

@@ -90,6 +90,7 @@ pub(super) struct Injector {
     proxy: Proxy,
     /// How many appends were refused or have no answer.
     refused: watch::Receiver<u64>,
+    clients: u64,
     random: ChaCha8Rng,
 }
 
@@ -97,10 +98,10 @@ impl Injector {
     pub(super) fn new(
         (cluster, disks): (Cluster, Option<Disks>),
         proxy: Proxy,
-        refused: watch::Receiver<u64>,
+        (refused, clients): (watch::Receiver<u64>, u64),
         random: ChaCha8Rng,
     ) -> Self {
-        Self { cluster, disks, proxy, refused, random }
+        Self { cluster, disks, proxy, refused, clients, random }
     }
 
     pub(super) fn random(&mut self) -> &mut ChaCha8Rng {
@@ -140,7 +141,8 @@ impl Injector {
             }
             FaultName::FullData => {
                 self.disks()?.data.fill().map_err(RunError::io("filling the disk of the data"))?;
-                self.await_refusal().await?;
+                // Each client may still be told of an earlier fault: one refusal more is of this one.
+                self.await_refusals(self.clients + 1).await?;
                 self.disks()?.data.free().map_err(RunError::io("freeing the disk of the data"))
             }
             FaultName::FullWal => self.fill_wal().await,
@@ -165,16 +167,16 @@ impl Injector {
             .await
             .is_ok()
         {}
-        self.await_refusal().await?;
+        self.await_refusals(1).await?;
         self.disks()?.wal.free().map_err(RunError::io("freeing the disk of the WAL"))?;
         // Some have come back by themselves, some have not: all are started again.
         self.crash_primary()
     }
 
-    /// Until one more append is refused.
-    async fn await_refusal(&mut self) -> Result<(), RunError> {
-        let before = *self.refused.borrow_and_update();
-        let refused = tokio::time::timeout(GIVE_UP, self.refused.wait_for(|refused| *refused > before)).await;
+    /// Until so many more appends are refused.
+    async fn await_refusals(&mut self, count: u64) -> Result<(), RunError> {
+        let until = *self.refused.borrow_and_update() + count;
+        let refused = tokio::time::timeout(GIVE_UP, self.refused.wait_for(|refused| *refused >= until)).await;
         refused.map_err(|_| RunError::new("a full disk kept no append from being acknowledged")).map(drop)
     }
 

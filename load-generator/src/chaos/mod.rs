@@ -88,7 +88,7 @@ pub(crate) async fn run(plan: ChaosPlan) -> Result<Outcome, RunError> {
     drop((acknowledged, refused));
     let began = Instant::now();
     let random = ChaCha8Rng::seed_from_u64(plan.seed);
-    let mut injector = Injector::new((cluster, disks), proxy, refusals, random);
+    let mut injector = Injector::new((cluster, disks), proxy, (refusals, plan.clients), random);
     let mut injected: Vec<Injected> = plan.faults.iter().map(|fault| Injected::new(fault.name)).collect();
     let mut carried_out = tokio::select! {
         carried_out = inject(&plan, &mut injector, progress, &mut injected) => carried_out,

@@ -43,11 +43,11 @@ pub(super) fn check(evidence: &Evidence<'_>, report: &mut Report<'_>) {
                 check.has_cause(position, report);
             }
         }
-        // Given again for the same ids, an earlier receipt says nothing of this condition.
+        // The same ids may have been sent several times: one of these appends wrote them.
         if let Some(first) = evidence.committed_at(append)
-            && !evidence.is_sent_again(number, append)
+            && evidence.possible_writers(append).next().is_some_and(|(writer, _)| writer == number)
         {
-            check.holds(first, report);
+            check.one_holds(first, report);
         }
     }
 }
@@ -105,29 +105,30 @@ impl Check<'_> {
         let found = self.append.events.iter().find_map(|event| self.evidence.log.with_id(&event.id).next());
         let Some(found) = found else { return };
         // The same ids may have been sent in another operation that was written.
-        let may_write = |number: &usize| {
-            self.evidence.append(*number).is_some_and(|append| {
-                matches!(append.outcome, Outcome::Accepted { .. } | Outcome::Indeterminate)
-            })
-        };
-        if !self.evidence.owners(&found.id).iter().any(may_write) {
+        if self.evidence.possible_writers(self.append).next().is_none() {
             let what =
                 format!("nothing was written, it was said, but {} stands at {}", found.id, found.position);
             report.add(Rule::Undead, what, [self.number]);
         }
     }
 
-    fn holds(&self, first: u64, report: &mut Report<'_>) {
-        for Condition { filter, after } in &self.append.conditions {
-            let found = self.evidence.log.first_match(filter, (*after, first.saturating_sub(1)));
-            if let Some(found) = found {
+    /// Of the appends that may have written these events, one has conditions that hold.
+    fn one_holds(&self, first: u64, report: &mut Report<'_>) {
+        let broken = |append: &Append| {
+            append.conditions.iter().find_map(|Condition { filter, after }| {
+                let found = self.evidence.log.first_match(filter, (*after, first.saturating_sub(1)))?;
                 let what = format!(
                     "the append at {first} rests on no event {filter} after {after}, but {} stands at {}",
                     found.event_type, found.position
                 );
-                let others = self.evidence.owners(&found.id);
-                report.add(Rule::ConditionBroken, what, once(self.number).chain(others.iter().copied()));
-            }
+                Some((what, self.evidence.owners(&found.id)))
+            })
+        };
+        let writers: Vec<_> = self.evidence.possible_writers(self.append).collect();
+        let broken: Option<Vec<_>> = writers.iter().map(|(_, append)| broken(append)).collect();
+        if let Some((what, others)) = broken.and_then(|broken| broken.into_iter().next()) {
+            let writers = writers.iter().map(|(number, _)| *number);
+            report.add(Rule::ConditionBroken, what, writers.chain(others.iter().copied()));
         }
     }
 

@@ -42,9 +42,23 @@ impl<'a> Evidence<'a> {
         }
     }
 
-    /// Whether another append of the same ids was sent before this one was recorded.
+    /// Whether an append of the same ids began before this one.
     pub(super) fn is_sent_again(&self, number: usize, append: &Append) -> bool {
-        append.events.iter().any(|event| self.owners(&event.id).iter().any(|other| *other < number))
+        let began = |number: usize| (self.history.operations[number].invoked, number);
+        append
+            .events
+            .iter()
+            .any(|event| self.owners(&event.id).iter().any(|other| began(*other) < began(number)))
+    }
+
+    /// The appends of the same ids that may have written them, by their numbers, ascending.
+    pub(super) fn possible_writers(&self, append: &Append) -> impl Iterator<Item = (usize, &'a Append)> {
+        let owners = append.events.first().map(|event| self.owners(&event.id)).unwrap_or_default();
+        owners.iter().filter_map(|number| {
+            let append = self.append(*number)?;
+            matches!(append.outcome, Outcome::Accepted { .. } | Outcome::Indeterminate)
+                .then_some((*number, append))
+        })
     }
 
     /// Where an append stands that was acknowledged, or turned out to be written.
