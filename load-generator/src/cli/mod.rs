@@ -1,0 +1,196 @@
+//! The command line, as typed.
+
+mod bench;
+mod chaos;
+mod run;
+
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::bench::BenchPlan;
+use crate::chaos::ChaosPlan;
+use crate::cli::bench::BenchCommand;
+use crate::cli::chaos::ChaosArgs;
+use crate::cli::run::RunArgs;
+use crate::plan::Plan;
+use crate::seats::{PartPlan, SeatsPlan};
+
+/// Open-loop load for the event store: a fixed worker pool, a bounded queue, and backpressure that is counted.
+///
+/// Request number i is due at start + i/rate, whether or not earlier ones have been answered, and its latency counts
+/// from then, that of time-outs and errors too: a system that stalls can not hide it (no coordinated omission).
+/// Without --primary it starts a PostgreSQL primary and a streaming replica of its own, with fsync on, and removes them at the end.
+#[derive(Debug, Parser)]
+#[command(name = "load-generator", version, args_conflicts_with_subcommands = true, after_help = EXAMPLES)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Subcommands>,
+    #[command(flatten)]
+    run: RunArgs,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  load-generator --rate 300                       a minute of 300 requests/s on servers of its own
+  load-generator --rate 2000 --duration 30s --preload 1000000
+  load-generator run --scenario seats --audit     64 clients fight for 2,000 seats; was any sold twice?
+  load-generator bench append                     the append path against plain INSERTs and another store's SQL
+  load-generator --rate 300 --primary 'host=db1 user=app dbname=library sslmode=disable' \\
+                 --replica 'host=db2 user=app dbname=library sslmode=disable' --json result.json
+
+Exit status: 0 the run was carried out (read the report for how it went), 1 it could not be, 2 usage, 3 a
+threshold was passed, 4 an audit found a broken promise.";
+
+#[derive(Debug, Subcommand)]
+enum Subcommands {
+    /// Run a scenario at a rate, and report (what bare flags mean too)
+    Run(RunArgs),
+    /// Compare the store with other ways to do the same, interleaved on the same servers
+    #[command(subcommand)]
+    Bench(BenchCommand),
+    /// Inject faults under load, on servers of its own, and audit what the store said meanwhile
+    ///
+    /// Clients decide, append and read; servers are killed and stopped, connections cut, answers dropped, one after the
+    /// other. At the end the primary crashes once more, and every operation is checked against the log: nothing
+    /// acknowledged is lost, doubled or out of order, no condition is broken, every read is a prefix.
+    #[command(after_help = "\
+Example:
+  load-generator chaos --faults kill=5,ackdrop=50,cut,stop --duration 60s
+
+Exit status: 0 every promise was kept, 1 the run could not be carried out (a store that does not come back is one), 2 usage,
+3 appends took longer than --recover-within to come back, 4 a promise was broken.")]
+    Chaos(ChaosArgs),
+}
+
+#[derive(Debug, Args)]
+struct ServerArgs {
+    /// Connection string of the primary; without it, servers of its own are started. There is no TLS: a server on another
+    /// machine needs sslmode=disable
+    #[arg(long, value_name = "DSN", env = "EVENTSTORE_PRIMARY", hide_env_values = true)]
+    primary: Option<String>,
+    /// Connection string of a replica; may be given several times
+    #[arg(
+        long,
+        value_name = "DSN",
+        requires = "primary",
+        env = "EVENTSTORE_REPLICA",
+        hide_env_values = true
+    )]
+    replica: Vec<String>,
+}
+
+/// What was asked for.
+#[derive(Debug)]
+pub(crate) enum Command {
+    Run(Plan),
+    Seats(SeatsPlan),
+    SeatsPart(PartPlan),
+    Chaos(ChaosPlan),
+    BenchAppend(BenchPlan),
+}
+
+/// Reads the command line; prints usage and ends the process if it can not be understood.
+pub(crate) fn parse() -> Command {
+    let cli = Cli::parse();
+    match cli.command {
+        Some(Subcommands::Run(args)) => args.into_command().unwrap_or_else(|refused| refused.exit()),
+        Some(Subcommands::Bench(bench)) => bench.into(),
+        Some(Subcommands::Chaos(args)) => Command::Chaos(args.into()),
+        None => cli.run.into_command().unwrap_or_else(|refused| refused.exit()),
+    }
+}
+
+/// Longer ones are a slip of the pen.
+const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
+fn duration(text: &str) -> Result<Duration, String> {
+    match humantime::parse_duration(text) {
+        Ok(duration) if duration > LONGEST => Err("must not be longer than a year".to_owned()),
+        Ok(duration) => Ok(duration),
+        Err(error) => Err(format!("{error}; expected a number with a unit, such as 20s, 1m30s, 500ms")),
+    }
+}
+
+fn positive_duration(text: &str) -> Result<Duration, String> {
+    match duration(text)? {
+        Duration::ZERO => Err("must be longer than 0".to_owned()),
+        duration => Ok(duration),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse_from(line: &str) -> Result<Cli, clap::Error> {
+        Cli::try_parse_from(line.split(' '))
+    }
+
+    #[test]
+    fn bare_flags_mean_run() {
+        let bare = parse_from("load-generator --rate 7 --duration 2s").unwrap().run;
+        let Some(Subcommands::Run(named)) =
+            parse_from("load-generator run --rate 7 --duration 2s").unwrap().command
+        else {
+            panic!("run is a subcommand");
+        };
+        assert_eq!(format!("{bare:?}"), format!("{named:?}"));
+    }
+
+    #[test]
+    fn what_does_not_go_together_is_refused() {
+        for (flags, said) in [
+            ("--engine cte", "for --scenario seats"),
+            ("--audit", "for --scenario seats"),
+            ("--scenario seats --clients 3 --processes 4", "more than there are --clients"),
+        ] {
+            let refused =
+                parse_from(&format!("load-generator run {flags}")).and_then(|cli| match cli.command {
+                    Some(Subcommands::Run(args)) => args.into_command(),
+                    _ => unreachable!("run is a subcommand"),
+                });
+            assert!(refused.unwrap_err().to_string().contains(said), "{flags}");
+        }
+    }
+
+    #[test]
+    fn nonsense_is_refused() {
+        for flags in [
+            "--rate 0",
+            "--rate -5",
+            "--rate NaN",
+            "--rate inf",
+            "--rate lots",
+            "--duration 0s",
+            "--duration 5",
+            "--duration 9000y",
+            "--warmup 9000y",
+            "--rate 0.0001",
+            "--duration soon",
+            "--warmup -1s",
+            "--timeout 0ms",
+            "--workers 0",
+            "--queue 0",
+            "--replica host=x",
+            "--scenario chess",
+            "--json",
+            "--engine postgres",
+            "--seats 0",
+            "--clients 0",
+            "--processes 0",
+            "--part 0-4",
+            "chaos --faults earthquake",
+            "chaos --faults kill=0",
+            "chaos --faults kill=many",
+            "chaos --clients 0",
+            "bench",
+            "bench append --clients 0",
+            "bench append --clients 1,many",
+            "bench append --engines mysql",
+            "bench append --rounds 0",
+        ] {
+            assert!(parse_from(&format!("load-generator {flags}")).is_err(), "{flags}");
+        }
+    }
+}
