@@ -34,7 +34,7 @@ impl Client for Audited {
             events: append.events.iter().map(digest).collect(),
             outcome: Outcome::Indeterminate,
         });
-        let under = self.recorder.begin(self.number, action).map_err(unrecorded)?;
+        let pending = self.recorder.begin(self.number, action).map_err(unrecorded)?;
         let result = self.client.append(append).await;
         let outcome = match &result {
             Ok(Appended::At(first)) => Outcome::Accepted { first: *first },
@@ -42,7 +42,7 @@ impl Client for Audited {
             Err(error) if error.is_unknown => Outcome::Indeterminate,
             Err(_) => Outcome::Failed,
         };
-        self.recorder.end(&under, Answer::Append(outcome)).map_err(unrecorded)?;
+        self.recorder.end(&pending, Answer::Append(outcome)).map_err(unrecorded)?;
         result
     }
 
@@ -59,11 +59,11 @@ impl Client for Audited {
                 result: Vec::new(),
             })
         };
-        let under =
+        let pending =
             self.recorder.begin(self.number, action(self.client.reads_strongly())).map_err(unrecorded)?;
         let found = self.client.query(filter).await?;
         let answer = Answer::Read { complete_to: found.after.position, result: found.events.clone() };
-        self.recorder.end(&under, answer).map_err(unrecorded)?;
+        self.recorder.end(&pending, answer).map_err(unrecorded)?;
         Ok(found)
     }
 

@@ -22,7 +22,7 @@ mod environment;
 mod error;
 mod histogram;
 mod metrics;
-mod outcome;
+
 mod output;
 mod plan;
 mod preload;
@@ -34,7 +34,9 @@ mod scenario;
 mod schedule;
 mod seats;
 mod servers;
+mod subprocess;
 mod tally;
+mod verdict;
 mod workers;
 
 use std::process::ExitCode;
@@ -42,7 +44,7 @@ use std::process::ExitCode;
 use tracing_subscriber::EnvFilter;
 
 use crate::cli::Command;
-use crate::outcome::Outcome;
+use crate::verdict::Verdict;
 
 /// The run could not be carried out. (Usage errors have 2, by clap.)
 const FAILED: u8 = 1;
@@ -50,7 +52,7 @@ const FAILED: u8 = 1;
 fn main() -> ExitCode {
     let command = cli::parse();
     // Where faults are injected, what is warned of is what is meant to happen.
-    let level = if matches!(command, Command::Chaos(_)) { "error" } else { "warn" };
+    let level = if matches!(command, Command::Chaos(_) | Command::ChaosPart(_)) { "error" } else { "warn" };
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
     let colours = std::io::IsTerminal::is_terminal(&std::io::stderr());
     tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colours).with_writer(std::io::stderr).init();
@@ -60,15 +62,16 @@ fn main() -> ExitCode {
     };
     let carried_out = runtime.block_on(async {
         match command {
-            Command::Run(plan) => run::run(plan).await.map(|()| Outcome::Kept),
+            Command::Run(plan) => run::run(plan).await.map(|()| Verdict::Kept),
             Command::Seats(plan) => seats::run(plan).await,
-            Command::SeatsPart(plan) => seats::part(plan).await.map(|()| Outcome::Kept),
+            Command::SeatsPart(plan) => seats::part(plan).await.map(|()| Verdict::Kept),
             Command::Chaos(plan) => chaos::run(plan).await,
-            Command::BenchAppend(plan) => bench::append(plan).await.map(|()| Outcome::Kept),
+            Command::ChaosPart(plan) => chaos::part(plan).await.map(|()| Verdict::Kept),
+            Command::BenchAppend(plan) => bench::append(plan).await.map(|()| Verdict::Kept),
         }
     });
     match carried_out {
-        Ok(outcome) => ExitCode::from(outcome.exit_status()),
+        Ok(verdict) => ExitCode::from(verdict.exit_status()),
         Err(error) => fail(&error.to_string()),
     }
 }

@@ -25,6 +25,8 @@ const SETTINGS: &[(&str, &str)] = &[
     ("max_wal_senders", "16"),
     ("wal_keep_size", "'256MB'"),
     ("hot_standby", "on"),
+    // A replica comes back soon after its primary.
+    ("wal_retrieve_retry_interval", "'100ms'"),
     ("random_page_cost", "1.1"),
     ("timezone", "'UTC'"),
     ("log_timezone", "'UTC'"),
@@ -106,11 +108,17 @@ impl ClusterBuilder {
         self
     }
 
-    /// Puts the data of the primary into a folder of a disk of its own, and its WAL into one of another disk. There can be no
-    /// replicas then.
+    /// Puts the data of all servers into a folder of this disk.
     #[must_use]
-    pub fn on_disks(mut self, data: &Path, wal: &Path) -> Self {
-        (self.data_in, self.wal_in) = (Some(data.to_owned()), Some(wal.to_owned()));
+    pub fn data_on(mut self, disk: &Path) -> Self {
+        self.data_in = Some(disk.to_owned());
+        self
+    }
+
+    /// Puts the WAL of the primary onto a disk of its own.
+    #[must_use]
+    pub fn wal_on(mut self, disk: &Path) -> Self {
+        self.wal_in = Some(disk.to_owned());
         self
     }
 
@@ -130,7 +138,7 @@ impl ClusterBuilder {
         let owner = Owner::find()?;
         let folder = Folder::make(self.durable, self.data_in.as_deref(), owner)?;
         let primary_data = folder.path.join("primary");
-        init(&binaries, owner, &primary_data, self.wal_in.as_deref())?;
+        self.init(&binaries, owner, &primary_data)?;
         append(&primary_data.join("postgresql.conf"), &self.configuration())?;
         append(&primary_data.join("pg_hba.conf"), "host replication all 127.0.0.1/32 trust\n")?;
         // A copy of a server that never ran is a base backup.
@@ -152,6 +160,24 @@ impl ClusterBuilder {
             replica.start()?;
         }
         Ok(cluster)
+    }
+
+    fn init(&self, binaries: &Binaries, owner: Owner, data: &Path) -> Result<(), ClusterError> {
+        let mut initdb = binaries.command("initdb");
+        match &self.wal_in {
+            Some(disk) => {
+                let folder = disk.join("wal");
+                let made = fs::create_dir(&folder).and_then(|()| fs::File::open(disk)?.sync_all());
+                made.map_err(ClusterError::io(format!("making {}", folder.display())))?;
+                owner.give(&folder)?;
+                initdb.arg("--waldir").arg(folder);
+            }
+            // What no crash of the system is expected to take need not be flushed.
+            None => drop(initdb.arg("--no-sync")),
+        }
+        initdb.args(["--auth=trust", "--username=postgres", "--encoding=UTF8", "--locale=C", "--pgdata"]);
+        initdb.arg(data).current_dir("/");
+        run(initdb, owner)
     }
 
     fn configuration(&self) -> String {
@@ -197,28 +223,10 @@ fn has_room(_: &Path) -> bool {
     false
 }
 
-fn init(binaries: &Binaries, owner: Owner, data: &Path, wal_in: Option<&Path>) -> Result<(), ClusterError> {
-    let mut initdb = binaries.command("initdb");
-    if let Some(wal_in) = wal_in {
-        initdb.arg("--waldir").arg(wal_in.join("wal"));
-    }
-    initdb
-        .args([
-            "--auth=trust",
-            "--no-sync",
-            "--username=postgres",
-            "--encoding=UTF8",
-            "--locale=C",
-            "--pgdata",
-        ])
-        .arg(data)
-        .current_dir("/");
-    run(initdb, owner)
-}
-
 fn copy(from: &Path, to: &Path, owner: Owner) -> Result<(), ClusterError> {
+    // Followed, the link to the WAL: each server has its own.
     let mut cp = Command::new("cp");
-    cp.arg("-Rp").arg(from).arg(to).current_dir("/");
+    cp.arg("-RLp").arg(from).arg(to).current_dir("/");
     run(cp, owner)
 }
 

@@ -17,20 +17,25 @@ mod binaries;
 pub mod checker;
 mod cluster;
 mod error;
+mod forgetful_disk;
+mod mount;
 mod owner;
 pub mod proxy;
 mod replication;
 mod server;
 mod shared;
+mod skip;
 mod small_disk;
 mod supervisor;
 
 pub use cluster::{Cluster, ClusterBuilder};
 pub use error::ClusterError;
+pub use forgetful_disk::{ForgetfulDisk, Forgotten};
 pub use nix::sys::signal::Signal;
 pub use replication::{connect, replayed};
 pub use server::Server;
 pub use shared::{TestSchema, TestServers, servers};
+pub use skip::skip;
 pub use small_disk::SmallDisk;
 /// A plain connection, as [`connect`] opens it.
 pub use tokio_postgres::Client as Session;

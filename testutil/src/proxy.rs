@@ -3,8 +3,8 @@
 //! *Owner.* The proxy owns a listener's task; each connection has two more, one a direction. They end with the connection,
 //! and all of them with the proxy.
 //!
-//! *Faults.* [`Proxy::cut`] closes all connections at once. [`Proxy::stall`] leaves them open and hands nothing on, in neither
-//! direction, also of new ones, until [`Proxy::resume`]. [`Proxy::delay`] adds to the time of each piece of data.
+//! *Faults.* [`Proxy::cut`] closes all connections at once. [`Proxy::stall`] leaves them open and hands nothing on, in one
+//! direction or both, also of new ones, until [`Proxy::resume`]. [`Proxy::delay`] adds to the time of each piece of data.
 //! [`Proxy::drop_next_answer`] waits for the next call of a statement: when its Sync has been handed on, nothing the server
 //! says reaches the client any more, and the connection is closed, either at once or when the answer has come to its end.
 //!
@@ -41,18 +41,29 @@ pub enum DropWhen {
     WithTheAnswer,
 }
 
+/// Where data does not get through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Toward {
+    /// What clients send does not reach the server.
+    Server,
+    /// What the server does is not heard of.
+    Client,
+    /// Neither.
+    Both,
+}
+
 #[derive(Debug)]
 struct State {
     server: SocketAddr,
-    mood: watch::Sender<Mood>,
+    impairment: watch::Sender<Impairment>,
     armed: Mutex<Option<Armed>>,
 }
 
 #[derive(Debug, Clone, Default)]
-struct Mood {
+struct Impairment {
     /// Connections of an earlier generation are closed.
     generation: u64,
-    stalled: bool,
+    stalled: Option<Toward>,
     delay: Duration,
 }
 
@@ -81,7 +92,7 @@ impl Proxy {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let port = listener.local_addr()?.port();
         let server = SocketAddr::from(([127, 0, 0, 1], server_port));
-        let state = Arc::new(State { server, mood: watch::Sender::default(), armed: Mutex::default() });
+        let state = Arc::new(State { server, impairment: watch::Sender::default(), armed: Mutex::default() });
         let listening = tokio::spawn(listen(listener, Arc::clone(&state)));
         Ok(Self { port, state, listening })
     }
@@ -94,22 +105,22 @@ impl Proxy {
 
     /// Closes all connections.
     pub fn cut(&self) {
-        self.state.mood.send_modify(|mood| mood.generation += 1);
+        self.state.impairment.send_modify(|impairment| impairment.generation += 1);
     }
 
     /// Hands nothing on any more, and says nothing of it.
-    pub fn stall(&self) {
-        self.state.mood.send_modify(|mood| mood.stalled = true);
+    pub fn stall(&self, toward: Toward) {
+        self.state.impairment.send_modify(|impairment| impairment.stalled = Some(toward));
     }
 
     /// Hands on again, what has been waiting first.
     pub fn resume(&self) {
-        self.state.mood.send_modify(|mood| mood.stalled = false);
+        self.state.impairment.send_modify(|impairment| impairment.stalled = None);
     }
 
     /// Makes each piece of data take so much longer.
     pub fn delay(&self, delay: Duration) {
-        self.state.mood.send_modify(|mood| mood.delay = delay);
+        self.state.impairment.send_modify(|impairment| impairment.delay = delay);
     }
 
     /// Drops the answer to the next call of a statement whose text contains these words, and the connection with it.
@@ -136,11 +147,12 @@ impl Drop for Proxy {
 async fn listen(listener: TcpListener, state: Arc<State>) {
     while let Ok((client, _)) = listener.accept().await {
         // From here on a cut concerns it.
-        let mut mood = state.mood.subscribe();
-        let generation = mood.borrow_and_update().generation;
+        let mut impairment = state.impairment.subscribe();
+        let generation = impairment.borrow_and_update().generation;
         let state = Arc::clone(&state);
         tokio::spawn(async move {
-            let is_cut = async { drop(mood.wait_for(|mood| mood.generation != generation).await) };
+            let is_cut =
+                async { drop(impairment.wait_for(|impairment| impairment.generation != generation).await) };
             tokio::select! {
                 () = pass_on(client, &state) => {}
                 () = is_cut => {}
@@ -157,7 +169,7 @@ async fn pass_on(client: TcpStream, state: &State) {
     }
     let ((from_client, to_client), (from_server, to_server)) = (client.into_split(), server.into_split());
     let is_silenced = AtomicBool::new(false);
-    let answers = hand_answers_on(from_server, to_client, state.mood.subscribe(), &is_silenced);
+    let answers = hand_answers_on(from_server, to_client, state.impairment.subscribe(), &is_silenced);
     tokio::pin!(answers);
     let caught = tokio::select! {
         caught = hand_calls_on(from_client, to_server, state, &is_silenced) => caught,
@@ -179,12 +191,12 @@ async fn hand_calls_on(
     state: &State,
     is_silenced: &AtomicBool,
 ) -> Option<Armed> {
-    let mut mood = state.mood.subscribe();
+    let mut impairment = state.impairment.subscribe();
     let mut messages = Messages::default();
     let mut buffer = vec![0; 1 << 16];
     loop {
         let Ok(length @ 1..) = from.read(&mut buffer).await else { return None };
-        patiently(&mut mood).await;
+        patiently(&mut impairment, Toward::Server).await;
         let caught = {
             let mut armed = state.armed.lock().unwrap_or_else(PoisonError::into_inner);
             let words = armed.as_ref().map(|armed| armed.words.clone());
@@ -207,14 +219,14 @@ async fn hand_calls_on(
 async fn hand_answers_on(
     mut from: OwnedReadHalf,
     mut to: OwnedWriteHalf,
-    mut mood: watch::Receiver<Mood>,
+    mut impairment: watch::Receiver<Impairment>,
     is_silenced: &AtomicBool,
 ) {
     let mut buffer = vec![0; 1 << 16];
     let mut dropped = Messages { is_started: true, ..Messages::default() };
     loop {
         let Ok(length @ 1..) = from.read(&mut buffer).await else { return };
-        patiently(&mut mood).await;
+        patiently(&mut impairment, Toward::Client).await;
         if is_silenced.load(Ordering::SeqCst) {
             // Rows come before the commit, ReadyForQuery after it.
             if dropped.see_kind(&buffer[..length], b'Z') {
@@ -227,8 +239,10 @@ async fn hand_answers_on(
 }
 
 /// Waits as long as the network takes.
-async fn patiently(mood: &mut watch::Receiver<Mood>) {
-    let delay = mood.wait_for(|mood| !mood.stalled).await.map_or(Duration::ZERO, |mood| mood.delay);
+async fn patiently(impairment: &mut watch::Receiver<Impairment>, toward: Toward) {
+    let is_free =
+        |now: &Impairment| now.stalled.is_none_or(|stalled| stalled != toward && stalled != Toward::Both);
+    let delay = impairment.wait_for(is_free).await.map_or(Duration::ZERO, |now| now.delay);
     if !delay.is_zero() {
         tokio::time::sleep(delay).await;
     }

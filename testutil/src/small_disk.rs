@@ -5,50 +5,28 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use crate::error::ClusterError;
+use crate::mount::Mount;
 
 /// What is written at once while it is filled; then ever smaller pieces, until not a byte is left.
 const PIECE: usize = 1 << 20;
 
-/// A mounted file system of a fixed size. Unmounted when dropped, not when the process is killed.
+/// A mounted file system of a fixed size. Unmounted when dropped, and also when the process ends otherwise.
 #[derive(Debug)]
-pub struct SmallDisk {
-    path: PathBuf,
-}
+pub struct SmallDisk(Mount);
 
 impl SmallDisk {
     /// Mounts one of so many MiB. That needs Linux and the right to mount.
     ///
     /// # Errors
     /// What the system said, if it does not allow it.
-    #[cfg(target_os = "linux")]
     pub fn mount(mib: u32) -> Result<Self, ClusterError> {
-        let folder = tempfile::Builder::new().prefix("eventstore-disk-").tempdir();
-        let path = folder.map_err(ClusterError::io("making a folder to mount on"))?.keep();
-        let options = format!("size={mib}m,mode=0777");
-        let flags = nix::mount::MsFlags::empty();
-        let mounted = nix::mount::mount(Some("tmpfs"), &path, Some("tmpfs"), flags, Some(options.as_str()));
-        if let Err(error) = mounted {
-            drop(fs::remove_dir(&path));
-            return Err(ClusterError::io("mounting a small disk, which needs the right to mount")(
-                error.into(),
-            ));
-        }
-        Ok(Self { path })
-    }
-
-    /// Elsewhere there is no such file system.
-    ///
-    /// # Errors
-    /// Always.
-    #[cfg(not(target_os = "linux"))]
-    pub fn mount(_: u32) -> Result<Self, ClusterError> {
-        Err(ClusterError::io("mounting a small disk")(io::Error::other("only on Linux")))
+        Mount::make(|path| mount_tmpfs(path, mib)).map(Self)
     }
 
     /// Where it is mounted.
     #[must_use]
     pub fn path(&self) -> &Path {
-        &self.path
+        self.0.path()
     }
 
     /// Takes all that is left.
@@ -77,14 +55,20 @@ impl SmallDisk {
     }
 
     fn balloon(&self) -> PathBuf {
-        self.path.join("balloon")
+        self.path().join("balloon")
     }
 }
 
-impl Drop for SmallDisk {
-    fn drop(&mut self) {
-        #[cfg(target_os = "linux")]
-        let _ = nix::mount::umount2(&self.path, nix::mount::MntFlags::MNT_DETACH);
-        drop(fs::remove_dir(&self.path));
-    }
+#[cfg(target_os = "linux")]
+fn mount_tmpfs(path: &Path, mib: u32) -> Result<(), ClusterError> {
+    let options = format!("size={mib}m,mode=0777");
+    let flags = nix::mount::MsFlags::empty();
+    nix::mount::mount(Some("tmpfs"), path, Some("tmpfs"), flags, Some(options.as_str())).map_err(|error| {
+        ClusterError::io("mounting a small disk, which needs the right to mount")(error.into())
+    })
+}
+
+#[cfg(not(target_os = "linux"))]
+fn mount_tmpfs(_: &Path, _: u32) -> Result<(), ClusterError> {
+    Err(ClusterError::io("mounting a small disk")(io::Error::other("only on Linux")))
 }

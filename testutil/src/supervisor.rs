@@ -3,7 +3,7 @@
 //! A supervisor is a few lines of shell. It reads its standard input, a pipe whose other end only our process holds.
 //! However our process ends (return, panic, interrupt, kill), that end is closed by the system, the supervisor reads
 //! the end of file, and does its work: the one of a server stops its own child by its pid, the one of a folder waits
-//! until no server runs in it and removes it.
+//! until no server runs in it and removes it, the one of a mounted file system unmounts it.
 //!
 //! They run in process groups of their own and ignore the terminal's signals, so that Ctrl-C reaches only us.
 
@@ -53,6 +53,15 @@ while [ -e "$1" ] && [ $tries -lt 100 ]; do rm -rf "$1" 2>/dev/null || sleep 0.1
 exit 0
 "#;
 
+/// Argument: where it is mounted. Whoever still has files open there keeps them until they are closed.
+const UNMOUNT: &str = r#"
+trap '' INT TERM HUP
+read -r _
+umount -l "$1" 2>/dev/null
+rmdir "$1" 2>/dev/null
+exit 0
+"#;
+
 #[derive(Debug)]
 pub(crate) struct Supervisor(Child);
 
@@ -76,6 +85,13 @@ impl Supervisor {
     /// Looks after a folder, to be removed when the value is dropped.
     pub(crate) fn of_folder(folder: &Path, owner: Owner) -> Result<Self, ClusterError> {
         Self::start(REMOVE_FOLDER, &[folder.as_os_str()], owner, |command| {
+            command.stdout(Stdio::null()).stderr(Stdio::null());
+        })
+    }
+
+    /// Looks after a mounted file system, to be unmounted when the value is dropped.
+    pub(crate) fn of_mount(path: &Path) -> Result<Self, ClusterError> {
+        Self::start(UNMOUNT, &[path.as_os_str()], Owner::Ourselves, |command| {
             command.stdout(Stdio::null()).stderr(Stdio::null());
         })
     }

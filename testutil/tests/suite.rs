@@ -6,7 +6,7 @@ use std::io::{BufRead as _, BufReader};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
-use testutil::{Cluster, Signal};
+use testutil::{Cluster, ForgetfulDisk, Signal};
 
 const CHILD: &str = "TESTUTIL_SUITE_CHILD";
 
@@ -65,6 +65,48 @@ async fn a_stopped_server_goes_on_where_it_was() {
 
 /// Runs a test of this binary as a child that owns a cluster, and returns when the cluster is up: the child, the
 /// cluster's folder, and the server's pid.
+/// The power is cut with the next write, which comes.
+const PATIENCE: std::time::Duration = std::time::Duration::from_secs(10);
+
+/// Rows of single commits that are there after a power cut, and whether something was taken.
+async fn rows_after_a_power_cut(disk: &ForgetfulDisk, commit: &str) -> (i64, bool) {
+    let builder = Cluster::builder().durable().wal_on(disk.path());
+    // No help from the WAL writer, which flushes five times a second.
+    let mut cluster = builder.setting("wal_writer_delay", "'10s'").start().unwrap();
+    let client = testutil::connect(&cluster.primary().dsn()).await.unwrap();
+    client.batch_execute("CREATE TABLE t (n int); CHECKPOINT").await.unwrap();
+    client.batch_execute(commit).await.unwrap();
+    for number in 0..20 {
+        client.execute("INSERT INTO t VALUES ($1)", &[&number]).await.unwrap();
+    }
+    // The next one is under way: it writes WAL that nobody waits for.
+    let next = client.batch_execute("BEGIN; INSERT INTO t SELECT generate_series(1, 200000)");
+    let cut = tokio::task::block_in_place(|| {
+        std::thread::scope(|threads| {
+            let cutting = threads.spawn(|| disk.cut_power(PATIENCE));
+            let _ = tokio::runtime::Handle::current().block_on(next);
+            cutting.join()
+        })
+    });
+    cut.unwrap();
+    cluster.primary_mut().crash();
+    let forgotten = disk.restore_power();
+    cluster.primary_mut().start().unwrap();
+    let client = testutil::connect(&cluster.primary().dsn()).await.unwrap();
+    (client.query_one("SELECT count(*) FROM t", &[]).await.unwrap().get(0), forgotten.bytes > 0)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_power_cut_takes_what_was_not_flushed_and_nothing_else() {
+    let name = "a_power_cut_takes_what_was_not_flushed_and_nothing_else";
+    for (commit, rows) in [("SET synchronous_commit = on", 20), ("SET synchronous_commit = off", 0)] {
+        match ForgetfulDisk::mount() {
+            Ok(disk) => assert_eq!(rows_after_a_power_cut(&disk, commit).await, (rows, true), "{commit}"),
+            Err(error) => testutil::skip(name, error),
+        }
+    }
+}
+
 fn child_with_cluster(how_it_ends: &str) -> (std::process::Child, PathBuf, i32) {
     let mut child = Command::new(std::env::current_exe().unwrap())
         .args(["a_cluster_ends_with_its_owner", "--exact", "--nocapture", "--quiet"])

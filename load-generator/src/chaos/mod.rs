@@ -2,7 +2,7 @@
 //!
 //! *Who owns what.* A run has a cluster of its own, a primary with `fsync` on and a replica; the injector alone owns it, and
 //! stops and starts its servers. The store reaches the primary through a [`Proxy`], which the injector owns too. Clients
-//! ([`workload`]) share one store handle and one [`Recorder`]; each acknowledged append is counted in a watch channel.
+//! ([`workload`]) share one store handle and one [`Recorder`]; what they are told is counted in a [`Progress`].
 //!
 //! *One fault after the other.* The injector waits until the clients have made progress, injects a fault, heals it, and waits
 //! for the next acknowledgement: the time since the server was reachable again is the recovery. A store that does not
@@ -13,7 +13,11 @@
 //! is audited is what a recovery finds.
 
 mod fault;
+mod injector;
+mod process;
+mod progress;
 mod report;
+mod servers;
 mod workload;
 
 use std::path::PathBuf;
@@ -24,30 +28,35 @@ use eventstore::{EventStore, EventStoreBuilder, Settings};
 use rand::SeedableRng as _;
 use rand::seq::IndexedRandom as _;
 use rand_chacha::ChaCha8Rng;
-use testutil::Cluster;
-use testutil::checker::{Checker, Log, LogEvent, Recorder};
+use testutil::checker::{Action, Answer, Checker, Filter, Log, LogEvent, Read, Recorder};
 use testutil::proxy::Proxy;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::chaos::fault::{Disks, FaultName, Injector};
+use crate::chaos::injector::Injector;
+use crate::chaos::process::Processes;
+use crate::chaos::progress::Progress;
 use crate::chaos::report::{Injected, Report};
+use crate::chaos::servers::Servers;
 use crate::chaos::workload::Worker;
 use crate::engine::{self, EngineError};
 use crate::error::RunError;
-use crate::outcome::Outcome;
 use crate::output::Output;
+use crate::verdict::Verdict;
 
-pub(crate) use fault::FaultCount;
+pub(crate) use fault::{FaultName, Faults};
+pub(crate) use process::{PartPlan, part};
 
 /// What is to be done.
 #[derive(Debug, Clone)]
 pub(crate) struct ChaosPlan {
-    pub(crate) faults: Vec<FaultCount>,
+    pub(crate) faults: Faults,
     pub(crate) duration: Duration,
     pub(crate) clients: u64,
     pub(crate) seed: u64,
+    /// Of the servers, as in postgresql.conf.
+    pub(crate) settings: Vec<(String, String)>,
     /// How long appends may take to come back.
     pub(crate) recover_within: Duration,
     pub(crate) json: Option<PathBuf>,
@@ -60,38 +69,40 @@ const PROGRESS: u64 = 20;
 const GIVE_UP: Duration = Duration::from_secs(30);
 
 /// Injects the faults, audits what the clients were told, and reports.
-pub(crate) async fn run(plan: ChaosPlan) -> Result<Outcome, RunError> {
+pub(crate) async fn run(plan: ChaosPlan) -> Result<Verdict, RunError> {
     let output = Output::open(plan.json.as_deref())?;
-    let fills_disks = plan.faults.iter().any(|fault| fault.name.fills_a_disk());
-    if fills_disks && plan.faults.iter().any(|fault| fault.name == FaultName::Pause) {
-        return Err(RunError::new("pause needs a replica, which there is none of where disks are filled"));
-    }
-    let start = move || if fills_disks { start_on_small_disks() } else { start() };
-    let (cluster, disks) = tokio::task::spawn_blocking(start).await.map_err(RunError::task)??;
-    let proxy = Proxy::start(cluster.primary().port()).await.map_err(RunError::io("starting a proxy"))?;
-    let replica = cluster.replicas().first().map(testutil::Server::dsn);
+    let (faults, settings) = (plan.faults.clone(), plan.settings.clone());
+    let started = tokio::task::spawn_blocking(move || Servers::start(&faults, &settings));
+    let servers = started.await.map_err(RunError::task)??;
+    let port = servers.cluster().primary().port();
+    let proxy = Proxy::start(port).await.map_err(RunError::io("starting a proxy"))?;
+    let replica = servers.replica();
     let store = connect(&proxy.dsn(), replica.as_deref()).await?;
     store.migrate().await?;
+    // Whatever the servers are set to, there is a log.
+    injector::execute(&servers.primary(), "CHECKPOINT").await?;
 
+    let mut processes = Processes::new(plan.seed, proxy.dsn(), replica)?;
+    if plan.faults.have(FaultName::Process) {
+        processes.start().await?;
+    }
     let recorder = Arc::new(Recorder::in_memory());
-    let (acknowledged, progress) = watch::channel(0);
-    let (refused, refusals) = watch::channel(0);
+    let progress = Arc::new(Progress::default());
     let stop = CancellationToken::new();
     let mut workers = JoinSet::new();
     for number in 0..plan.clients {
         let random = ChaCha8Rng::seed_from_u64(plan.seed.wrapping_mul(1_000).wrapping_add(number + 1));
-        let counters = (acknowledged.clone(), refused.clone());
-        let worker = Worker::new(number, store.clone(), random, Arc::clone(&recorder), counters);
+        let (recorder, progress) = (Arc::clone(&recorder), Arc::clone(&progress));
+        let worker = Worker::new(number, store.clone(), random, recorder, progress);
         workers.spawn(worker.run(stop.clone()));
     }
-    // Closed when the last client has ended.
-    drop((acknowledged, refused));
     let began = Instant::now();
     let random = ChaCha8Rng::seed_from_u64(plan.seed);
-    let mut injector = Injector::new((cluster, disks), proxy, (refusals, plan.clients), random);
-    let mut injected: Vec<Injected> = plan.faults.iter().map(|fault| Injected::new(fault.name)).collect();
+    let mut injector = Injector::new(servers, processes, proxy, (progress.refusals(), plan.clients), random);
+    let mut injected: Vec<Injected> =
+        plan.faults.as_slice().iter().map(|fault| Injected::new(fault.name)).collect();
     let mut carried_out = tokio::select! {
-        carried_out = inject(&plan, &mut injector, progress, &mut injected) => carried_out,
+        carried_out = inject(&plan, &mut injector, progress.acknowledgements(), &mut injected) => carried_out,
         Some(ended) = workers.join_next() => Err(early(ended)),
     };
     let took = began.elapsed();
@@ -100,37 +111,33 @@ pub(crate) async fn run(plan: ChaosPlan) -> Result<Outcome, RunError> {
         carried_out = carried_out.and(ended.map_err(RunError::task).and_then(|ended| ended));
     }
     carried_out = carried_out.and(store.close().await.map_err(RunError::from));
+    carried_out = carried_out.and(injector.processes.kill().await);
     // Whatever has gone wrong: what was promised until then is checked.
-    injector.crash_primary()?;
-    let events = log(&injector.primary()).await?;
-    let history = recorder.take();
+    injector.cut_power()?;
+    let primary = injector.servers.primary();
+    let events = log(&primary).await?;
+    if let Some(replica) = injector.servers.replica() {
+        let read = read_replica(&recorder, &primary, &replica);
+        let in_time = tokio::time::timeout(GIVE_UP, read).await;
+        let late = || RunError::new("the replica did not come to the end of the log");
+        carried_out = carried_out.and(in_time.unwrap_or_else(|_| Err(late())));
+    }
+    let mut history = recorder.take();
+    history.operations.extend(injector.processes.operations()?);
     let checked = tokio::task::spawn_blocking(move || {
         let log = Log::new(events);
         let checked = Checker::default().check(&history, &log);
         Report::audited(&history, &checked, log.events().len())
     });
     let mut report = checked.await.map_err(RunError::task)?;
-    report.injected(&plan, took, injected);
-    let outcome = report.outcome(plan.recover_within);
+    report.injected(&plan, took, injected, injector.forgotten);
+    report.errors = progress.reasons();
+    let verdict = report.verdict(plan.recover_within);
     output.publish(&report)?;
-    match outcome {
-        Outcome::Violated => Ok(outcome),
-        Outcome::Kept | Outcome::TooSlow => carried_out.map(|()| outcome),
+    match verdict {
+        Verdict::Violated => Ok(verdict),
+        Verdict::Kept | Verdict::TooSlow => carried_out.map(|()| verdict),
     }
-}
-
-fn start() -> Result<(Cluster, Option<Disks>), RunError> {
-    let cluster = Cluster::builder().replicas(1).durable().start().map_err(RunError::cluster)?;
-    Ok((cluster, None))
-}
-
-fn start_on_small_disks() -> Result<(Cluster, Option<Disks>), RunError> {
-    let disks = Disks::mount()?;
-    let builder = Cluster::builder().durable().on_disks(disks.data.path(), disks.wal.path());
-    // The disk of the WAL has room for some files only.
-    let settings = [("max_wal_size", "'64MB'"), ("min_wal_size", "'32MB'"), ("wal_keep_size", "'0'")];
-    let builder = settings.into_iter().fold(builder, |builder, (name, value)| builder.setting(name, value));
-    Ok((builder.start().map_err(RunError::cluster)?, Some(disks)))
 }
 
 async fn connect(primary: &str, replica: Option<&str>) -> Result<EventStore, RunError> {
@@ -158,7 +165,7 @@ async fn inject(
     injected: &mut [Injected],
 ) -> Result<(), RunError> {
     let ends = Instant::now() + plan.duration;
-    let mut left = plan.faults.clone();
+    let mut left = plan.faults.as_slice().to_vec();
     loop {
         let before = *progress.borrow_and_update();
         advance(&mut progress, before + PROGRESS).await?;
@@ -168,7 +175,7 @@ async fn inject(
             break;
         }
         let in_time = tokio::time::timeout(GIVE_UP, injector.inject(name)).await;
-        in_time.map_err(|_| RunError::new(format!("{name:?} did not come to pass within {GIVE_UP:?}")))??;
+        in_time.map_err(|_| RunError::new(format!("{name} did not come to pass within {GIVE_UP:?}")))??;
         let healed = Instant::now();
         let before = *progress.borrow_and_update();
         advance(&mut progress, before + 1).await?;
@@ -182,7 +189,7 @@ async fn inject(
     match left.iter().find_map(|fault| Some((fault.name, fault.left?))) {
         None => Ok(()),
         Some((name, left)) => Err(RunError::new(format!(
-            "the time was over before all faults were injected: {left} of {name:?} are left"
+            "the time was over before all faults were injected: {left} of {name} are left"
         ))),
     }
 }
@@ -202,4 +209,25 @@ async fn advance(progress: &mut watch::Receiver<u64>, to: u64) -> Result<(), Run
 async fn log(primary: &str) -> Result<Vec<LogEvent>, RunError> {
     let session = testutil::connect(primary).await.map_err(EngineError::from)?;
     Ok(engine::store_log(&session, SCHEMA).await?)
+}
+
+/// What the replica has when it has come to the end: the same, as one more read.
+async fn read_replica(recorder: &Recorder, primary: &str, replica: &str) -> Result<(), RunError> {
+    let read = Read {
+        filter: Filter::all(),
+        after: 0,
+        backwards: false,
+        limit: None,
+        at_least: 0,
+        strong: true,
+        complete_to: 0,
+        result: Vec::new(),
+    };
+    let pending = recorder.begin(0, Action::Read(read)).map_err(RunError::io("recording"))?;
+    testutil::replayed(primary, replica).await.map_err(EngineError::from)?;
+    let events = log(replica).await?;
+    let complete_to = events.iter().map(|event| event.position).max().unwrap_or(0);
+    let mut result: Vec<_> = events.iter().map(|event| (event.position, event.digest())).collect();
+    result.sort_by_key(|(position, _)| *position);
+    recorder.end(&pending, Answer::Read { complete_to, result }).map_err(RunError::io("recording"))
 }

@@ -1,22 +1,22 @@
 //! What happened, and whether every promise was kept.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
-use clap::ValueEnum as _;
 use serde::Serialize;
 use testutil::checker::{self, Action, History, Outcome as Told};
 
 use crate::chaos::ChaosPlan;
 use crate::chaos::fault::FaultName;
-use crate::outcome::Outcome;
+use crate::verdict::Verdict;
 
 /// The faults of one kind.
 #[derive(Debug, Serialize)]
 pub(super) struct Injected {
     #[serde(skip)]
     pub(super) name: FaultName,
-    fault: String,
+    fault: &'static str,
     count: u64,
     /// From when the primary could be reached again to the next acknowledged append.
     longest_recovery_ms: f64,
@@ -24,8 +24,7 @@ pub(super) struct Injected {
 
 impl Injected {
     pub(super) fn new(name: FaultName) -> Self {
-        let fault = name.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default();
-        Self { name, fault, count: 0, longest_recovery_ms: 0.0 }
+        Self { name, fault: name.as_str(), count: 0, longest_recovery_ms: 0.0 }
     }
 
     pub(super) fn add(&mut self, recovery: Duration) {
@@ -40,12 +39,16 @@ pub(super) struct Report {
     clients: u64,
     seconds: f64,
     faults: Vec<Injected>,
+    /// Of WAL that was written and not flushed when the power was cut.
+    forgotten_bytes: u64,
     acknowledged: usize,
     conflicts: usize,
     unavailable: usize,
     /// Dropped by their callers among them.
     indeterminate: usize,
     reads: usize,
+    /// What clients of this process were told but for conflicts: SQLSTATEs where the server said one.
+    pub(super) errors: BTreeMap<String, u64>,
     events: usize,
     operations: usize,
     violations: usize,
@@ -76,19 +79,26 @@ impl Report {
         report
     }
 
-    pub(super) fn injected(&mut self, plan: &ChaosPlan, took: Duration, faults: Vec<Injected>) {
+    pub(super) fn injected(
+        &mut self,
+        plan: &ChaosPlan,
+        took: Duration,
+        faults: Vec<Injected>,
+        forgotten: u64,
+    ) {
+        self.forgotten_bytes = forgotten;
         (self.seed, self.clients) = (plan.seed, plan.clients);
         (self.seconds, self.faults) = (took.as_secs_f64(), faults);
     }
 
-    pub(super) fn outcome(&self, recover_within: Duration) -> Outcome {
+    pub(super) fn verdict(&self, recover_within: Duration) -> Verdict {
         let limit = recover_within.as_secs_f64() * 1e3;
         if self.violations > 0 {
-            Outcome::Violated
+            Verdict::Violated
         } else if self.faults.iter().any(|fault| fault.longest_recovery_ms > limit) {
-            Outcome::TooSlow
+            Verdict::TooSlow
         } else {
-            Outcome::Kept
+            Verdict::Kept
         }
     }
 }
@@ -99,11 +109,21 @@ impl fmt::Display for Report {
         for Injected { fault, count, longest_recovery_ms, .. } in &self.faults {
             writeln!(f, "{fault:>10}: {count} times, longest recovery {longest_recovery_ms:.0} ms")?;
         }
+        if self.forgotten_bytes > 0 {
+            writeln!(
+                f,
+                "    forgotten with the power: {} bytes of WAL that was not flushed",
+                self.forgotten_bytes
+            )?;
+        }
         writeln!(
             f,
             "appends: {} acknowledged, {} conflicts, {} unavailable, {} of unknown outcome; {} reads; {} events in the log",
             self.acknowledged, self.conflicts, self.unavailable, self.indeterminate, self.reads, self.events
         )?;
+        for (error, count) in &self.errors {
+            writeln!(f, "  error {count:>6} times {error}")?;
+        }
         writeln!(f, "audit after a last crash: {}", self.audit.trim_end())
     }
 }

@@ -9,16 +9,18 @@ use rand::Rng as _;
 use rand_chacha::ChaCha8Rng;
 use serde_json::json;
 use testutil::checker::{Action, Answer, Append, Condition, Digest, Filter, Outcome, Read, Recorder};
-use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use crate::engine::in_words_of_the_store;
+use crate::chaos::progress::Progress;
+use crate::engine::{digest, in_words_of_the_store};
 use crate::error::RunError;
 
 /// What is asked for, so many that a long run does not read ever more.
 pub(super) const PATHS: [&str; 2] = ["Account", "Bank"];
 const ACCOUNTS: u32 = 2_000;
 const BANKS: u32 = 500;
+/// One acknowledged append of so many is sent again.
+const AGAIN: u32 = 20;
 /// One operation of so many is dropped before it ends, at some moment within its first milliseconds.
 const DROPPED: u32 = 50;
 const PATIENCE_US: u64 = 4_000;
@@ -28,10 +30,11 @@ pub(super) struct Worker {
     store: EventStore,
     random: ChaCha8Rng,
     recorder: Arc<Recorder>,
-    acknowledged: watch::Sender<u64>,
-    refused: watch::Sender<u64>,
+    progress: Arc<Progress>,
     /// Of what this client wrote or read last.
     newest: Token,
+    /// What it was before.
+    older: Token,
 }
 
 impl Worker {
@@ -40,9 +43,9 @@ impl Worker {
         store: EventStore,
         random: ChaCha8Rng,
         recorder: Arc<Recorder>,
-        (acknowledged, refused): (watch::Sender<u64>, watch::Sender<u64>),
+        progress: Arc<Progress>,
     ) -> Self {
-        Self { number, store, random, recorder, acknowledged, refused, newest: Token::START }
+        Self { number, store, random, recorder, progress, newest: Token::START, older: Token::START }
     }
 
     /// One operation after the other, until it is told to stop.
@@ -65,16 +68,31 @@ impl Worker {
         let filter = self.filter();
         match self.random.random_range(0..10) {
             0..5 => {
-                if let Some(history) = self.read(&filter, Consistency::Strong).await? {
+                if let Some(history) = self.read(&filter, Asked::all(Consistency::Strong)).await? {
                     self.append(Some((filter, history.token()))).await?;
                 }
             }
             5 => self.append(None).await?,
             6 => self.append(Some((filter, Token::START))).await?,
-            7 => drop(self.read(&filter, Consistency::Eventual).await?),
-            _ => drop(self.read(&filter, Consistency::AtLeast(self.newest)).await?),
+            7 => drop(self.read(&filter, Asked::all(Consistency::Eventual)).await?),
+            8 => drop(self.read(&filter, Asked::all(Consistency::AtLeast(self.newest))).await?),
+            _ => {
+                let asked = self.asked();
+                drop(self.read(&filter, asked).await?);
+            }
         }
         Ok(())
+    }
+
+    /// A part of what matches.
+    fn asked(&mut self) -> Asked {
+        let consistency = [Consistency::Strong, Consistency::Eventual, Consistency::AtLeast(self.newest)];
+        Asked {
+            consistency: consistency[self.random.random_range(0..consistency.len())],
+            after: if self.random.random() { self.older } else { Token::START },
+            backwards: self.random.random(),
+            limit: self.random.random::<bool>().then(|| self.random.random_range(1..5)),
+        }
     }
 
     /// Of one account, or of either an account or a bank.
@@ -99,38 +117,55 @@ impl Worker {
             digests.push(Digest::new(event.event_id().uuid(), event_type, &payload, &json!({})));
             events.push(event);
         }
-        let conditions = condition
-            .iter()
-            .map(|(filter, after)| Condition { filter: filter.clone(), after: after.position().get() });
-        let outcome = Outcome::Indeterminate;
-        let action = Action::Append(Append { conditions: conditions.collect(), events: digests, outcome });
-        let under = self.recorder.begin(self.number, action).map_err(RunError::io("recording"))?;
-        let mut call = self.store.append(events);
-        if let Some((filter, after)) = &condition {
-            call = call.fail_if_matches(&in_words_of_the_store(filter)).after(*after);
+        let condition = condition.as_ref();
+        let mut outcome = self.send(&events, &digests, condition).await?;
+        // The same events again end the doubt; and where there is none, they change nothing.
+        let again = self.random.random_ratio(1, AGAIN);
+        if outcome == Outcome::Indeterminate || (again && matches!(outcome, Outcome::Accepted { .. })) {
+            outcome = self.send(&events, &digests, condition).await?;
         }
-        let outcome = match call.await {
-            Ok(receipt) => {
-                self.newest = receipt.token();
-                Outcome::Accepted { first: receipt.first_position().get() }
-            }
-            Err(error) => refused(&error)?,
-        };
-        self.recorder.end(&under, Answer::Append(outcome)).map_err(RunError::io("recording"))?;
         match outcome {
-            Outcome::Accepted { .. } => self.acknowledged.send_modify(|count| *count += 1),
-            Outcome::Failed | Outcome::Indeterminate => self.refused.send_modify(|count| *count += 1),
+            Outcome::Accepted { .. } => self.progress.acknowledged(),
+            Outcome::Failed | Outcome::Indeterminate => self.progress.refused(),
             Outcome::Conflict { .. } => {}
         }
         Ok(())
     }
 
-    async fn read(&mut self, filter: &Filter, consistency: Consistency) -> Result<Option<Found>, RunError> {
+    async fn send(
+        &mut self,
+        events: &[NewEvent],
+        digests: &[Digest],
+        condition: Option<&(Filter, Token)>,
+    ) -> Result<Outcome, RunError> {
+        let conditions = condition
+            .iter()
+            .map(|(filter, after)| Condition { filter: filter.clone(), after: after.position().get() });
+        let (conditions, outcome) = (conditions.collect(), Outcome::Indeterminate);
+        let action = Action::Append(Append { conditions, events: digests.to_vec(), outcome });
+        let pending = self.recorder.begin(self.number, action).map_err(RunError::io("recording"))?;
+        let mut call = self.store.append(events.to_vec());
+        if let Some((filter, after)) = condition {
+            call = call.fail_if_matches(&in_words_of_the_store(filter)).after(*after);
+        }
+        let outcome = match call.await {
+            Ok(receipt) => {
+                self.saw(receipt.token());
+                Outcome::Accepted { first: receipt.first_position().get() }
+            }
+            Err(error) => self.refused(&error)?,
+        };
+        self.recorder.end(&pending, Answer::Append(outcome)).map_err(RunError::io("recording"))?;
+        Ok(outcome)
+    }
+
+    async fn read(&mut self, filter: &Filter, asked: Asked) -> Result<Option<Found>, RunError> {
+        let Asked { consistency, after, backwards, limit } = asked;
         let action = Action::Read(Read {
             filter: filter.clone(),
-            after: 0,
-            backwards: false,
-            limit: None,
+            after: after.position().get(),
+            backwards,
+            limit,
             at_least: match consistency {
                 Consistency::AtLeast(token) => token.position().get(),
                 _ => 0,
@@ -139,29 +174,55 @@ impl Worker {
             complete_to: 0,
             result: Vec::new(),
         });
-        let under = self.recorder.begin(self.number, action).map_err(RunError::io("recording"))?;
-        let history = match self.store.query(&in_words_of_the_store(filter)).consistency(consistency).await {
-            Ok(history) => history,
-            Err(error) => return refused(&error).map(|_| None),
-        };
-        let result = history.iter().map(|event| (event.position.get(), event.id.uuid())).collect();
-        if history.position() > self.newest.position() {
-            self.newest = history.token();
+        let pending = self.recorder.begin(self.number, action).map_err(RunError::io("recording"))?;
+        let mut call = self.store.query(&in_words_of_the_store(filter)).consistency(consistency).after(after);
+        if backwards {
+            call = call.backwards();
         }
+        if let Some(limit) = limit {
+            call = call.limit(usize::try_from(limit).unwrap_or(usize::MAX));
+        }
+        let history = match call.await {
+            Ok(history) => history,
+            Err(error) => return self.refused(&error).map(|_| None),
+        };
+        let result = history.iter().map(|event| (event.position.get(), digest(event))).collect();
+        self.saw(history.token());
         let answer = Answer::Read { complete_to: history.position().get(), result };
-        self.recorder.end(&under, answer).map_err(RunError::io("recording"))?;
+        self.recorder.end(&pending, answer).map_err(RunError::io("recording"))?;
         Ok(Some(history))
+    }
+
+    /// What an error says; those that no fault explains end the run.
+    fn refused(&self, error: &Error) -> Result<Outcome, RunError> {
+        if let Some(conflict) = error.conflict() {
+            return Ok(Outcome::Conflict { position: Some(conflict.position.get()) });
+        }
+        self.progress.told(error);
+        match error.kind() {
+            ErrorKind::Indeterminate => Ok(Outcome::Indeterminate),
+            ErrorKind::Unavailable => Ok(Outcome::Failed),
+            kind => Err(RunError::new(format!("an error that no fault explains ({kind}): {error}"))),
+        }
+    }
+
+    fn saw(&mut self, token: Token) {
+        if token.position() > self.newest.position() {
+            (self.older, self.newest) = (self.newest, token);
+        }
     }
 }
 
-/// What an error says; those that no fault explains end the run.
-fn refused(error: &Error) -> Result<Outcome, RunError> {
-    match error.kind() {
-        ErrorKind::Conflict => {
-            Ok(Outcome::Conflict { position: error.conflict().map(|found| found.position.get()) })
-        }
-        ErrorKind::Indeterminate => Ok(Outcome::Indeterminate),
-        ErrorKind::Unavailable => Ok(Outcome::Failed),
-        kind => Err(RunError::new(format!("an error that no fault explains ({kind}): {error}"))),
+/// How a filter is asked for.
+struct Asked {
+    consistency: Consistency,
+    after: Token,
+    backwards: bool,
+    limit: Option<u64>,
+}
+
+impl Asked {
+    fn all(consistency: Consistency) -> Self {
+        Self { consistency, after: Token::START, backwards: false, limit: None }
     }
 }

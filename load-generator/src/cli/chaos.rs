@@ -5,24 +5,25 @@ use std::time::Duration;
 
 use clap::Args;
 
-use crate::chaos::{ChaosPlan, FaultCount};
-use crate::cli::positive_duration;
+use crate::chaos::{ChaosPlan, Faults, PartPlan};
+use crate::cli::{Command, positive_duration};
 
 #[derive(Debug, Args)]
 pub(super) struct ChaosArgs {
     /// Which faults, each with how many of it (kill=50); without a number as many as the time allows.
     ///
-    /// kill: kill -9 of the primary, and a start. stop: SIGSTOP of the primary or the replica for up to 1.5 s. cut: connections
-    /// closed, or stalled and closed, or slow. ackdrop: the answer to an append is lost after its Sync was handed on.
-    /// sessions: sessions of the primary terminated. pause: the replica stops to replay. full-data, full-wal: the disk is full; both
-    /// need the right to mount, and there is no replica then, and so no pause
+    /// kill: kill -9 of the primary, and a start. power: the same, and its disk forgets all WAL that it was not told to flush.
+    /// process: kill -9 of a process whose clients use the store. stop: SIGSTOP of the primary or the replica for up to 1.5 s.
+    /// cut: connections closed, or stalled in one direction or both and closed, or slow. ackdrop: the answer to an append is
+    /// lost after its Sync was handed on. sessions: sessions of the primary terminated. pause: the replica stops to replay.
+    /// full-data, full-wal, full for both: the disk is full. power (by FUSE) and full need the right to mount; where disks are
+    /// filled there is no replica, and so no pause
     #[arg(
         long,
-        value_delimiter = ',',
-        default_value = "kill,stop,cut,ackdrop,sessions,pause",
-        value_name = "NAME[=COUNT]"
+        default_value = "kill,process,stop,cut,ackdrop,sessions,pause",
+        value_name = "NAME[=COUNT],…"
     )]
-    faults: Vec<FaultCount>,
+    faults: Faults,
     /// How long, at most; it ends earlier when all faults that have a number were injected and no others were asked for
     #[arg(long, default_value = "60s", value_parser = positive_duration)]
     duration: Duration,
@@ -35,14 +36,48 @@ pub(super) struct ChaosArgs {
     /// How long appends may take to come back after a fault
     #[arg(long, default_value = "3s", value_parser = positive_duration)]
     recover_within: Duration,
+    /// A setting of the servers, which may be one that breaks a promise: synchronous_commit=off with --faults power
+    #[arg(long = "setting", value_name = "NAME=VALUE", value_parser = setting)]
+    settings: Vec<(String, String)>,
     /// Write the result as JSON to this file; - for standard output
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
+    /// The number of a process of clients
+    #[arg(long, hide = true, requires = "history", requires = "primary")]
+    part: Option<u64>,
+    /// Where it writes its history
+    #[arg(long, hide = true, requires = "part")]
+    history: Option<PathBuf>,
+    /// Where it connects
+    #[arg(long, hide = true, env = "EVENTSTORE_PRIMARY", hide_env_values = true)]
+    primary: Option<String>,
+    #[arg(long, hide = true, env = "EVENTSTORE_REPLICA", hide_env_values = true)]
+    replica: Option<String>,
 }
 
-impl From<ChaosArgs> for ChaosPlan {
+impl From<ChaosArgs> for Command {
     fn from(args: ChaosArgs) -> Self {
-        let ChaosArgs { faults, duration, clients, seed, recover_within, json } = args;
-        Self { faults, duration, clients, seed, recover_within, json }
+        let ChaosArgs { faults, duration, clients, seed, recover_within, settings, json, .. } = args;
+        match (args.part, args.history, args.primary) {
+            (Some(number), Some(history), Some(primary)) => {
+                Self::ChaosPart(PartPlan { number, seed, primary, replica: args.replica, history })
+            }
+            // Servers that are given are left alone: faults are for servers of its own.
+            _ => Self::Chaos(ChaosPlan { faults, duration, clients, seed, settings, recover_within, json }),
+        }
     }
+}
+
+/// As it stands in postgresql.conf: quoted.
+fn setting(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or("expected NAME=VALUE")?;
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'.';
+    if name.is_empty() || !name.bytes().all(is_plain) {
+        return Err(format!("{name:?} is no name of a setting"));
+    }
+    if value.contains(['\n', '\r']) {
+        return Err("a value has one line".to_owned());
+    }
+    let value = value.trim_matches('\'').replace('\\', "\\\\").replace('\'', "''");
+    Ok((name.to_owned(), format!("'{value}'")))
 }

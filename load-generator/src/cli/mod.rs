@@ -9,7 +9,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 
 use crate::bench::BenchPlan;
-use crate::chaos::ChaosPlan;
+use crate::chaos::{ChaosPlan, PartPlan as ChaosPartPlan};
 use crate::cli::bench::BenchCommand;
 use crate::cli::chaos::ChaosArgs;
 use crate::cli::run::RunArgs;
@@ -56,7 +56,7 @@ enum Subcommands {
     /// acknowledged is lost, doubled or out of order, no condition is broken, every read is a prefix.
     #[command(after_help = "\
 Example:
-  load-generator chaos --faults kill=5,ackdrop=50,cut,stop --duration 60s
+  load-generator chaos --faults kill=5,power=5,ackdrop=50,cut,stop --duration 60s
 
 Exit status: 0 every promise was kept, 1 the run could not be carried out (a store that does not come back is one), 2 usage,
 3 appends took longer than --recover-within to come back, 4 a promise was broken.")]
@@ -87,6 +87,7 @@ pub(crate) enum Command {
     Seats(SeatsPlan),
     SeatsPart(PartPlan),
     Chaos(ChaosPlan),
+    ChaosPart(ChaosPartPlan),
     BenchAppend(BenchPlan),
 }
 
@@ -96,7 +97,7 @@ pub(crate) fn parse() -> Command {
     match cli.command {
         Some(Subcommands::Run(args)) => args.into_command().unwrap_or_else(|refused| refused.exit()),
         Some(Subcommands::Bench(bench)) => bench.into(),
-        Some(Subcommands::Chaos(args)) => Command::Chaos(args.into()),
+        Some(Subcommands::Chaos(args)) => args.into(),
         None => cli.run.into_command().unwrap_or_else(|refused| refused.exit()),
     }
 }
@@ -181,9 +182,10 @@ mod tests {
             "--processes 0",
             "--part 0-4",
             "chaos --faults earthquake",
-            "chaos --faults kill=0",
-            "chaos --faults kill=many",
+            "chaos --faults kill,kill=2",
             "chaos --clients 0",
+            "chaos --setting fsync",
+            "chaos --setting f-sync=off",
             "bench",
             "bench append --clients 0",
             "bench append --clients 1,many",

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use ::eventstore::{EventStore, FieldValue, Filter as StoreFilter, NewEvent, Settings};
+use ::eventstore::{EventStore, FieldValue, Filter as StoreFilter, NewEvent, RecordedEvent, Settings};
 use async_trait::async_trait;
 use futures_util::future::try_join_all;
 use serde_json::Value;
-use testutil::checker::{Filter, Item, LogEvent, Predicate};
+use testutil::checker::{Digest, Filter, Item, LogEvent, Predicate};
 use tokio_postgres::{Client as Session, Row};
 
 use crate::engine::{After, Append, Appended, Client, Draft, Engine, EngineError, Found};
@@ -76,16 +76,18 @@ impl Engine for Store {
 /// The log of the store as its tables have it: not through the store, whose reading is part of what is checked.
 pub(crate) async fn log(session: &Session, schema: &str) -> Result<Vec<LogEvent>, EngineError> {
     let all = format!("SELECT position, id, event_type, payload, metadata FROM {schema}.events");
-    let log_event = |row: &Row| {
-        Ok(LogEvent {
-            position: row.try_get::<_, i64>(0)?.unsigned_abs(),
-            id: row.try_get(1)?,
-            event_type: row.try_get(2)?,
-            payload: row.try_get(3)?,
-            metadata: row.try_get(4)?,
-        })
-    };
     session.query(&all, &[]).await?.iter().map(log_event).collect()
+}
+
+/// Position, id, type, payload and metadata.
+pub(super) fn log_event(row: &Row) -> Result<LogEvent, EngineError> {
+    Ok(LogEvent {
+        position: row.try_get::<_, i64>(0)?.unsigned_abs(),
+        id: row.try_get(1)?,
+        event_type: row.try_get(2)?,
+        payload: row.try_get(3)?,
+        metadata: row.try_get(4)?,
+    })
 }
 
 struct StoreClient {
@@ -113,7 +115,7 @@ impl Client for StoreClient {
 
     async fn query(&mut self, filter: &Filter) -> Result<Found, EngineError> {
         let history = self.store.query(&in_words_of_the_store(filter)).await?;
-        let events: Vec<_> = history.iter().map(|event| (event.position.get(), event.id.uuid())).collect();
+        let events: Vec<_> = history.iter().map(|event| (event.position.get(), digest(event))).collect();
         let newest = events.last().map_or(0, |(position, _)| *position);
         let after = After { position: history.position().get(), newest, token: Some(history.token()) };
         Ok(Found { events, after })
@@ -122,6 +124,11 @@ impl Client for StoreClient {
     fn reads_strongly(&self) -> bool {
         true
     }
+}
+
+/// What is kept of an event that was read.
+pub(crate) fn digest(event: &RecordedEvent) -> Digest {
+    Digest::new(event.id.uuid(), event.event_type.as_str(), &event.payload, &event.metadata)
 }
 
 fn new_event(draft: Draft) -> NewEvent {

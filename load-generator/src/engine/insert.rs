@@ -1,45 +1,57 @@
 //! What PostgreSQL does without a condition: one autocommit statement an event, into tables of the store's form but with
 //! a sequence, on one connection a client. No lock, so no order and no condition: a bound to compare with, not a way
-//! to store events.
+//! to store events. Like the store it has a key for the type and for each path of an event, and reads by them.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use testutil::checker::{Filter, LogEvent};
+use testutil::checker::{Filter, Item, LogEvent, Predicate};
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client as Session, Statement};
 
 use crate::engine::where_clause::WhereClause;
-use crate::engine::{After, Append, Appended, Client, Engine, EngineError, Found, session};
+use crate::engine::{After, Append, Appended, Client, Engine, EngineError, Found, eventstore, session};
 use crate::servers::Servers;
 
 pub(super) struct Insert {
     servers: Arc<Servers>,
     schema: String,
+    paths: Vec<String>,
 }
 
 impl Insert {
-    pub(super) fn new(servers: &Arc<Servers>, schema: &str) -> Self {
-        Self { servers: Arc::clone(servers), schema: schema.to_owned() }
+    pub(super) fn new(servers: &Arc<Servers>, schema: &str, paths: &[&str]) -> Self {
+        let paths = paths.iter().map(|path| (*path).to_owned()).collect();
+        Self { servers: Arc::clone(servers), schema: schema.to_owned(), paths }
+    }
+
+    /// A statement that makes keys, one more for each path.
+    fn with_keys(&self, statement: &str) -> String {
+        let key = |(path, number): (&String, usize)| {
+            let path = path.replace('\'', "''");
+            format!(", (hashtextextended(w.payload ->> '{path}', {number}))")
+        };
+        statement.replace("{keys}", &self.paths.iter().zip(1..).map(key).collect::<String>())
     }
 }
 
 #[async_trait]
 impl Engine for Insert {
     async fn fill(&self, events: u64) -> Result<(), EngineError> {
-        let (tables, fill) = (include_str!("sql/insert/tables.sql"), include_str!("sql/insert/fill.sql"));
-        session::fill(&self.servers, &self.schema, tables, fill, events).await
+        let fill = self.with_keys(include_str!("sql/insert/fill.sql"));
+        session::fill(&self.servers, &self.schema, include_str!("sql/insert/tables.sql"), &fill, events).await
     }
 
     async fn client(&self) -> Result<Box<dyn Client>, EngineError> {
         let session = session::open(&self.servers, &self.schema).await?;
-        let append = session.prepare(include_str!("sql/insert/append.sql")).await?;
-        Ok(Box::new(InsertClient { session, append }))
+        let append = session.prepare(&self.with_keys(include_str!("sql/insert/append.sql"))).await?;
+        Ok(Box::new(InsertClient { session, append, paths: self.paths.clone(), reads: HashMap::new() }))
     }
 
     async fn log(&self) -> Result<Vec<LogEvent>, EngineError> {
         let session = session::open(&self.servers, &self.schema).await?;
-        super::eventstore::log(&session, &self.schema).await
+        eventstore::log(&session, &self.schema).await
     }
 
     fn has_gaps(&self) -> bool {
@@ -50,6 +62,41 @@ impl Engine for Insert {
 struct InsertClient {
     session: Session,
     append: Statement,
+    paths: Vec<String>,
+    /// By their texts: one for each shape of filter.
+    reads: HashMap<String, Statement>,
+}
+
+impl InsertClient {
+    /// The condition that an event has a key of each item, where every item asks for one; `e.position` is the event's.
+    fn has_a_key(&self, filter: &Filter, clause: &mut WhereClause) -> String {
+        let first = clause.params.len() + 1;
+        let keys: Option<Vec<Vec<(usize, String)>>> =
+            filter.items.iter().map(|item| self.keys_of(item)).collect();
+        let Some(keys) = keys.filter(|keys| !keys.is_empty()) else { return "true".to_owned() };
+        let keys = keys.into_iter().flatten().zip(first..).map(|((path, value), parameter)| {
+            clause.params.push(Box::new(value));
+            format!("hashtextextended(${parameter}::text, {path})")
+        });
+        let keys = keys.collect::<Vec<_>>().join(", ");
+        format!("e.position IN (SELECT k.position FROM keys k WHERE k.key = ANY (ARRAY[{keys}]))")
+    }
+
+    /// Keys of which an event that matches has at least one: numbers of paths (0 is the type) and values.
+    fn keys_of(&self, item: &Item) -> Option<Vec<(usize, String)>> {
+        let key = |predicate: &Predicate| {
+            let [path] = predicate.path.as_slice() else { return None };
+            let number = self.paths.iter().position(|other| other == path)? + 1;
+            let value = predicate.value.as_str().map_or_else(|| predicate.value.to_string(), str::to_owned);
+            Some((number, value))
+        };
+        if let Some(key) = item.all.iter().find_map(key) {
+            return Some(vec![key]);
+        }
+        let of_any: Option<Vec<_>> = item.any.iter().map(key).collect();
+        let of_types = item.event_types.iter().map(|event_type| (0, event_type.clone())).collect();
+        [of_any, Some(of_types)].into_iter().flatten().find(|keys| !keys.is_empty())
+    }
 }
 
 #[async_trait]
@@ -67,13 +114,26 @@ impl Client for InsertClient {
     }
 
     async fn query(&mut self, filter: &Filter) -> Result<Found, EngineError> {
-        let clause = WhereClause::new(filter, 1);
-        let text = format!("SELECT e.position, e.id FROM events e WHERE {} ORDER BY e.position", clause.text);
+        let mut clause = WhereClause::new(filter, 1);
+        let has_a_key = self.has_a_key(filter, &mut clause);
+        let text = format!(
+            "SELECT e.position, e.id, e.event_type, e.payload, e.metadata
+             FROM events e WHERE {has_a_key} AND ({}) ORDER BY e.position",
+            clause.text
+        );
+        let statement = match self.reads.get(&text) {
+            Some(statement) => statement.clone(),
+            None => {
+                let statement = self.session.prepare(&text).await?;
+                self.reads.insert(text, statement.clone());
+                statement
+            }
+        };
         let params: Vec<&(dyn ToSql + Sync)> =
             clause.params.iter().map(|param| &**param as &(dyn ToSql + Sync)).collect();
-        let rows = self.session.query(&text, &params).await?;
-        let events: Vec<_> =
-            rows.iter().map(|row| (row.get::<_, i64>(0).unsigned_abs(), row.get(1))).collect();
+        let rows = self.session.query(&statement, &params).await?;
+        let found: Result<Vec<LogEvent>, EngineError> = rows.iter().map(eventstore::log_event).collect();
+        let events: Vec<_> = found?.iter().map(|event| (event.position, event.digest())).collect();
         let newest = events.last().map_or(0, |(position, _)| *position);
         Ok(Found { events, after: After { position: newest, newest, token: None } })
     }

@@ -5,7 +5,7 @@
 //! ([`Audited`](crate::audit::Audited) is the hook): filters are those of the checker, and each engine says them in its
 //! own words.
 
-mod checked;
+mod cte;
 mod eventstore;
 mod insert;
 mod session;
@@ -17,12 +17,12 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use clap::ValueEnum;
 use serde_json::{Value, json};
-use testutil::checker::{Filter, LogEvent};
+use testutil::checker::{Digest, Filter, LogEvent};
 use uuid::Uuid;
 
 use crate::servers::Servers;
 
-pub(crate) use self::eventstore::{in_words_of_the_store, log as store_log};
+pub(crate) use self::eventstore::{digest, in_words_of_the_store, log as store_log};
 
 /// Something that events can be appended to and read from.
 #[async_trait]
@@ -101,8 +101,8 @@ pub(crate) enum Appended {
 /// The events that match.
 #[derive(Debug)]
 pub(crate) struct Found {
-    /// Positions and ids.
-    pub(crate) events: Vec<(u64, Uuid)>,
+    /// Positions and events.
+    pub(crate) events: Vec<(u64, Digest)>,
     pub(crate) after: After,
 }
 
@@ -142,17 +142,17 @@ impl EngineName {
         schema: &str,
         paths: &[&str],
     ) -> Result<Arc<dyn Engine>, EngineError> {
-        let form = match self {
+        let guard = match self {
             Self::Eventstore => {
                 return Ok(Arc::new(eventstore::Store::connect(servers, schema, paths).await?));
             }
-            Self::Insert => return Ok(Arc::new(insert::Insert::new(servers, schema))),
-            Self::Cte => checked::Form::OneStatement,
-            Self::Serializable => checked::Form::Serializable,
-            Self::Lock => checked::Form::LockBefore,
-            Self::LockInside => checked::Form::LockInside,
+            Self::Insert => return Ok(Arc::new(insert::Insert::new(servers, schema, paths))),
+            Self::Cte => cte::Guard::None,
+            Self::Serializable => cte::Guard::Serializable,
+            Self::Lock => cte::Guard::LockBefore,
+            Self::LockInside => cte::Guard::LockInside,
         };
-        Ok(Arc::new(checked::Checked::new(servers, schema, form)))
+        Ok(Arc::new(cte::Cte::new(servers, schema, guard)))
     }
 }
 

@@ -21,11 +21,11 @@ use testutil::checker::{Checker, History, Log, Recorder};
 
 use crate::engine::EngineName;
 use crate::error::RunError;
-use crate::outcome::Outcome;
 use crate::output::Output;
 use crate::seats::contest::Contest;
 use crate::seats::report::Report;
 use crate::servers::Servers;
+use crate::verdict::Verdict;
 
 pub(crate) use parts::part;
 
@@ -65,7 +65,7 @@ fn schema(engine: EngineName) -> String {
 }
 
 /// Carries the contest out, checks it if asked to, and reports.
-pub(crate) async fn run(plan: SeatsPlan) -> Result<Outcome, RunError> {
+pub(crate) async fn run(plan: SeatsPlan) -> Result<Verdict, RunError> {
     let output = Output::open(plan.json.as_deref())?;
     let servers = Arc::new(Servers::find(plan.primary.as_ref(), &plan.replicas).await?);
     let engine = plan.engine.connect(&servers, &plan.schema(), contest::PATHS).await?;
@@ -80,7 +80,7 @@ pub(crate) async fn run(plan: SeatsPlan) -> Result<Outcome, RunError> {
         parts::run(&plan, &servers).await?
     };
     let mut report = Report::new(&plan, &tally, took);
-    let outcome = if plan.audit {
+    let verdict = if plan.audit {
         eprintln!("checking {} operations", history.operations.len());
         let events = engine.log().await?;
         let gaps = engine.has_gaps();
@@ -88,16 +88,16 @@ pub(crate) async fn run(plan: SeatsPlan) -> Result<Outcome, RunError> {
         let checked = tokio::task::spawn_blocking(move || check(&history, events, gaps)).await;
         report.audited(checked.map_err(RunError::task)?)
     } else {
-        Outcome::Kept
+        Verdict::Kept
     };
     output.publish(&report)?;
-    if tally.errors > 0 && outcome == Outcome::Kept {
+    if tally.errors > 0 && verdict == Verdict::Kept {
         return Err(RunError::new(format!(
             "{} attempts failed: not every seat was fought for",
             tally.errors
         )));
     }
-    Ok(outcome)
+    Ok(verdict)
 }
 
 /// What the audit found.

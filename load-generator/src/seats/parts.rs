@@ -1,19 +1,19 @@
 //! A contest of several processes. How they talk: see the module above.
 
+use std::ffi::OsString;
 use std::path::Path;
-use std::process::Stdio;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::future::try_join_all;
 use testutil::checker::{History, Recorder};
-use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines};
-use tokio::process::{Child, ChildStdin, ChildStdout, Command};
+use tokio::io::{AsyncBufReadExt as _, BufReader};
 
 use crate::error::RunError;
 use crate::seats::contest::{self, Contest, Tally};
 use crate::seats::{PartPlan, SeatsPlan};
 use crate::servers::Servers;
+use crate::subprocess::Subprocess;
 
 /// Starts the parts, has them fight, and collects what they did.
 pub(super) async fn run(plan: &SeatsPlan, servers: &Servers) -> Result<(Tally, Duration, History), RunError> {
@@ -24,11 +24,11 @@ pub(super) async fn run(plan: &SeatsPlan, servers: &Servers) -> Result<(Tally, D
         let history = plan.audit.then(|| file(number));
         let share = |upto: u64| plan.clients * upto / plan.processes;
         let numbers = (share(number), share(number + 1));
-        parts.push(Part::start(plan, numbers, history.as_deref(), &servers.primary)?);
+        parts.push(start(plan, numbers, history.as_deref(), &servers.primary)?);
     }
-    try_join_all(parts.iter_mut().map(Part::ready)).await?;
+    try_join_all(parts.iter_mut().map(|part| part.expect("ready"))).await?;
     let began = Instant::now();
-    let tallies = try_join_all(parts.iter_mut().map(Part::fight)).await?;
+    let tallies = try_join_all(parts.iter_mut().map(fight)).await?;
     let took = began.elapsed();
     let mut total = Tally::default();
     tallies.into_iter().for_each(|tally| total.add(tally));
@@ -43,58 +43,23 @@ pub(super) async fn run(plan: &SeatsPlan, servers: &Servers) -> Result<(Tally, D
     Ok((total, took, history))
 }
 
-struct Part {
-    child: Child,
-    input: ChildStdin,
-    output: Lines<BufReader<ChildStdout>>,
+fn start(
+    plan: &SeatsPlan,
+    (from, to): (u64, u64),
+    history: Option<&Path>,
+    primary: &str,
+) -> Result<Subprocess, RunError> {
+    let (seats, clients) = (plan.seats.to_string(), format!("{from}-{to}"));
+    let fixed = ["run", "--scenario", "seats", "--engine", plan.engine.as_str()];
+    let arguments = fixed.into_iter().chain(["--seats", &seats, "--part", &clients]).map(OsString::from);
+    let history = history.into_iter().flat_map(|path| ["--history".into(), path.into()]);
+    Subprocess::start(arguments.chain(history), primary, None)
 }
 
-impl Part {
-    fn start(
-        plan: &SeatsPlan,
-        (from, to): (u64, u64),
-        history: Option<&Path>,
-        primary: &str,
-    ) -> Result<Self, RunError> {
-        let program = std::env::current_exe().map_err(RunError::io("finding this program"))?;
-        let mut command = Command::new(program);
-        command.args(["run", "--scenario", "seats", "--engine", plan.engine.as_str()]);
-        command.args(["--seats", &plan.seats.to_string(), "--part", &format!("{from}-{to}")]);
-        if let Some(history) = history {
-            command.arg("--history").arg(history);
-        }
-        // Not on the command line, where everyone can read it.
-        command.env("EVENTSTORE_PRIMARY", primary).env_remove("EVENTSTORE_REPLICA");
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true);
-        let mut child = command.spawn().map_err(RunError::io("starting a process"))?;
-        let pipes = child.stdin.take().zip(child.stdout.take());
-        let (input, output) = pipes.ok_or_else(|| RunError::new("a process without pipes"))?;
-        Ok(Self { child, input, output: BufReader::new(output).lines() })
-    }
-
-    async fn line(&mut self) -> Result<String, RunError> {
-        match self.output.next_line().await.map_err(RunError::io("listening to a process"))? {
-            Some(line) => Ok(line),
-            None => {
-                let status = self.child.wait().await.map_err(RunError::io("waiting for a process"))?;
-                Err(RunError::new(format!("a process of the contest ended early: {status}")))
-            }
-        }
-    }
-
-    async fn ready(&mut self) -> Result<(), RunError> {
-        match self.line().await?.as_str() {
-            "ready" => Ok(()),
-            other => Err(RunError::new(format!("a process of the contest said {other:?}"))),
-        }
-    }
-
-    async fn fight(&mut self) -> Result<Tally, RunError> {
-        self.input.write_all(b"go\n").await.map_err(RunError::io("sending a process off"))?;
-        let line = self.line().await?;
-        serde_json::from_str(&line)
-            .map_err(|_| RunError::new(format!("a process of the contest said {line:?}")))
-    }
+async fn fight(part: &mut Subprocess) -> Result<Tally, RunError> {
+    part.tell("go").await?;
+    let line = part.line().await?;
+    serde_json::from_str(&line).map_err(|_| RunError::new(format!("a process of the contest said {line:?}")))
 }
 
 /// What a part does.

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::outcome::Outcome;
 use crate::seats::contest::Tally;
 use crate::seats::{Audit, SeatsPlan};
+use crate::verdict::Verdict;
 
 #[derive(Debug, Serialize)]
 pub(super) struct Report {
@@ -49,11 +49,11 @@ impl Report {
         }
     }
 
-    pub(super) fn audited(&mut self, audit: Audit) -> Outcome {
-        let outcome = if audit.violations == 0 { Outcome::Kept } else { Outcome::Violated };
+    pub(super) fn audited(&mut self, audit: Audit) -> Verdict {
+        let verdict = if audit.violations == 0 { Verdict::Kept } else { Verdict::Violated };
         let Audit { operations, violations, text, took } = audit;
         self.audit = Some(AuditReport { operations, violations, seconds: took.as_secs_f64(), text });
-        outcome
+        verdict
     }
 }
 

@@ -69,7 +69,7 @@ impl Check<'_> {
             }
             let places: Vec<String> =
                 log.with_id(&event.id).map(|other| other.position.to_string()).collect();
-            if places.is_empty() && self.evidence.is_excused(self.operation) {
+            if places.is_empty() && position > self.evidence.kept(self.operation) {
                 continue;
             }
             let rule = if places.is_empty() { Rule::Lost } else { Rule::Misplaced };
@@ -108,7 +108,7 @@ impl Check<'_> {
         if self.evidence.possible_writers(self.append).next().is_none() {
             let what =
                 format!("nothing was written, it was said, but {} stands at {}", found.id, found.position);
-            report.add(Rule::Undead, what, [self.number]);
+            report.add(Rule::RefusedButWritten, what, [self.number]);
         }
     }
 
@@ -149,7 +149,9 @@ impl Check<'_> {
             Some(position) => log.at(position).is_some_and(|found| is_cause(condition, found)),
             None => log.matching(&condition.filter, (condition.after, log.head())).into_iter().any(was_begun),
         };
-        if !self.append.conditions.iter().any(is_broken) && !self.evidence.is_excused(self.operation) {
+        // What the conflict was with may have been lost later.
+        let may_be_lost = named.unwrap_or(u64::MAX) > self.evidence.kept(self.operation);
+        if !self.append.conditions.iter().any(is_broken) && !may_be_lost {
             let named = named.map_or_else(String::new, |position| format!(" with {position}"));
             let what = format!("a conflict{named}, but no such event was there");
             report.add(Rule::ConflictWithoutCause, what, [self.number]);

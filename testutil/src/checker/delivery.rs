@@ -4,50 +4,81 @@ use std::collections::BTreeMap;
 
 use super::evidence::Evidence;
 use super::history::{Action, Delivery};
-use super::log::Log;
+use super::log::LogEvent;
 use super::report::{Report, Rule};
 
 pub(super) fn check(evidence: &Evidence<'_>, report: &mut Report<'_>) {
-    let mut subscriptions: BTreeMap<&str, Vec<(usize, &Delivery)>> = BTreeMap::new();
+    let mut subscriptions: BTreeMap<&str, Subscription<'_>> = BTreeMap::new();
     for (number, operation) in evidence.history.operations.iter().enumerate() {
-        if let Action::Delivery(delivery) = &operation.action {
-            subscriptions.entry(&delivery.subscription).or_default().push((number, delivery));
+        match &operation.action {
+            Action::Delivery(delivery) => {
+                let subscription = subscriptions
+                    .entry(&delivery.subscription)
+                    .or_insert_with(|| Subscription::new(delivery, evidence));
+                // What stood there may have been lost later.
+                if delivery.position <= evidence.kept(operation) {
+                    subscription.delivered(number, delivery, report);
+                }
+            }
+            Action::CaughtUp { subscription, position } => {
+                if let Some(subscription) = subscriptions.get(subscription.as_str()) {
+                    let up_to = (*position).min(evidence.kept(operation));
+                    subscription.caught_up(number, up_to, report);
+                }
+            }
+            _ => {}
         }
-    }
-    for deliveries in subscriptions.values() {
-        check_one(deliveries, evidence.log, report);
     }
 }
 
-fn check_one(deliveries: &[(usize, &Delivery)], log: &Log, report: &mut Report<'_>) {
-    let Some((_, first)) = deliveries.first() else { return };
-    let expected = log.matching(&first.filter, (0, log.head()));
-    // How many of them were handed over at least once, and which one comes next.
-    let (mut reached, mut next, mut before) = (0, 0, None);
-    for (number, delivery) in deliveries {
-        let found = expected.binary_search_by_key(&delivery.position, |event| event.position);
-        let found = found.ok().filter(|place| expected[*place].id == delivery.id);
-        let blamed = before.into_iter().chain([*number]);
-        match found {
-            None => report.add(
-                Rule::Delivery,
-                format!("no matching event {} stands at {}", delivery.id, delivery.position),
-                blamed,
-            ),
-            Some(place) if place == next || (delivery.started && place <= reached) => {}
+struct Subscription<'a> {
+    expected: Vec<&'a LogEvent>,
+    /// How many of them were handed over at least once.
+    reached: usize,
+    /// Which one comes next.
+    next: usize,
+    /// The delivery before, by its number.
+    before: Option<usize>,
+}
+
+impl<'a> Subscription<'a> {
+    fn new(first: &Delivery, evidence: &Evidence<'a>) -> Self {
+        let expected = evidence.log.matching(&first.filter, (first.after, evidence.log.head()));
+        Self { expected, reached: 0, next: 0, before: None }
+    }
+
+    fn delivered(&mut self, number: usize, delivery: &Delivery, report: &mut Report<'_>) {
+        let place = self.expected.binary_search_by_key(&delivery.position, |event| event.position);
+        let place = place.ok().filter(|place| self.expected[*place].digest() == delivery.event);
+        let blamed = self.before.into_iter().chain([number]);
+        match place {
+            None => {
+                let what = format!("no matching event {} stands at {}", delivery.event.id, delivery.position);
+                report.add(Rule::Delivery, what, blamed);
+            }
+            Some(place) if place == self.next || (delivery.started && place <= self.reached) => {}
             Some(place) => {
-                let due = expected
-                    .get(next)
-                    .map_or_else(|| "nothing".to_owned(), |event| event.position.to_string());
-                let rule = if place > next { "skipped" } else { "went back" };
-                let what = format!("a subscription {rule}: {due} was next, {} came", delivery.position);
+                let rule = if place > self.next { "skipped" } else { "went back" };
+                let what =
+                    format!("a subscription {rule}: {} was next, {} came", self.due(), delivery.position);
                 report.add(Rule::Delivery, what, blamed);
             }
         }
-        if let Some(place) = found {
-            next = place + 1;
-            reached = reached.max(next);
+        if let Some(place) = place {
+            self.next = place + 1;
+            self.reached = self.reached.max(self.next);
         }
-        before = Some(*number);
+        self.before = Some(number);
+    }
+
+    fn caught_up(&self, number: usize, up_to: u64, report: &mut Report<'_>) {
+        if self.expected.get(self.next).is_some_and(|due| due.position <= up_to) {
+            let what = format!("a subscription had handed over all up to {up_to}, but not {}", self.due());
+            report.add(Rule::Delivery, what, self.before.into_iter().chain([number]));
+        }
+    }
+
+    fn due(&self) -> String {
+        self.expected.get(self.next).map_or_else(|| "nothing".to_owned(), |event| event.position.to_string())
     }
 }

@@ -12,8 +12,8 @@ pub(super) struct Evidence<'a> {
     pub(super) log: &'a Log,
     /// The appends of each event: several if its ids were sent again.
     owners: HashMap<&'a Uuid, Vec<usize>>,
-    /// When the store last said that something was lost.
-    loss_noticed: Option<u64>,
+    /// When another server became the primary, and the last position that it had.
+    failovers: Vec<(u64, u64)>,
 }
 
 impl<'a> Evidence<'a> {
@@ -24,10 +24,11 @@ impl<'a> Evidence<'a> {
                 owners.entry(&event.id).or_default().push(number);
             }
         }
-        let losses =
-            history.operations.iter().filter(|operation| matches!(operation.action, Action::Loss { .. }));
-        let loss_noticed = losses.filter_map(|operation| operation.completed).max();
-        Self { history, log, owners, loss_noticed }
+        let failovers = history.operations.iter().filter_map(|operation| match operation.action {
+            Action::Failover { kept } => Some((operation.completed.unwrap_or(u64::MAX), kept)),
+            _ => None,
+        });
+        Self { history, log, owners, failovers: failovers.collect() }
     }
 
     /// The operations that appended an event, by their numbers, ascending.
@@ -61,17 +62,23 @@ impl<'a> Evidence<'a> {
         })
     }
 
-    /// Where an append stands that was acknowledged, or turned out to be written.
+    /// Where an append stands that was acknowledged, or turned out to be written. One that was lost stands nowhere.
     pub(super) fn committed_at(&self, append: &Append) -> Option<u64> {
+        let found = self.log.with_id(&append.events.first()?.id).next()?.position;
         match append.outcome {
-            Outcome::Accepted { first } => Some(first),
-            Outcome::Indeterminate => Some(self.log.with_id(&append.events.first()?.id).next()?.position),
+            Outcome::Accepted { .. } | Outcome::Indeterminate => Some(found),
             Outcome::Conflict { .. } | Outcome::Failed => None,
         }
     }
 
-    /// Whether a failover that the store reported may rightly have overtaken an operation's answer.
-    pub(super) fn is_excused(&self, operation: &Operation) -> bool {
-        self.loss_noticed.zip(operation.completed).is_some_and(|(noticed, told)| told <= noticed)
+    /// The last position that survived what happened after an operation had begun: all of them without a failover.
+    pub(super) fn kept(&self, operation: &Operation) -> u64 {
+        let later = self.failovers.iter().filter(|(promoted, _)| operation.invoked <= *promoted);
+        later.map(|(_, kept)| *kept).min().unwrap_or(u64::MAX)
+    }
+
+    /// Whether a failover explains that what stood at a position is lost, for someone who is told at an instant.
+    pub(super) fn is_lost(&self, position: u64, told: u64) -> bool {
+        self.failovers.iter().any(|(promoted, kept)| *promoted <= told && position > *kept)
     }
 }

@@ -38,7 +38,19 @@ pub enum Action {
     Read(Read),
     /// A subscription handed an event over.
     Delivery(Delivery),
-    /// The store said that what stood at this position is lost: a failover went to a server that did not have it.
+    /// A subscription said that it has handed over all that matches up to a position.
+    CaughtUp {
+        /// Which subscription.
+        subscription: String,
+        /// Up to where.
+        position: u64,
+    },
+    /// Another server became the primary: it was promoted when this was completed. Whoever runs the servers says so.
+    Failover {
+        /// The last position that it had. What stood above is lost.
+        kept: u64,
+    },
+    /// The store said that what stood at this position is lost.
     Loss {
         /// Which position.
         position: u64,
@@ -54,8 +66,8 @@ pub enum Answer {
     Read {
         /// Up to where it is complete.
         complete_to: u64,
-        /// Positions and ids, in their order.
-        result: Vec<(u64, Uuid)>,
+        /// Positions and events, in their order.
+        result: Vec<(u64, Digest)>,
     },
     /// The operation has no other answer than its end.
     Done,
@@ -153,8 +165,8 @@ pub struct Read {
     pub strong: bool,
     /// Up to where the result is complete, as the store said.
     pub complete_to: u64,
-    /// Positions and ids, in the order of the result.
-    pub result: Vec<(u64, Uuid)>,
+    /// Positions and events, in the order of the result.
+    pub result: Vec<(u64, Digest)>,
 }
 
 /// An event that a subscription handed over.
@@ -164,12 +176,14 @@ pub struct Delivery {
     pub subscription: String,
     /// What it is subscribed to.
     pub filter: Filter,
+    /// Only higher positions are handed over.
+    pub after: u64,
     /// Whether it is the first after a start: only then may it go back, to what it had handed over before.
     pub started: bool,
     /// Where the event stands.
     pub position: u64,
-    /// Its id.
-    pub id: Uuid,
+    /// The event.
+    pub event: Digest,
 }
 
 impl History {
@@ -216,6 +230,10 @@ impl fmt::Display for Action {
                 let again = if delivery.started { " (first since a start)" } else { "" };
                 write!(f, "{} was given position {}{again}", delivery.subscription, delivery.position)
             }
+            Self::CaughtUp { subscription, position } => {
+                write!(f, "{subscription} had handed over everything up to {position}")
+            }
+            Self::Failover { kept } => write!(f, "failover to a server that had {kept} positions"),
             Self::Loss { position } => write!(f, "told that position {position} is lost"),
         }
     }

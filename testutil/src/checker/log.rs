@@ -91,19 +91,24 @@ impl Log {
     /// The events that match, with positions in (after, up to], ascending.
     pub(super) fn matching(&self, filter: &Filter, (after, up_to): (u64, u64)) -> Vec<&LogEvent> {
         let range = self.places(after, up_to);
-        let mut places: Vec<usize> = if filter.items.is_empty() {
-            range.collect()
-        } else {
-            filter.items.iter().flat_map(|item| self.matching_item(item, &range)).collect()
-        };
+        if filter.items.is_empty() {
+            return self.events[range].iter().collect();
+        }
+        let mut places: Vec<usize> =
+            filter.items.iter().flat_map(|item| self.places_of(item, range.clone()).flatten()).collect();
         places.sort_unstable();
         places.dedup();
         places.into_iter().map(|place| &self.events[place]).collect()
     }
 
-    /// An event that matches, with a position in (after, up to].
-    pub(super) fn first_match(&self, filter: &Filter, bounds: (u64, u64)) -> Option<&LogEvent> {
-        self.matching(filter, bounds).first().copied()
+    /// The first event that matches, with a position in (after, up to].
+    pub(super) fn first_match(&self, filter: &Filter, (after, up_to): (u64, u64)) -> Option<&LogEvent> {
+        let range = self.places(after, up_to);
+        if filter.items.is_empty() {
+            return self.events[range].first();
+        }
+        let places = filter.items.iter().flat_map(|item| self.places_of(item, range.clone()));
+        places.filter_map(|mut ascending| ascending.next()).min().map(|place| &self.events[place])
     }
 
     fn places(&self, after: u64, up_to: u64) -> Range<usize> {
@@ -111,26 +116,32 @@ impl Log {
         from..self.events.partition_point(|event| event.position <= up_to).max(from)
     }
 
-    /// What can match is found by a value or a type; what does is decided by the event itself.
-    fn matching_item(&self, item: &Item, range: &Range<usize>) -> Vec<usize> {
+    /// Where an item matches within a range: several lists, each ascending, which may have places in common. What can match
+    /// is found by a value or a type; what does is decided by the event itself.
+    fn places_of<'a>(
+        &'a self,
+        item: &'a Item,
+        range: Range<usize>,
+    ) -> impl Iterator<Item = impl Iterator<Item = usize> + 'a> + use<'a> {
         let found = |predicate: &Predicate| {
             let key = scalar(&predicate.value).map(|value| (predicate.path.clone(), value));
-            within(key.and_then(|key| self.by_value.get(&key)), range)
+            within(key.and_then(|key| self.by_value.get(&key)), &range)
         };
-        let of_types = || item.event_types.iter().flat_map(|wanted| within(self.by_type.get(wanted), range));
-        let candidates: Vec<usize> =
+        let candidates: Vec<Candidates<'a>> =
             if let Some(rarest) = item.all.iter().map(found).min_by_key(|places| places.len()) {
-                rarest.to_vec()
+                vec![Candidates::Listed(rarest.iter())]
             } else if !item.any.is_empty() {
-                item.any.iter().flat_map(found).copied().collect()
+                item.any.iter().map(|predicate| Candidates::Listed(found(predicate).iter())).collect()
             } else if !item.event_types.is_empty() {
-                of_types().copied().collect()
+                let of_type = |wanted| Candidates::Listed(within(self.by_type.get(wanted), &range).iter());
+                item.event_types.iter().map(of_type).collect()
             } else {
-                range.clone().collect()
+                vec![Candidates::Every(range.clone())]
             };
-        let is_match =
-            |place: &usize| item.matches(&self.events[*place].event_type, &self.events[*place].payload);
-        candidates.into_iter().filter(is_match).collect()
+        candidates.into_iter().map(|candidates| {
+            candidates
+                .filter(|place| item.matches(&self.events[*place].event_type, &self.events[*place].payload))
+        })
     }
 
     /// Every value that a path may lead to. An array among the elements of an array is not looked into.
@@ -160,9 +171,75 @@ impl Log {
     }
 }
 
+/// Places of events that may match, ascending.
+enum Candidates<'a> {
+    Listed(std::slice::Iter<'a, usize>),
+    Every(Range<usize>),
+}
+
+impl Iterator for Candidates<'_> {
+    type Item = usize;
+
+    fn next(&mut self) -> Option<usize> {
+        match self {
+            Self::Listed(places) => places.next().copied(),
+            Self::Every(range) => range.next(),
+        }
+    }
+}
+
 fn within<'a>(places: Option<&'a Vec<usize>>, range: &Range<usize>) -> &'a [usize] {
     let places = places.map_or(&[][..], Vec::as_slice);
     let from = places.partition_point(|place| *place < range.start);
     let to = places.partition_point(|place| *place < range.end);
     &places[from..to.max(from)]
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+
+    fn predicate() -> impl Strategy<Value = Predicate> {
+        (prop_oneof!["a", "b"], 0..4)
+            .prop_map(|(key, value)| Predicate { path: vec![key], value: json!(value) })
+    }
+
+    fn item() -> impl Strategy<Value = Item> {
+        let types = proptest::collection::vec(prop_oneof!["X", "Y"], 0..3);
+        let predicates = || proptest::collection::vec(predicate(), 0..3);
+        (types, predicates(), predicates()).prop_map(|(event_types, any, all)| Item { event_types, any, all })
+    }
+
+    fn event() -> impl Strategy<Value = (String, Value)> {
+        let payload = (0..4, 0..4).prop_map(|(a, b)| json!({"a": [a, {"b": b}], "b": b}));
+        (prop_oneof!["X", "Y", "Z"], payload)
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_found_is_what_matches(
+            events in proptest::collection::vec(event(), 0..40),
+            items in proptest::collection::vec(item(), 0..3),
+            after in 0_u64..50,
+            up_to in 0_u64..50,
+        ) {
+            // Positions with gaps.
+            let events = events.into_iter().zip(1..).map(|((event_type, payload), nth)| {
+                LogEvent::new(nth + nth / 5, &event_type, payload, json!({}))
+            });
+            let log = Log::new(events.collect());
+            let filter = Filter { items };
+            let is_match = |event: &&LogEvent| {
+                event.position > after
+                    && event.position <= up_to
+                    && filter.matches(&event.event_type, &event.payload)
+            };
+            let expected: Vec<&LogEvent> = log.events().iter().filter(is_match).collect();
+            prop_assert_eq!(log.matching(&filter, (after, up_to)), expected.clone());
+            prop_assert_eq!(log.first_match(&filter, (after, up_to)), expected.first().copied());
+        }
+    }
 }

@@ -31,6 +31,7 @@ mod evidence;
 mod filter;
 mod history;
 mod log;
+mod loss;
 mod order;
 mod read;
 mod recorder;
@@ -39,7 +40,7 @@ mod report;
 pub use filter::{Filter, Item, Predicate};
 pub use history::{Action, Answer, Append, Condition, Delivery, Digest, History, Operation, Outcome, Read};
 pub use log::{Log, LogEvent};
-pub use recorder::{Recorder, Under};
+pub use recorder::{Pending, Recorder};
 pub use report::{Report, Rule, Violation};
 
 /// What a run is checked for. By default everything.
@@ -74,6 +75,7 @@ impl Checker {
         order::check(&evidence, &mut report);
         read::check(&evidence, &mut report);
         delivery::check(&evidence, &mut report);
+        loss::check(&evidence, &mut report);
         report
     }
 }

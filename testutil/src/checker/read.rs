@@ -1,16 +1,16 @@
 //! Every read is exactly the filter of a prefix of the log, at least as new as it must be.
 
-use uuid::Uuid;
+use std::iter::once;
 
 use super::evidence::Evidence;
-use super::history::{Action, History, Operation, Outcome, Read};
+use super::history::{Action, Digest, Operation, Outcome, Read};
 use super::report::{Report, Rule};
 
 pub(super) fn check(evidence: &Evidence<'_>, report: &mut Report<'_>) {
-    let newest = Newest::of(evidence.history);
+    let newest = Newest::of(evidence);
     for (number, operation) in evidence.history.operations.iter().enumerate() {
         let Action::Read(read) = &operation.action else { continue };
-        if operation.completed.is_none() || evidence.is_excused(operation) {
+        if operation.completed.is_none() {
             continue;
         }
         is_prefix(number, read, evidence, report);
@@ -19,42 +19,45 @@ pub(super) fn check(evidence: &Evidence<'_>, report: &mut Report<'_>) {
 }
 
 fn is_prefix(number: usize, read: &Read, evidence: &Evidence<'_>, report: &mut Report<'_>) {
-    if read.complete_to > evidence.log.head() {
-        let what = format!(
-            "a read is complete to {}, but the log ends at {}",
-            read.complete_to,
-            evidence.log.head()
-        );
+    let (log, operation) = (evidence.log, &evidence.history.operations[number]);
+    // What stood above was lost in a later failover: nobody knows any more whether it was read rightly.
+    let known_to = read.complete_to.min(evidence.kept(operation));
+    if known_to == read.complete_to && read.complete_to > log.head() {
+        let what = format!("a read is complete to {}, but the log ends at {}", read.complete_to, log.head());
         report.add(Rule::Read, what, [number]);
     }
-    let mut expected: Vec<(u64, Uuid)> = evidence
-        .log
-        .matching(&read.filter, (read.after, read.complete_to))
-        .iter()
-        .map(|event| (event.position, event.id))
-        .collect();
+    let found: Vec<(u64, &Digest)> = read.result.iter().map(|(position, event)| (*position, event)).collect();
+    let known: Vec<_> = found.iter().copied().filter(|(position, _)| *position <= known_to).collect();
+    let lost = found.len() - known.len();
+    let mut expected = log.matching(&read.filter, (read.after, known_to));
     if read.backwards {
         expected.reverse();
     }
     if let Some(limit) = read.limit {
-        expected.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+        expected.truncate(usize::try_from(limit).unwrap_or(usize::MAX).saturating_sub(lost));
     }
-    if expected == read.result {
+    let is_equal = |(expected, found): &(&super::LogEvent, (u64, &Digest))| {
+        (expected.position, &expected.digest()) == (found.0, found.1)
+    };
+    let at = expected.iter().copied().zip(known.iter().copied()).take_while(is_equal).count();
+    if at == expected.len() && at == known.len() {
         return;
     }
-    let at = expected.iter().zip(&read.result).take_while(|(expected, found)| expected == found).count();
-    let place = |events: &[(u64, Uuid)]| {
-        events.get(at).map_or_else(|| "no more".to_owned(), |(position, id)| format!("{id} at {position}"))
+    let place = |event: Option<(u64, uuid::Uuid)>| {
+        event.map_or_else(|| "no more".to_owned(), |(position, id)| format!("{id} at {position}"))
     };
+    let has = known.get(at).map(|(position, event)| (*position, event.id));
+    let should = expected.get(at).map(|event| (event.position, event.id));
+    let content = if has == should { ", with other content" } else { "" };
     let what = format!(
-        "a read that is complete to {} has as its event number {} {}, and should have {}",
+        "a read that is complete to {} has as its event number {} {}, and should have {}{content}",
         read.complete_to,
         at + 1,
-        place(&read.result),
-        place(&expected)
+        place(has),
+        place(should)
     );
-    let missed = expected.get(at).map(|(_, id)| evidence.owners(id)).unwrap_or_default();
-    report.add(Rule::Read, what, std::iter::once(number).chain(missed.iter().copied()));
+    let missed = expected.get(at).map(|event| evidence.owners(&event.id)).unwrap_or_default();
+    report.add(Rule::Read, what, once(number).chain(missed.iter().copied()));
 }
 
 fn is_new_enough(
@@ -85,22 +88,17 @@ fn is_new_enough(
     }
 }
 
-/// The highest position that was acknowledged at each time.
+/// The highest position that was acknowledged at each time, of what was not lost.
 struct Newest(Vec<(u64, u64, usize)>);
 
 impl Newest {
-    fn of(history: &History) -> Self {
-        let mut told: Vec<(u64, u64, usize)> = history
-            .appends()
-            .filter_map(|(number, operation, append)| match append.outcome {
-                Outcome::Accepted { first } => Some((
-                    operation.completed?,
-                    first + (append.events.len() as u64).saturating_sub(1),
-                    number,
-                )),
-                _ => None,
-            })
-            .collect();
+    fn of(evidence: &Evidence<'_>) -> Self {
+        let told = evidence.history.appends().filter_map(|(number, operation, append)| {
+            let Outcome::Accepted { first } = append.outcome else { return None };
+            let last = first + (append.events.len() as u64).saturating_sub(1);
+            (last <= evidence.kept(operation)).then_some((operation.completed?, last, number))
+        });
+        let mut told: Vec<(u64, u64, usize)> = told.collect();
         told.sort_unstable();
         let mut highest = (0, 0);
         for (_, position, number) in &mut told {

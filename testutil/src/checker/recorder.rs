@@ -26,7 +26,7 @@ enum Sink {
 /// An operation that is under way.
 #[derive(Debug)]
 #[must_use]
-pub struct Under(usize);
+pub struct Pending(usize);
 
 #[derive(Serialize, Deserialize)]
 enum Line {
@@ -53,18 +53,18 @@ impl Recorder {
     ///
     /// # Errors
     /// If the file can not be written.
-    pub fn begin(&self, client: u64, action: Action) -> io::Result<Under> {
+    pub fn begin(&self, client: u64, action: Action) -> io::Result<Pending> {
         let mut sink = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let operation = Operation { client, invoked: now(), completed: None, action };
         match &mut *sink {
             Sink::Memory(operations) => {
                 operations.push(operation);
-                Ok(Under(operations.len() - 1))
+                Ok(Pending(operations.len() - 1))
             }
             Sink::File { file, begun } => {
                 write_line(file, &Line::Begun(operation))?;
                 *begun += 1;
-                Ok(Under(*begun - 1))
+                Ok(Pending(*begun - 1))
             }
         }
     }
@@ -73,18 +73,18 @@ impl Recorder {
     ///
     /// # Errors
     /// If the file can not be written.
-    pub fn end(&self, under: &Under, answer: Answer) -> io::Result<()> {
+    pub fn end(&self, pending: &Pending, answer: Answer) -> io::Result<()> {
         let completed = now();
         let mut sink = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         match &mut *sink {
             Sink::Memory(operations) => {
-                if let Some(operation) = operations.get_mut(under.0) {
+                if let Some(operation) = operations.get_mut(pending.0) {
                     operation.completed = Some(completed);
                     operation.action.answer(answer);
                 }
                 Ok(())
             }
-            Sink::File { file, .. } => write_line(file, &Line::Ended(under.0, completed, answer)),
+            Sink::File { file, .. } => write_line(file, &Line::Ended(pending.0, completed, answer)),
         }
     }
 

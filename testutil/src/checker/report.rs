@@ -26,7 +26,7 @@ pub enum Rule {
     /// What has no answer is there whole or not at all.
     Torn,
     /// What was refused or failed is not there.
-    Undead,
+    RefusedButWritten,
     /// Nothing that matches a condition stands between its position and the append.
     ConditionBroken,
     /// What a conflict was reported for is there.
@@ -39,6 +39,8 @@ pub enum Rule {
     Stale,
     /// A subscription hands over all, in order.
     Delivery,
+    /// What is reported as lost was lost in a failover.
+    LossWithoutCause,
 }
 
 impl fmt::Display for Rule {
@@ -50,13 +52,14 @@ impl fmt::Display for Rule {
             Self::Lost => "an acknowledged event is lost",
             Self::Misplaced => "an acknowledged event is not where it was acknowledged, or not equal",
             Self::Torn => "an append is written in part",
-            Self::Undead => "an append that wrote nothing is written",
+            Self::RefusedButWritten => "an append that wrote nothing is written",
             Self::ConditionBroken => "a condition is broken",
             Self::ConflictWithoutCause => "a conflict without a cause",
             Self::Order => "the order of positions is not the order of time",
             Self::Read => "a read is not the filter of a prefix",
             Self::Stale => "a read is older than it may be",
             Self::Delivery => "a subscription skipped, repeated or reordered",
+            Self::LossWithoutCause => "a loss was reported that was none",
         })
     }
 }

@@ -1,4 +1,4 @@
--- $1 events, each of a book of its own and one of 14,000 readers.
+-- $1 events, each of a book of its own and one of 14,000 readers. {keys}: as in append.sql.
 WITH written AS (
     INSERT INTO events (id, event_type, payload, metadata)
     SELECT gen_random_uuid(), 'BookCopyLentToReader',
@@ -13,5 +13,4 @@ WITH written AS (
 INSERT INTO keys (key, position)
 SELECT k.key, w.position
 FROM written AS w
-CROSS JOIN LATERAL (VALUES (hashtextextended(w.event_type, 0)), (hashtextextended(w.payload ->> 'BookID', 1)),
-                           (hashtextextended(w.payload ->> 'ReaderID', 2))) AS k(key)
+CROSS JOIN LATERAL (VALUES (hashtextextended(w.event_type, 0)){keys}) AS k(key)

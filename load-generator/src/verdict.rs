@@ -2,7 +2,7 @@
 
 /// What a caller has to know.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Outcome {
+pub(crate) enum Verdict {
     /// Nothing was found wrong.
     Kept,
     /// An audit found broken promises.
@@ -11,7 +11,7 @@ pub(crate) enum Outcome {
     TooSlow,
 }
 
-impl Outcome {
+impl Verdict {
     /// 1 is for runs that could not be carried out, 2 for usage.
     pub(crate) fn exit_status(self) -> u8 {
         match self {

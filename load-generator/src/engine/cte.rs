@@ -24,45 +24,48 @@ const LOCK: &str = "SELECT pg_advisory_xact_lock(1, 'events'::regclass::oid::int
 /// Far more often than a statement is refused by chance.
 const MOST_RETRIES: u32 = 10_000;
 
-/// In which of its forms the statement is sent.
+/// What keeps two such statements apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Form {
-    /// As it is, at READ COMMITTED.
-    OneStatement,
-    /// At SERIALIZABLE, and again where the server finds that it depends on what others do.
+pub(super) enum Guard {
+    /// Nothing: READ COMMITTED.
+    None,
+    /// SERIALIZABLE; sent again where the server finds that it depends on what others do.
     Serializable,
-    /// After a statement that takes the lock, in one transaction and one round trip.
+    /// A lock that a statement before it takes, in one transaction and one round trip.
     LockBefore,
-    /// With the lock in its first part.
+    /// A lock that its own first part takes.
     LockInside,
 }
 
-pub(super) struct Checked {
+pub(super) struct Cte {
     servers: Arc<Servers>,
     schema: String,
-    form: Form,
+    guard: Guard,
 }
 
-impl Checked {
-    pub(super) fn new(servers: &Arc<Servers>, schema: &str, form: Form) -> Self {
-        Self { servers: Arc::clone(servers), schema: schema.to_owned(), form }
+impl Cte {
+    pub(super) fn new(servers: &Arc<Servers>, schema: &str, guard: Guard) -> Self {
+        Self { servers: Arc::clone(servers), schema: schema.to_owned(), guard }
     }
 }
 
 #[async_trait]
-impl Engine for Checked {
+impl Engine for Cte {
     async fn fill(&self, events: u64) -> Result<(), EngineError> {
-        let (tables, fill) = (include_str!("sql/checked/tables.sql"), include_str!("sql/checked/fill.sql"));
-        session::fill(&self.servers, &self.schema, tables, fill, events).await
+        let (tables, fill) = (include_str!("sql/cte/tables.sql"), include_str!("sql/cte/fill.sql"));
+        // A pending list is locked as a whole, so that every two appends would conflict.
+        let precise = include_str!("sql/cte/precise_locks.sql");
+        let precise = if self.guard == Guard::Serializable { precise } else { "" };
+        session::fill(&self.servers, &self.schema, &format!("{tables}; {precise}"), fill, events).await
     }
 
     async fn client(&self) -> Result<Box<dyn Client>, EngineError> {
         let session = session::open(&self.servers, &self.schema).await?;
         session.batch_execute(SETTINGS).await?;
-        if self.form == Form::Serializable {
+        if self.guard == Guard::Serializable {
             session.batch_execute("SET default_transaction_isolation = 'serializable'").await?;
         }
-        Ok(Box::new(CheckedClient { session, form: self.form, prepared: HashMap::new() }))
+        Ok(Box::new(CteClient { session, guard: self.guard, prepared: HashMap::new() }))
     }
 
     async fn log(&self) -> Result<Vec<LogEvent>, EngineError> {
@@ -95,14 +98,14 @@ fn message_id(row: &Row) -> Result<uuid::Uuid, EngineError> {
     row.try_get::<_, &str>(1)?.parse().map_err(|_| EngineError::new("a MessageID that is no UUID"))
 }
 
-struct CheckedClient {
+struct CteClient {
     session: Session,
-    form: Form,
+    guard: Guard,
     /// By their texts: one for each shape of filter.
     prepared: HashMap<String, Statement>,
 }
 
-impl CheckedClient {
+impl CteClient {
     async fn prepare(&mut self, text: String) -> Result<Statement, EngineError> {
         if let Some(statement) = self.prepared.get(&text) {
             return Ok(statement.clone());
@@ -117,7 +120,7 @@ impl CheckedClient {
         statement: &Statement,
         params: &[&(dyn ToSql + Sync)],
     ) -> Result<Vec<Row>, tokio_postgres::Error> {
-        if self.form != Form::LockBefore {
+        if self.guard != Guard::LockBefore {
             return self.session.query(statement, params).await;
         }
         // All four are under way at once; if the third fails, the fourth rolls back.
@@ -133,10 +136,10 @@ impl CheckedClient {
 }
 
 /// Parameters: types, payloads and metadata of the events, the expected position, then those of the filter.
-fn append_statement(form: Form, matching: &str) -> String {
+fn append_statement(guard: Guard, matching: &str) -> String {
     let locked =
-        if form == Form::LockInside { format!("locked AS MATERIALIZED ({LOCK}), ") } else { String::new() };
-    let after_lock = if form == Form::LockInside { "(SELECT count(*) FROM locked) = 1 AND " } else { "" };
+        if guard == Guard::LockInside { format!("locked AS MATERIALIZED ({LOCK}), ") } else { String::new() };
+    let after_lock = if guard == Guard::LockInside { "(SELECT count(*) FROM locked) = 1 AND " } else { "" };
     format!(
         "WITH {locked}matching AS (
              SELECT max(e.sequence_number) AS newest FROM events e WHERE {after_lock}({matching})
@@ -153,7 +156,7 @@ fn append_statement(form: Form, matching: &str) -> String {
 }
 
 #[async_trait]
-impl Client for CheckedClient {
+impl Client for CteClient {
     async fn append(&mut self, append: Append) -> Result<Appended, EngineError> {
         let types: Vec<&str> = append.events.iter().map(|event| event.event_type).collect();
         let payloads: Vec<&Value> = append.events.iter().map(|event| &event.payload).collect();
@@ -164,7 +167,7 @@ impl Client for CheckedClient {
             None => (WhereClause { text: "false".to_owned(), params: Vec::new() }, 0),
         };
         let expected = i64::try_from(expected).unwrap_or(i64::MAX);
-        let statement = self.prepare(append_statement(self.form, &clause.text)).await?;
+        let statement = self.prepare(append_statement(self.guard, &clause.text)).await?;
         let mut params: Vec<&(dyn ToSql + Sync)> = vec![&types, &payloads, &metadata, &expected];
         params.extend(clause.params.iter().map(|param| &**param as &(dyn ToSql + Sync)));
         for _ in 0..MOST_RETRIES {
@@ -201,7 +204,7 @@ impl Client for CheckedClient {
         }
         let rows = rows?;
         let found: Result<_, EngineError> =
-            rows.iter().map(|row| Ok((position(row)?, message_id(row)?))).collect();
+            rows.iter().map(|row| log_event(row).map(|event| (event.position, event.digest()))).collect();
         let events: Vec<_> = found?;
         let newest = events.last().map_or(0, |(position, _)| *position);
         Ok(Found { events, after: After { position: newest, newest, token: None } })

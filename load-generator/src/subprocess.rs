@@ -1,0 +1,75 @@
+//! Another process of this same program.
+
+use std::ffi::OsString;
+use std::process::{ExitStatus, Stdio};
+
+use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines};
+use tokio::process::{Child, ChildStdin, ChildStdout, Command};
+
+use crate::error::RunError;
+
+/// A child process that says and is told lines. It is killed when dropped.
+#[derive(Debug)]
+pub(crate) struct Subprocess {
+    child: Child,
+    input: ChildStdin,
+    output: Lines<BufReader<ChildStdout>>,
+}
+
+impl Subprocess {
+    /// Starts it. The connection strings are not on its command line, where everyone can read them.
+    pub(crate) fn start(
+        arguments: impl IntoIterator<Item = OsString>,
+        primary: &str,
+        replica: Option<&str>,
+    ) -> Result<Self, RunError> {
+        let program = std::env::current_exe().map_err(RunError::io("finding this program"))?;
+        let mut command = Command::new(program);
+        command.args(arguments).env("EVENTSTORE_PRIMARY", primary);
+        match replica {
+            Some(replica) => command.env("EVENTSTORE_REPLICA", replica),
+            None => command.env_remove("EVENTSTORE_REPLICA"),
+        };
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true);
+        let mut child = command.spawn().map_err(RunError::io("starting a process"))?;
+        let pipes = child.stdin.take().zip(child.stdout.take());
+        let (input, output) = pipes.ok_or_else(|| RunError::new("a process without pipes"))?;
+        Ok(Self { child, input, output: BufReader::new(output).lines() })
+    }
+
+    /// The next line that it says.
+    pub(crate) async fn line(&mut self) -> Result<String, RunError> {
+        match self.output.next_line().await.map_err(RunError::io("listening to a process"))? {
+            Some(line) => Ok(line),
+            None => {
+                let status = self.child.wait().await.map_err(RunError::io("waiting for a process"))?;
+                Err(Self::ended_early(status))
+            }
+        }
+    }
+
+    /// Waits until it says this.
+    pub(crate) async fn expect(&mut self, expected: &str) -> Result<(), RunError> {
+        match self.line().await? {
+            line if line == expected => Ok(()),
+            other => Err(RunError::new(format!("a process said {other:?}, expected {expected:?}"))),
+        }
+    }
+
+    pub(crate) async fn tell(&mut self, line: &str) -> Result<(), RunError> {
+        let line = format!("{line}\n");
+        self.input.write_all(line.as_bytes()).await.map_err(RunError::io("telling a process"))
+    }
+
+    /// Kills it with SIGKILL. It must still be there.
+    pub(crate) async fn kill(mut self) -> Result<(), RunError> {
+        if let Some(status) = self.child.try_wait().map_err(RunError::io("looking at a process"))? {
+            return Err(Self::ended_early(status));
+        }
+        self.child.kill().await.map_err(RunError::io("killing a process"))
+    }
+
+    fn ended_early(status: ExitStatus) -> RunError {
+        RunError::new(format!("a process of this run ended early: {status}"))
+    }
+}
