@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use clap::ValueEnum;
 
+use crate::engine::EngineName;
+
 /// One run.
 #[derive(Debug, Clone)]
 pub(crate) struct Plan {
@@ -17,6 +19,8 @@ pub(crate) struct Plan {
     pub(crate) queue: usize,
     pub(crate) timeout: Duration,
     pub(crate) scenario: ScenarioName,
+    pub(crate) engine: EngineName,
+    pub(crate) audit: bool,
     pub(crate) seed: u64,
     pub(crate) primary: Option<String>,
     pub(crate) replicas: Vec<String>,
@@ -24,6 +28,16 @@ pub(crate) struct Plan {
     pub(crate) preload: u64,
     pub(crate) metrics: Option<String>,
     pub(crate) json: Option<PathBuf>,
+}
+
+impl Plan {
+    /// The schema of the log: each engine has one of its own.
+    pub(crate) fn schema(&self) -> String {
+        match self.engine {
+            EngineName::Eventstore => self.schema.clone(),
+            other => format!("{}_{}", self.schema, other.as_str().replace('-', "_")),
+        }
+    }
 }
 
 /// Requests per second: at least one in a thousand seconds, at most one a microsecond.
@@ -90,6 +104,8 @@ impl Plan {
             queue: 10,
             timeout: Duration::from_secs(1),
             scenario: ScenarioName::Library,
+            engine: EngineName::Eventstore,
+            audit: false,
             seed: 1,
             primary: None,
             replicas: Vec::new(),

@@ -1,32 +1,33 @@
 //! What is in the log before the load begins.
 
-use eventstore::{ErrorKind, EventStore, Filter, NewEvent};
+use std::sync::Arc;
+
 use indicatif::{ProgressBar, ProgressStyle};
 use rand::SeedableRng as _;
 use rand_chacha::ChaCha8Rng;
 
+use crate::engine::{Append, Client, Draft, Engine, EngineError};
 use crate::scenario::Shelf;
 
 /// Events in one append of the preload.
 const BATCH: u64 = 1_000;
 
 /// Reads what is there, and writes what is missing to `events` events, and to a library in which so many workers find
-/// something to do.
+/// something to do. Returns the last position too.
 pub(crate) async fn preload(
-    store: &EventStore,
+    engine: &Arc<dyn Engine>,
     events: u64,
     workers: usize,
     seed: u64,
-) -> Result<(Shelf, u64), eventstore::Error> {
-    let there = store.head().await?.position().get();
+) -> Result<(Shelf, u64), EngineError> {
+    let there = engine.head().await?;
     let mut reader = Shelf::reader();
     let bar = progress(there, "reading the log");
-    let mut stream = store.query(&Filter::all()).stream();
-    while let Some(event) = stream.next().await {
-        reader.apply(&event?);
+    let apply = &mut |event| {
+        reader.apply(&event);
         bar.inc(1);
-    }
-    drop(stream);
+    };
+    engine.read(apply).await?;
     bar.finish_and_clear();
     let mut shelf = reader.into_shelf();
 
@@ -35,22 +36,24 @@ pub(crate) async fn preload(
     random.set_stream(there);
     let mut written = there;
     let bar = progress(events.saturating_sub(there), "writing events");
+    let mut client = engine.client().await?;
     while written < events || !shelf.is_stocked(workers) {
         let count = if written < events { BATCH.min(events - written) } else { BATCH };
-        let batch: Vec<NewEvent> =
+        let batch: Vec<Draft> =
             (0..count).map(|nth| shelf.next_event(events.max(written + nth), workers, &mut random)).collect();
-        write(store, batch).await?;
+        write(&mut *client, batch).await?;
         written += count;
         bar.inc(count);
     }
     bar.finish_and_clear();
-    Ok((shelf, written))
+    Ok((shelf, engine.head().await?))
 }
 
-/// The ids make it safe to send the same batch again.
-async fn write(store: &EventStore, batch: Vec<NewEvent>) -> Result<(), eventstore::Error> {
-    match store.append(batch.clone()).await {
-        Err(error) if error.kind() == ErrorKind::Indeterminate => store.append(batch).await.map(drop),
+async fn write(client: &mut dyn Client, events: Vec<Draft>) -> Result<(), EngineError> {
+    let append = Append { events, condition: None };
+    match client.append(append.clone()).await {
+        // The ids make it safe to send the same batch again.
+        Err(error) if error.is_unknown && client.knows_ids() => client.append(append).await.map(drop),
         result => result.map(drop),
     }
 }

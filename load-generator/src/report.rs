@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use crate::audit::Audit;
 use crate::environment::Environment;
 use crate::histogram::{LatencySummary, milliseconds};
 use crate::plan::Plan;
@@ -29,6 +30,9 @@ pub(crate) struct Report {
     late_starts: u64,
     errors: BTreeMap<String, u64>,
     environment: Environment,
+    /// Only of an audited run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    audit: Option<Audit>,
 }
 
 #[derive(Debug, Serialize)]
@@ -72,7 +76,7 @@ impl Report {
         });
         Self {
             scenario: plan.scenario.as_str(),
-            engine: "eventstore",
+            engine: plan.engine.as_str(),
             offered_rate: plan.rate.per_second(),
             achieved_rate: if duration_s > 0.0 { counts.completed as f64 / duration_s } else { 0.0 },
             duration_s,
@@ -92,14 +96,19 @@ impl Report {
             late_starts: tally.late(),
             errors: counts.errors,
             environment,
+            audit: None,
         }
+    }
+
+    pub(crate) fn audited(&mut self, audit: Audit) {
+        self.audit = Some(audit);
     }
 }
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let requests = &self.requests;
-        writeln!(f, "scenario {}: {}", self.scenario, self.environment.summary())?;
+        writeln!(f, "scenario {}, engine {}: {}", self.scenario, self.engine, self.environment.summary())?;
         writeln!(f)?;
         writeln!(f, "  offered   {:>10.1} requests/s", self.offered_rate)?;
         writeln!(f, "  achieved  {:>10.1} requests/s over {:.1} s", self.achieved_rate, self.duration_s)?;
@@ -134,6 +143,9 @@ impl fmt::Display for Report {
         line(f, "service, from when taken", served, &self.service)?;
         for (name, operation) in &self.operations {
             line(f, name, operation.count, &operation.latency)?;
+        }
+        if let Some(audit) = &self.audit {
+            writeln!(f, "\n  {audit}")?;
         }
         Ok(())
     }

@@ -4,9 +4,12 @@ use std::sync::Arc;
 use std::sync::mpsc::Sender;
 use std::time::{Duration, Instant};
 
-use eventstore::{EventStore, Settings};
+use eventstore::Settings;
+use testutil::checker::Recorder;
 use tokio::task::JoinHandle;
 
+use crate::audit::Audit;
+use crate::engine::Engine;
 use crate::environment::Environment;
 use crate::error::RunError;
 use crate::metrics::{self, Metrics};
@@ -20,7 +23,8 @@ use crate::scenario::Library;
 use crate::schedule::{Pacer, Schedule};
 use crate::servers::Servers;
 use crate::tally::Tally;
-use crate::workers;
+use crate::verdict::Verdict;
+use crate::workers::{self, Shared};
 
 /// How long the store may take to send what was left at the end.
 const CLOSE_WITHIN: Duration = Duration::from_secs(2);
@@ -28,7 +32,7 @@ const CLOSE_WITHIN: Duration = Duration::from_secs(2);
 const MOST_CONNECTIONS: usize = 50;
 
 /// Carries a plan out and reports.
-pub(crate) async fn run(plan: Plan) -> Result<(), RunError> {
+pub(crate) async fn run(plan: Plan) -> Result<Verdict, RunError> {
     // What can fail without any load does so first.
     let output = Output::open(plan.json.as_deref())?;
     let listener = match &plan.metrics {
@@ -44,17 +48,26 @@ pub(crate) async fn run(plan: Plan) -> Result<(), RunError> {
     let interrupt = Interrupt::listen()?;
     // Dropped last of all, after the store.
     let servers = interrupt.or_stop(Servers::find(plan.primary.as_ref(), &plan.replicas)).await?;
-    let store = interrupt.or_stop(connect(&plan, &servers)).await?;
-    let (shelf, events) = interrupt
-        .or_stop(async { Ok(preload::preload(&store, plan.preload, plan.workers, plan.seed).await?) })
+    let servers = Arc::new(servers);
+    let engine = interrupt.or_stop(connect(&plan, &servers)).await?;
+    let (shelf, head) = interrupt
+        .or_stop(async { Ok(preload::preload(&engine, plan.preload, plan.workers, plan.seed).await?) })
         .await?;
     let environment =
-        interrupt.or_stop(async { Ok(Environment::observe(&plan, &servers, events).await) }).await?;
+        interrupt.or_stop(async { Ok(Environment::observe(&plan, &servers, head).await) }).await?;
 
     let tally = Arc::new(Tally::new(plan.workers, metrics));
-    let scenario = Arc::new(Library::new(store.clone(), shelf));
-    let (sender, receiver) = queue::queue(plan.queue);
-    let mut workers = workers::start(plan.workers, &receiver, &scenario, &tally, plan.timeout);
+    let recorder = plan.audit.then(|| Arc::new(Recorder::in_memory()));
+    let (sender, queue) = queue::queue(plan.queue);
+    let shared = Shared {
+        queue,
+        scenario: Library::new(shelf),
+        engine: Arc::clone(&engine),
+        recorder: recorder.clone(),
+        tally: Arc::clone(&tally),
+        limit: plan.timeout,
+    };
+    let mut workers = interrupt.or_stop(async { Ok(workers::start(plan.workers, shared).await?) }).await?;
     let schedule = Schedule::new(&plan, Library::mix(), Instant::now());
     let measured_from = schedule.measured_from();
     let pacer =
@@ -74,33 +87,33 @@ pub(crate) async fn run(plan: Plan) -> Result<(), RunError> {
     if let Some(served) = served {
         served.abort();
     }
-    let report = Report::new(&plan, &tally, measured_from, offered, environment);
+    let mut report = Report::new(&plan, &tally, measured_from, offered, environment);
+    let mut verdict = Verdict::Kept;
+    if let Some(recorder) = recorder {
+        // Appends that were given up on may still be under way.
+        engine.close().await?;
+        let audit = Audit::of(&engine, recorder.take(), head).await?;
+        verdict = audit.verdict();
+        report.audited(audit);
+    }
     let published = output.publish(&report);
     // Only now: a server that says nothing must not keep the report back.
-    if let Ok(Err(error)) = tokio::time::timeout(CLOSE_WITHIN, store.close()).await {
+    if let Ok(Err(error)) = tokio::time::timeout(CLOSE_WITHIN, engine.close()).await {
         tracing::warn!(%error, "closing the store");
     }
-    published
+    published.map(|()| verdict)
 }
 
-async fn connect(plan: &Plan, servers: &Servers) -> Result<EventStore, RunError> {
+async fn connect(plan: &Plan, servers: &Arc<Servers>) -> Result<Arc<dyn Engine>, RunError> {
     let mut settings = Settings::default();
     settings.pool_size = plan.workers.min(MOST_CONNECTIONS);
     // The worker's time-out is the one that counts.
     settings.append_timeout = settings.append_timeout.max(plan.timeout * 2);
     settings.query_timeout = settings.query_timeout.max(plan.timeout);
     settings.append_queue = plan.workers.max(settings.append_queue);
-    let mut builder = EventStore::builder()
-        .primary(&servers.primary)
-        .schema(&plan.schema)
-        .settings(settings)
-        .index_only(Library::indexed_paths());
-    for replica in &servers.replicas {
-        builder = builder.replica(replica);
-    }
-    let store = builder.connect().await?;
-    store.migrate().await?;
-    Ok(store)
+    let engine = plan.engine.connect(servers, &plan.schema(), &Library::indexed_paths(), settings).await?;
+    engine.create().await?;
+    Ok(engine)
 }
 
 /// Ctrl-C, and the termination signal. Before the run it ends everything; during the run it ends the schedule, and

@@ -377,6 +377,22 @@ fn a_store_under_faults_keeps_every_promise() {
     assert!(reads > 0, "{report:#}");
 }
 
+#[test]
+fn a_run_of_the_library_is_audited_through_any_engine() {
+    let schema = TestSchema::new();
+    for engine in ["eventstore", "insert", "cte", "serializable", "lock"] {
+        let flags = "--rate 300 --duration 1s --warmup 0s --preload 2000 --workers 8 --audit --json -";
+        let report = json(&on(&schema, flags).args(["--engine", engine]).output().unwrap());
+        assert_adds_up(&report);
+        assert_eq!((&report["engine"], count(&report, "completed")), (&engine.into(), 300), "{report:#}");
+        let [operations, violations] =
+            ["operations", "violations"].map(|field| report["audit"][field].as_u64());
+        assert_eq!(violations, Some(0), "{engine}: {report:#}");
+        // A read and an append for almost each request.
+        assert!(operations.unwrap() > 450, "{engine}: {report:#}");
+    }
+}
+
 /// `None`, and said aloud, where this machine does not let us mount the disks that it needs.
 fn with_disks_of_its_own(test: &str, flags: &str) -> Option<(i32, Value, String)> {
     let output = load_generator(flags).args(["--json", "-"]).output().unwrap();

@@ -9,6 +9,8 @@ use indicatif::{ProgressBar, ProgressStyle};
 use tokio::task::JoinSet;
 
 use crate::bench::report::{Measured, Report};
+use eventstore::Settings;
+
 use crate::engine::{Append, Appended, BENCH_PATHS, Engine, EngineError, EngineName};
 use crate::environment;
 use crate::error::RunError;
@@ -42,7 +44,9 @@ pub(crate) async fn append(plan: BenchPlan) -> Result<(), RunError> {
     let bar = progress(plan.engines.len() + plan.rounds * plan.clients.len() * plan.engines.len());
     for name in &plan.engines {
         bar.set_message(format!("{}: writing {} events", name.as_str(), plan.preload));
-        let engine = name.connect(&servers, &format!("bench_{}", name.as_str()), &BENCH_PATHS).await?;
+        let engine = name
+            .connect(&servers, &format!("bench_{}", name.as_str()), &BENCH_PATHS, Settings::default())
+            .await?;
         engine.fill(plan.preload).await?;
         engines.push((*name, engine));
         bar.inc(1);

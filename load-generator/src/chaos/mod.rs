@@ -208,7 +208,9 @@ async fn advance(progress: &mut watch::Receiver<u64>, to: u64) -> Result<(), Run
 /// The log as the tables have it: not through the store, whose reading is part of what is checked.
 async fn log(primary: &str) -> Result<Vec<LogEvent>, RunError> {
     let session = testutil::connect(primary).await.map_err(EngineError::from)?;
-    Ok(engine::store_log(&session, SCHEMA).await?)
+    let mut events = Vec::new();
+    engine::in_form_of_the_store(&session, SCHEMA, &mut |event| events.push(event)).await?;
+    Ok(events)
 }
 
 /// What the replica has when it has come to the end: the same, as one more read.

@@ -6,7 +6,7 @@ mod run;
 
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{ArgMatches, Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use crate::bench::BenchPlan;
 use crate::chaos::{ChaosPlan, PartPlan as ChaosPartPlan};
@@ -93,12 +93,18 @@ pub(crate) enum Command {
 
 /// Reads the command line; prints usage and ends the process if it can not be understood.
 pub(crate) fn parse() -> Command {
-    let cli = Cli::parse();
+    resolve(&Cli::command().get_matches()).unwrap_or_else(|refused| refused.exit())
+}
+
+fn resolve(typed: &ArgMatches) -> Result<Command, clap::Error> {
+    let cli = Cli::from_arg_matches(typed)?;
     match cli.command {
-        Some(Subcommands::Run(args)) => args.into_command().unwrap_or_else(|refused| refused.exit()),
-        Some(Subcommands::Bench(bench)) => bench.into(),
-        Some(Subcommands::Chaos(args)) => args.into(),
-        None => cli.run.into_command().unwrap_or_else(|refused| refused.exit()),
+        Some(Subcommands::Run(args)) => {
+            args.into_command(typed.subcommand().map_or(typed, |(_, typed_of_run)| typed_of_run))
+        }
+        Some(Subcommands::Bench(bench)) => Ok(bench.into()),
+        Some(Subcommands::Chaos(args)) => Ok(args.into()),
+        None => cli.run.into_command(typed),
     }
 }
 
@@ -124,34 +130,30 @@ fn positive_duration(text: &str) -> Result<Duration, String> {
 mod tests {
     use super::*;
 
-    fn parse_from(line: &str) -> Result<Cli, clap::Error> {
-        Cli::try_parse_from(line.split(' '))
+    fn resolve_line(line: &str) -> Result<Command, clap::Error> {
+        resolve(&Cli::command().try_get_matches_from(line.split(' '))?)
     }
 
     #[test]
     fn bare_flags_mean_run() {
-        let bare = parse_from("load-generator --rate 7 --duration 2s").unwrap().run;
-        let Some(Subcommands::Run(named)) =
-            parse_from("load-generator run --rate 7 --duration 2s").unwrap().command
-        else {
-            panic!("run is a subcommand");
-        };
+        let bare = resolve_line("load-generator --rate 7 --duration 2s").unwrap();
+        let named = resolve_line("load-generator run --rate 7 --duration 2s").unwrap();
+        assert!(matches!(bare, Command::Run(_)));
         assert_eq!(format!("{bare:?}"), format!("{named:?}"));
     }
 
     #[test]
     fn what_does_not_go_together_is_refused() {
         for (flags, said) in [
-            ("--engine cte", "for --scenario seats"),
-            ("--audit", "for --scenario seats"),
+            ("--seats 5", "--seats is for --scenario seats"),
+            ("--scenario seats --rate 300", "--rate is for --scenario library"),
             ("--scenario seats --clients 3 --processes 4", "more than there are --clients"),
+            ("--engine cte --workers 300", "at most 250"),
         ] {
-            let refused =
-                parse_from(&format!("load-generator run {flags}")).and_then(|cli| match cli.command {
-                    Some(Subcommands::Run(args)) => args.into_command(),
-                    _ => unreachable!("run is a subcommand"),
-                });
-            assert!(refused.unwrap_err().to_string().contains(said), "{flags}");
+            for run in ["", "run "] {
+                let refused = resolve_line(&format!("load-generator {run}{flags}")).unwrap_err().to_string();
+                assert!(refused.contains(said), "{flags}: {refused}");
+            }
         }
     }
 
@@ -192,7 +194,7 @@ mod tests {
             "bench append --engines mysql",
             "bench append --rounds 0",
         ] {
-            assert!(parse_from(&format!("load-generator {flags}")).is_err(), "{flags}");
+            assert!(resolve_line(&format!("load-generator {flags}")).is_err(), "{flags}");
         }
     }
 }

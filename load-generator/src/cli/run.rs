@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::error::ErrorKind;
-use clap::{Args, CommandFactory as _};
+use clap::parser::ValueSource;
+use clap::{ArgMatches, Args, CommandFactory as _};
 
 use crate::cli::{Cli, Command, ServerArgs, duration, positive_duration};
 use crate::engine::EngineName;
@@ -35,6 +36,14 @@ pub(super) struct RunArgs {
     /// What to do
     #[arg(long, value_enum, default_value_t = ScenarioName::Library)]
     scenario: ScenarioName,
+    /// Through what is written and read. Each engine has its log in a schema of its own: --schema and the engine's name, but
+    /// for eventstore; that of seats is made anew
+    #[arg(long, value_enum, default_value_t = EngineName::Eventstore)]
+    engine: EngineName,
+    /// Record what every client asks and is told, and check at the end that every promise was kept. The log is read into
+    /// memory for that
+    #[arg(long)]
+    audit: bool,
     #[command(flatten)]
     seats: SeatsArgs,
     /// Fixes the sequence of operations and of random choices; what they meet depends on the run
@@ -57,15 +66,9 @@ pub(super) struct RunArgs {
     json: Option<PathBuf>,
 }
 
-/// Of the scenario seats, which takes --primary, --replica and --json of the others.
+/// Of the scenario seats, which takes --engine, --audit, --primary, --replica and --json of the others.
 #[derive(Debug, Clone, Args)]
 struct SeatsArgs {
-    /// seats: through what the clients write; the log is made anew, in the schema seats_ENGINE
-    #[arg(long, value_enum, default_value_t = EngineName::Eventstore)]
-    engine: EngineName,
-    /// seats: record what every client asks and is told, and check at the end that every promise was kept
-    #[arg(long)]
-    audit: bool,
     /// seats: how many there are
     #[arg(long, default_value_t = 2_000, value_name = "SEATS", value_parser = clap::value_parser!(u64).range(1..=10_000_000))]
     seats: u64,
@@ -83,17 +86,38 @@ struct SeatsArgs {
     history: Option<PathBuf>,
 }
 
+/// Flags that only one of the scenarios takes, by their names.
+const OF_LIBRARY: &[&str] =
+    &["rate", "duration", "warmup", "workers", "queue", "timeout", "seed", "schema", "preload", "metrics"];
+const OF_SEATS: &[&str] = &["seats", "clients", "processes"];
+/// Connections that a baseline may open: a worker has one.
+const MOST_SESSIONS: u32 = 250;
+
 impl RunArgs {
-    pub(super) fn into_command(self) -> Result<Command, clap::Error> {
-        let refuse = |why: &str| Err(Cli::command().error(ErrorKind::ArgumentConflict, why));
-        let SeatsArgs { engine, audit, seats, clients, processes, part, history } = self.seats.clone();
+    /// `typed` is where it was read from.
+    pub(super) fn into_command(self, typed: &ArgMatches) -> Result<Command, clap::Error> {
+        let refuse = |why: String| Err(Cli::command().error(ErrorKind::ArgumentConflict, why));
+        let (others, of) = match self.scenario {
+            ScenarioName::Library => (OF_SEATS, ScenarioName::Seats),
+            ScenarioName::Seats => (OF_LIBRARY, ScenarioName::Library),
+        };
+        let is_typed = |flag: &&&str| typed.value_source(flag) == Some(ValueSource::CommandLine);
+        if let Some(flag) = others.iter().find(is_typed) {
+            return refuse(format!("--{flag} is for --scenario {}", of.as_str()));
+        }
+        let SeatsArgs { seats, clients, processes, part, history } = self.seats.clone();
+        let (engine, audit) = (self.engine, self.audit);
         match (self.scenario, part, self.servers.primary.clone()) {
-            (ScenarioName::Library, ..) if engine != EngineName::Eventstore || audit => {
-                refuse("--engine and --audit are for --scenario seats")
+            (ScenarioName::Library, ..)
+                if engine != EngineName::Eventstore && self.workers > MOST_SESSIONS =>
+            {
+                refuse(format!(
+                    "--workers: at most {MOST_SESSIONS} with this engine, which has a connection for each"
+                ))
             }
             (ScenarioName::Library, ..) => Ok(Command::Run(self.into())),
             (ScenarioName::Seats, ..) if processes > clients => {
-                refuse("--processes: more than there are --clients")
+                refuse("--processes: more than there are --clients".to_owned())
             }
             (ScenarioName::Seats, Some(clients), Some(primary)) => {
                 Ok(Command::SeatsPart(PartPlan { engine, seats, clients, primary, history }))
@@ -125,6 +149,8 @@ impl From<RunArgs> for Plan {
             queue: args.queue as usize,
             timeout: args.timeout,
             scenario: args.scenario,
+            engine: args.engine,
+            audit: args.audit,
             seed: args.seed,
             primary: args.servers.primary,
             replicas: args.servers.replica,

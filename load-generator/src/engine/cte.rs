@@ -16,7 +16,7 @@ use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client as Session, Row, Statement};
 
 use crate::engine::where_clause::WhereClause;
-use crate::engine::{After, Append, Appended, Client, Engine, EngineError, Found, session};
+use crate::engine::{After, Append, Appended, Client, Engine, EngineError, Found, session, tables};
 use crate::servers::Servers;
 
 const SETTINGS: &str = "SET enable_seqscan = off; SET enable_indexscan = off; SET enable_bitmapscan = on";
@@ -47,16 +47,25 @@ impl Cte {
     pub(super) fn new(servers: &Arc<Servers>, schema: &str, guard: Guard) -> Self {
         Self { servers: Arc::clone(servers), schema: schema.to_owned(), guard }
     }
+
+    fn tables(&self) -> String {
+        let tables = include_str!("sql/cte/tables.sql");
+        match self.guard {
+            Guard::Serializable => format!("{tables}; {}", include_str!("sql/cte/precise_locks.sql")),
+            Guard::None | Guard::LockBefore | Guard::LockInside => tables.to_owned(),
+        }
+    }
 }
 
 #[async_trait]
 impl Engine for Cte {
+    async fn create(&self) -> Result<(), EngineError> {
+        session::create(&self.servers, &self.schema, &self.tables()).await
+    }
+
     async fn fill(&self, events: u64) -> Result<(), EngineError> {
-        let (tables, fill) = (include_str!("sql/cte/tables.sql"), include_str!("sql/cte/fill.sql"));
-        // A pending list is locked as a whole, so that every two appends would conflict.
-        let precise = include_str!("sql/cte/precise_locks.sql");
-        let precise = if self.guard == Guard::Serializable { precise } else { "" };
-        session::fill(&self.servers, &self.schema, &format!("{tables}; {precise}"), fill, events).await
+        let fill = include_str!("sql/cte/fill.sql");
+        session::fill(&self.servers, &self.schema, &self.tables(), fill, events).await
     }
 
     async fn client(&self) -> Result<Box<dyn Client>, EngineError> {
@@ -68,11 +77,15 @@ impl Engine for Cte {
         Ok(Box::new(CteClient { session, guard: self.guard, prepared: HashMap::new() }))
     }
 
-    async fn log(&self) -> Result<Vec<LogEvent>, EngineError> {
+    async fn head(&self) -> Result<u64, EngineError> {
         let session = session::open(&self.servers, &self.schema).await?;
-        let all =
-            "SELECT sequence_number, metadata ->> 'MessageID', event_type, payload, metadata FROM events";
-        session.query(all, &[]).await?.iter().map(log_event).collect()
+        tables::number(&session, "SELECT max(sequence_number) FROM events").await
+    }
+
+    async fn read(&self, each: &mut (dyn FnMut(LogEvent) + Send)) -> Result<(), EngineError> {
+        let session = session::open(&self.servers, &self.schema).await?;
+        let all = "SELECT sequence_number, metadata ->> 'MessageID', event_type, payload, metadata FROM events ORDER BY 1";
+        tables::read(&session, all, log_event, each).await
     }
 
     fn has_gaps(&self) -> bool {
@@ -183,6 +196,10 @@ impl Client for CteClient {
         Err(EngineError::new("the server refuses to serialize this append"))
     }
 
+    fn is_closed(&self) -> bool {
+        self.session.is_closed()
+    }
+
     async fn query(&mut self, filter: &Filter) -> Result<Found, EngineError> {
         let clause = WhereClause::new(filter, 1);
         let text = format!(
@@ -203,10 +220,9 @@ impl Client for CteClient {
             rows = self.session.query(&statement, &params).await;
         }
         let rows = rows?;
-        let found: Result<_, EngineError> =
-            rows.iter().map(|row| log_event(row).map(|event| (event.position, event.digest()))).collect();
-        let events: Vec<_> = found?;
-        let newest = events.last().map_or(0, |(position, _)| *position);
+        let found: Result<Vec<LogEvent>, EngineError> = rows.iter().map(log_event).collect();
+        let events = found?;
+        let newest = events.last().map_or(0, |event| event.position);
         Ok(Found { events, after: After { position: newest, newest, token: None } })
     }
 }

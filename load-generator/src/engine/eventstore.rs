@@ -2,14 +2,15 @@
 
 use std::sync::Arc;
 
-use ::eventstore::{EventStore, FieldValue, Filter as StoreFilter, NewEvent, RecordedEvent, Settings};
+use ::eventstore::{
+    Consistency, EventStore, FieldValue, Filter as StoreFilter, NewEvent, RecordedEvent, Settings,
+};
 use async_trait::async_trait;
 use futures_util::future::try_join_all;
 use serde_json::Value;
 use testutil::checker::{Digest, Filter, Item, LogEvent, Predicate};
-use tokio_postgres::{Client as Session, Row};
 
-use crate::engine::{After, Append, Appended, Client, Draft, Engine, EngineError, Found};
+use crate::engine::{After, Append, Appended, Client, Draft, Engine, EngineError, Found, tables};
 use crate::servers::Servers;
 
 /// Events in one append while the log is filled, and how many such appends are made at once.
@@ -27,11 +28,12 @@ impl Store {
         servers: &Arc<Servers>,
         schema: &str,
         paths: &[&str],
+        settings: Settings,
     ) -> Result<Self, EngineError> {
         let mut builder = EventStore::builder()
             .primary(&servers.primary)
             .schema(schema)
-            .settings(Settings::default())
+            .settings(settings)
             .index_only(paths.iter().copied());
         for replica in &servers.replicas {
             builder = builder.replica(replica);
@@ -43,6 +45,10 @@ impl Store {
 
 #[async_trait]
 impl Engine for Store {
+    async fn create(&self) -> Result<(), EngineError> {
+        Ok(self.store.migrate().await.map(drop)?)
+    }
+
     async fn fill(&self, events: u64) -> Result<(), EngineError> {
         let session = testutil::connect(&self.primary).await?;
         session.batch_execute(&format!("DROP SCHEMA IF EXISTS {} CASCADE", self.schema)).await?;
@@ -64,34 +70,36 @@ impl Engine for Store {
         Ok(Box::new(StoreClient { store: self.store.clone() }))
     }
 
-    async fn log(&self) -> Result<Vec<LogEvent>, EngineError> {
-        log(&testutil::connect(&self.primary).await?, &self.schema).await
+    async fn head(&self) -> Result<u64, EngineError> {
+        Ok(self.store.head().await?.position().get())
+    }
+
+    async fn read(&self, each: &mut (dyn FnMut(LogEvent) + Send)) -> Result<(), EngineError> {
+        let session = testutil::connect(&self.primary).await?;
+        tables::in_form_of_the_store(&session, &self.schema, each).await
     }
 
     fn has_gaps(&self) -> bool {
         false
     }
-}
 
-/// The log of the store as its tables have it: not through the store, whose reading is part of what is checked.
-pub(crate) async fn log(session: &Session, schema: &str) -> Result<Vec<LogEvent>, EngineError> {
-    let all = format!("SELECT position, id, event_type, payload, metadata FROM {schema}.events");
-    session.query(&all, &[]).await?.iter().map(log_event).collect()
-}
-
-/// Position, id, type, payload and metadata.
-pub(super) fn log_event(row: &Row) -> Result<LogEvent, EngineError> {
-    Ok(LogEvent {
-        position: row.try_get::<_, i64>(0)?.unsigned_abs(),
-        id: row.try_get(1)?,
-        event_type: row.try_get(2)?,
-        payload: row.try_get(3)?,
-        metadata: row.try_get(4)?,
-    })
+    async fn close(&self) -> Result<(), EngineError> {
+        Ok(self.store.close().await?)
+    }
 }
 
 struct StoreClient {
     store: EventStore,
+}
+
+impl StoreClient {
+    async fn read(&self, filter: &Filter, consistency: Consistency) -> Result<Found, EngineError> {
+        let history = self.store.query(&in_words_of_the_store(filter)).consistency(consistency).await?;
+        let (position, token) = (history.position().get(), history.token());
+        let events: Vec<LogEvent> = history.into_iter().map(log_event).collect();
+        let newest = events.last().map_or(0, |event| event.position);
+        Ok(Found { events, after: After { position, newest, token: Some(token) } })
+    }
 }
 
 #[async_trait]
@@ -114,14 +122,18 @@ impl Client for StoreClient {
     }
 
     async fn query(&mut self, filter: &Filter) -> Result<Found, EngineError> {
-        let history = self.store.query(&in_words_of_the_store(filter)).await?;
-        let events: Vec<_> = history.iter().map(|event| (event.position.get(), digest(event))).collect();
-        let newest = events.last().map_or(0, |(position, _)| *position);
-        let after = After { position: history.position().get(), newest, token: Some(history.token()) };
-        Ok(Found { events, after })
+        self.read(filter, Consistency::Strong).await
+    }
+
+    async fn query_eventually(&mut self, filter: &Filter) -> Result<Found, EngineError> {
+        self.read(filter, Consistency::Eventual).await
     }
 
     fn reads_strongly(&self) -> bool {
+        true
+    }
+
+    fn knows_ids(&self) -> bool {
         true
     }
 }
@@ -129,6 +141,16 @@ impl Client for StoreClient {
 /// What is kept of an event that was read.
 pub(crate) fn digest(event: &RecordedEvent) -> Digest {
     Digest::new(event.id.uuid(), event.event_type.as_str(), &event.payload, &event.metadata)
+}
+
+fn log_event(event: RecordedEvent) -> LogEvent {
+    LogEvent {
+        position: event.position.get(),
+        id: event.id.uuid(),
+        event_type: event.event_type.as_str().to_owned(),
+        payload: event.payload,
+        metadata: event.metadata,
+    }
 }
 
 fn new_event(draft: Draft) -> NewEvent {

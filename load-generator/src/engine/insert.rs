@@ -8,10 +8,10 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use testutil::checker::{Filter, Item, LogEvent, Predicate};
 use tokio_postgres::types::ToSql;
-use tokio_postgres::{Client as Session, Statement};
+use tokio_postgres::{Client as Session, GenericClient, Statement};
 
 use crate::engine::where_clause::WhereClause;
-use crate::engine::{After, Append, Appended, Client, Engine, EngineError, Found, eventstore, session};
+use crate::engine::{After, Append, Appended, Client, Draft, Engine, EngineError, Found, session, tables};
 use crate::servers::Servers;
 
 pub(super) struct Insert {
@@ -38,6 +38,10 @@ impl Insert {
 
 #[async_trait]
 impl Engine for Insert {
+    async fn create(&self) -> Result<(), EngineError> {
+        session::create(&self.servers, &self.schema, include_str!("sql/insert/tables.sql")).await
+    }
+
     async fn fill(&self, events: u64) -> Result<(), EngineError> {
         let fill = self.with_keys(include_str!("sql/insert/fill.sql"));
         session::fill(&self.servers, &self.schema, include_str!("sql/insert/tables.sql"), &fill, events).await
@@ -49,9 +53,14 @@ impl Engine for Insert {
         Ok(Box::new(InsertClient { session, append, paths: self.paths.clone(), reads: HashMap::new() }))
     }
 
-    async fn log(&self) -> Result<Vec<LogEvent>, EngineError> {
+    async fn head(&self) -> Result<u64, EngineError> {
         let session = session::open(&self.servers, &self.schema).await?;
-        eventstore::log(&session, &self.schema).await
+        tables::number(&session, "SELECT max(position) FROM events").await
+    }
+
+    async fn read(&self, each: &mut (dyn FnMut(LogEvent) + Send)) -> Result<(), EngineError> {
+        let session = session::open(&self.servers, &self.schema).await?;
+        tables::in_form_of_the_store(&session, &self.schema, each).await
     }
 
     fn has_gaps(&self) -> bool {
@@ -99,18 +108,36 @@ impl InsertClient {
     }
 }
 
+async fn insert(
+    session: &impl GenericClient,
+    statement: &Statement,
+    event: &Draft,
+) -> Result<u64, EngineError> {
+    let params: [&(dyn ToSql + Sync); 4] = [&event.id, &event.event_type, &event.payload, &event.metadata];
+    let rows = session.query(statement, &params).await?;
+    let row = rows.first().ok_or_else(|| EngineError::new("an event without a key"))?;
+    Ok(row.try_get::<_, i64>(0)?.unsigned_abs())
+}
+
 #[async_trait]
 impl Client for InsertClient {
     async fn append(&mut self, append: Append) -> Result<Appended, EngineError> {
-        let mut first = None;
-        for event in append.events {
-            let params: [&(dyn ToSql + Sync); 4] =
-                [&event.id, &event.event_type, &event.payload, &event.metadata];
-            let rows = self.session.query(&self.append, &params).await?;
-            let row = rows.first().ok_or_else(|| EngineError::new("an event without a key"))?;
-            first.get_or_insert(row.try_get::<_, i64>(0)?.unsigned_abs());
+        // One event is a transaction by itself.
+        if let [event] = append.events.as_slice() {
+            return insert(&self.session, &self.append, event).await.map(Appended::At);
         }
+        let transaction = self.session.transaction().await?;
+        let mut first = None;
+        for event in &append.events {
+            let position = insert(&transaction, &self.append, event).await?;
+            first.get_or_insert(position);
+        }
+        transaction.commit().await?;
         first.map(Appended::At).ok_or_else(|| EngineError::new("no events to append"))
+    }
+
+    fn is_closed(&self) -> bool {
+        self.session.is_closed()
     }
 
     async fn query(&mut self, filter: &Filter) -> Result<Found, EngineError> {
@@ -132,9 +159,9 @@ impl Client for InsertClient {
         let params: Vec<&(dyn ToSql + Sync)> =
             clause.params.iter().map(|param| &**param as &(dyn ToSql + Sync)).collect();
         let rows = self.session.query(&statement, &params).await?;
-        let found: Result<Vec<LogEvent>, EngineError> = rows.iter().map(eventstore::log_event).collect();
-        let events: Vec<_> = found?.iter().map(|event| (event.position, event.digest())).collect();
-        let newest = events.last().map_or(0, |(position, _)| *position);
+        let found: Result<Vec<LogEvent>, EngineError> = rows.iter().map(tables::log_event).collect();
+        let events = found?;
+        let newest = events.last().map_or(0, |event| event.position);
         Ok(Found { events, after: After { position: newest, newest, token: None } })
     }
 }

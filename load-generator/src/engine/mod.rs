@@ -9,35 +9,49 @@ mod cte;
 mod eventstore;
 mod insert;
 mod session;
+mod tables;
 mod where_clause;
 
 use std::fmt;
 use std::sync::Arc;
 
+use ::eventstore::Settings;
 use async_trait::async_trait;
 use clap::ValueEnum;
 use serde_json::{Value, json};
-use testutil::checker::{Digest, Filter, LogEvent};
+use testutil::checker::{Filter, LogEvent};
 use uuid::Uuid;
 
 use crate::servers::Servers;
 
-pub(crate) use self::eventstore::{digest, in_words_of_the_store, log as store_log};
+pub(crate) use self::eventstore::{digest, in_words_of_the_store};
+pub(crate) use self::tables::in_form_of_the_store;
 
 /// Something that events can be appended to and read from.
 #[async_trait]
 pub(crate) trait Engine: Send + Sync {
+    /// Makes the log if it is not there.
+    async fn create(&self) -> Result<(), EngineError>;
+
     /// Makes the log anew, with so many events in it: of the benchmarks' form, each of a book of its own.
     async fn fill(&self, events: u64) -> Result<(), EngineError>;
 
     /// One more client, with its connection if it needs one of its own.
     async fn client(&self) -> Result<Box<dyn Client>, EngineError>;
 
-    /// The whole log, to be checked. Nothing may be under way.
-    async fn log(&self) -> Result<Vec<LogEvent>, EngineError>;
+    /// The highest position; 0 of an empty log.
+    async fn head(&self) -> Result<u64, EngineError>;
+
+    /// Hands the whole log over, oldest first, as the tables have it: not by way of what is checked. Nothing may be under way.
+    async fn read(&self, each: &mut (dyn FnMut(LogEvent) + Send)) -> Result<(), EngineError>;
 
     /// Whether positions may leave numbers out.
     fn has_gaps(&self) -> bool;
+
+    /// Sends what was left to send.
+    async fn close(&self) -> Result<(), EngineError> {
+        Ok(())
+    }
 }
 
 /// One who reads and appends.
@@ -48,6 +62,21 @@ pub(crate) trait Client: Send {
 
     /// The events that match, oldest first, as the primary has them.
     async fn query(&mut self, filter: &Filter) -> Result<Found, EngineError>;
+
+    /// The same, which may be old: from a replica, where the engine has one to ask.
+    async fn query_eventually(&mut self, filter: &Filter) -> Result<Found, EngineError> {
+        self.query(filter).await
+    }
+
+    /// Whether events that are sent again are known by their ids.
+    fn knows_ids(&self) -> bool {
+        false
+    }
+
+    /// Whether its connection is gone for good, so that there must be a new client.
+    fn is_closed(&self) -> bool {
+        false
+    }
 
     /// Whether the engine promises that a query finds all that was acknowledged before it, and says up to where it is complete.
     fn reads_strongly(&self) -> bool {
@@ -101,8 +130,8 @@ pub(crate) enum Appended {
 /// The events that match.
 #[derive(Debug)]
 pub(crate) struct Found {
-    /// Positions and events.
-    pub(crate) events: Vec<(u64, Digest)>,
+    /// With their positions.
+    pub(crate) events: Vec<LogEvent>,
     pub(crate) after: After,
 }
 
@@ -135,16 +164,18 @@ impl EngineName {
         }
     }
 
-    /// Connects to the log in a schema; [`Engine::fill`] makes it. `paths` are those that will be asked for.
+    /// Connects to the log in a schema; [`Engine::create`] or [`Engine::fill`] makes it. `paths` are those that will be asked
+    /// for, `settings` are of the store.
     pub(crate) async fn connect(
         self,
         servers: &Arc<Servers>,
         schema: &str,
         paths: &[&str],
+        settings: Settings,
     ) -> Result<Arc<dyn Engine>, EngineError> {
         let guard = match self {
             Self::Eventstore => {
-                return Ok(Arc::new(eventstore::Store::connect(servers, schema, paths).await?));
+                return Ok(Arc::new(eventstore::Store::connect(servers, schema, paths, settings).await?));
             }
             Self::Insert => return Ok(Arc::new(insert::Insert::new(servers, schema, paths))),
             Self::Cte => cte::Guard::None,
@@ -160,13 +191,32 @@ impl EngineName {
 #[derive(Debug, Clone)]
 pub(crate) struct EngineError {
     message: String,
+    /// What errors of this kind are counted as.
+    pub(crate) kind: String,
     /// Whether something may be written all the same.
     pub(crate) is_unknown: bool,
+    /// Whether it took too long.
+    pub(crate) is_timeout: bool,
 }
 
 impl EngineError {
     pub(crate) fn new(message: impl Into<String>) -> Self {
-        Self { message: message.into(), is_unknown: false }
+        let (message, kind) = (message.into(), "failed".to_owned());
+        Self { message, kind, is_unknown: false, is_timeout: false }
+    }
+}
+
+impl EngineError {
+    /// A condition was broken again and again.
+    pub(crate) fn conflict() -> Self {
+        Self { kind: "conflict".to_owned(), ..Self::new("every attempt met a conflict") }
+    }
+}
+
+fn kind(name: impl fmt::Display, sqlstate: Option<&str>) -> String {
+    match sqlstate {
+        Some(sqlstate) => format!("{name} (SQLSTATE {sqlstate})"),
+        None => name.to_string(),
     }
 }
 
@@ -179,15 +229,20 @@ impl fmt::Display for EngineError {
 impl From<::eventstore::Error> for EngineError {
     fn from(error: ::eventstore::Error) -> Self {
         let is_unknown = error.kind() == ::eventstore::ErrorKind::Indeterminate;
-        Self { message: error.to_string(), is_unknown }
+        let (kind, is_timeout) = (kind(error.kind(), error.sqlstate()), error.is_timeout());
+        Self { message: error.to_string(), kind, is_unknown, is_timeout }
     }
 }
 
 impl From<tokio_postgres::Error> for EngineError {
     fn from(error: tokio_postgres::Error) -> Self {
         match error.as_db_error() {
-            Some(refused) => Self::new(refused.message()),
-            None => Self { message: error.to_string(), is_unknown: true },
+            Some(refused) => {
+                Self { kind: kind("refused", Some(refused.code().code())), ..Self::new(refused.message()) }
+            }
+            None => {
+                Self { kind: "connection lost".to_owned(), is_unknown: true, ..Self::new(error.to_string()) }
+            }
         }
     }
 }

@@ -12,6 +12,18 @@ pub(super) async fn open(servers: &Servers, schema: &str) -> Result<Session, Eng
     Ok(session)
 }
 
+/// Makes the schema and its tables, if they are not there.
+pub(super) async fn create(servers: &Servers, schema: &str, tables: &str) -> Result<(), EngineError> {
+    let session = testutil::connect(&servers.primary).await?;
+    let log = format!("{schema}.events");
+    let is_there = session.query_one("SELECT to_regclass($1) IS NOT NULL", &[&log]).await?;
+    if !is_there.try_get::<_, bool>(0)? {
+        let schema = format!("CREATE SCHEMA IF NOT EXISTS {schema}; SET search_path = {schema}");
+        session.batch_execute(&format!("{schema}; {tables}")).await?;
+    }
+    Ok(())
+}
+
 /// Makes the schema anew and runs the statements that fill it; then what autovacuum would do in time.
 pub(super) async fn fill(
     servers: &Servers,

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use eventstore::{Error, EventStore, Filter, NewEvent, RecordedEvent};
 use rand::Rng as _;
 use rand_chacha::ChaCha8Rng;
+use testutil::checker::{Filter, LogEvent};
 
+use crate::engine::{Append, Appended, Client, Condition, Draft, EngineError};
 use crate::scenario::Trace;
 
 /// How often a decision that met a conflict is made again.
@@ -15,12 +16,6 @@ const FIRST_PAUSE: Duration = Duration::from_millis(10);
 /// By how much a pause may be longer or shorter, so that two that met do not meet again.
 const JITTER: f64 = 0.3;
 
-/// The store under load.
-#[derive(Debug)]
-pub(crate) struct Decider {
-    store: EventStore,
-}
-
 /// What came of a decision.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Decided {
@@ -29,42 +24,30 @@ pub(crate) enum Decided {
     Nothing,
 }
 
-impl Decider {
-    pub(crate) fn new(store: EventStore) -> Self {
-        Self { store }
-    }
-
-    pub(crate) fn store(&self) -> &EventStore {
-        &self.store
-    }
-
-    /// Decides on what matches the filter, on the primary. The pauses between attempts are random choices too.
-    pub(crate) async fn decide(
-        &self,
-        filter: &Filter,
-        random: &mut ChaCha8Rng,
-        trace: &Trace,
-        mut decide: impl FnMut(&[RecordedEvent]) -> Option<NewEvent>,
-    ) -> Result<Decided, Error> {
-        let mut pause = FIRST_PAUSE;
-        for attempt in 0.. {
-            let history = self.store.query(filter).await?;
-            let Some(event) = decide(&history) else { return Ok(Decided::Nothing) };
-            match self.store.append([event]).fail_if_matches(filter).after(history.token()).await {
-                Ok(_) => return Ok(Decided::Appended),
-                Err(error) if error.is_conflict() => {
-                    trace.conflict();
-                    if attempt == RETRIES {
-                        return Err(error);
-                    }
-                }
-                Err(error) => return Err(error),
-            }
-            let jitter = random.random_range(1.0 - JITTER..=1.0 + JITTER);
-            tokio::time::sleep(pause.mul_f64(jitter)).await;
-            pause *= 2;
-            trace.retry();
+/// Decides on what matches the filter, on the primary. The pauses between attempts are random choices too.
+pub(crate) async fn decide(
+    client: &mut dyn Client,
+    filter: &Filter,
+    random: &mut ChaCha8Rng,
+    trace: &Trace,
+    mut decide: impl FnMut(&[LogEvent]) -> Option<Draft>,
+) -> Result<Decided, EngineError> {
+    let mut pause = FIRST_PAUSE;
+    for attempt in 0.. {
+        let found = client.query(filter).await?;
+        let Some(event) = decide(&found.events) else { return Ok(Decided::Nothing) };
+        let condition = Some(Condition { filter: filter.clone(), after: found.after });
+        match client.append(Append { events: vec![event], condition }).await? {
+            Appended::At(_) => return Ok(Decided::Appended),
+            Appended::Conflict(_) => trace.conflict(),
         }
-        unreachable!("the last attempt returns")
+        if attempt == RETRIES {
+            return Err(EngineError::conflict());
+        }
+        let jitter = random.random_range(1.0 - JITTER..=1.0 + JITTER);
+        tokio::time::sleep(pause.mul_f64(jitter)).await;
+        pause *= 2;
+        trace.retry();
     }
+    unreachable!("the last attempt returns")
 }

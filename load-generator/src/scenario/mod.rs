@@ -6,7 +6,7 @@ mod mix;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use eventstore::Error;
+use crate::engine::EngineError;
 
 pub(crate) use library::{Library, Shelf};
 pub(crate) use mix::Mix;
@@ -57,15 +57,12 @@ pub(crate) enum Outcome {
 }
 
 impl Outcome {
-    pub(crate) fn of_error(error: &Error) -> Self {
-        if error.is_timeout() {
+    pub(crate) fn of_error(error: &EngineError) -> Self {
+        if error.is_timeout {
             return Self::TimedOut;
         }
         tracing::warn!(%error, "request failed");
-        Self::Failed(match error.sqlstate() {
-            Some(sqlstate) => format!("{} (SQLSTATE {sqlstate})", error.kind()),
-            None => error.kind().to_string(),
-        })
+        Self::Failed(error.kind.clone())
     }
 }
 

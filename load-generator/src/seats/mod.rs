@@ -15,10 +15,12 @@ mod report;
 use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use testutil::checker::{Checker, History, Log, Recorder};
+use eventstore::Settings;
+use testutil::checker::{History, Recorder};
 
+use crate::audit::Audit;
 use crate::engine::EngineName;
 use crate::error::RunError;
 use crate::output::Output;
@@ -68,7 +70,7 @@ fn schema(engine: EngineName) -> String {
 pub(crate) async fn run(plan: SeatsPlan) -> Result<Verdict, RunError> {
     let output = Output::open(plan.json.as_deref())?;
     let servers = Arc::new(Servers::find(plan.primary.as_ref(), &plan.replicas).await?);
-    let engine = plan.engine.connect(&servers, &plan.schema(), contest::PATHS).await?;
+    let engine = plan.engine.connect(&servers, &plan.schema(), contest::PATHS, Settings::default()).await?;
     engine.fill(0).await?;
     let (tally, took, history) = if plan.processes == 1 {
         let recorder = plan.audit.then(|| Arc::new(Recorder::in_memory()));
@@ -79,17 +81,9 @@ pub(crate) async fn run(plan: SeatsPlan) -> Result<Verdict, RunError> {
     } else {
         parts::run(&plan, &servers).await?
     };
-    let mut report = Report::new(&plan, &tally, took);
-    let verdict = if plan.audit {
-        eprintln!("checking {} operations", history.operations.len());
-        let events = engine.log().await?;
-        let gaps = engine.has_gaps();
-        // Some seconds of work for millions of operations: not on a thread that others wait for.
-        let checked = tokio::task::spawn_blocking(move || check(&history, events, gaps)).await;
-        report.audited(checked.map_err(RunError::task)?)
-    } else {
-        Verdict::Kept
-    };
+    let audit = if plan.audit { Some(Audit::of(&engine, history, 0).await?) } else { None };
+    let verdict = audit.as_ref().map_or(Verdict::Kept, Audit::verdict);
+    let report = Report::new(&plan, &tally, took, audit);
     output.publish(&report)?;
     if tally.errors > 0 && verdict == Verdict::Kept {
         return Err(RunError::new(format!(
@@ -98,22 +92,4 @@ pub(crate) async fn run(plan: SeatsPlan) -> Result<Verdict, RunError> {
         )));
     }
     Ok(verdict)
-}
-
-/// What the audit found.
-#[derive(Debug)]
-struct Audit {
-    operations: usize,
-    violations: usize,
-    text: String,
-    took: Duration,
-}
-
-fn check(history: &History, events: Vec<testutil::checker::LogEvent>, gaps: bool) -> Audit {
-    let began = Instant::now();
-    let checker = if gaps { Checker::default().gaps_allowed() } else { Checker::default() };
-    let log = Log::new(events);
-    let report = checker.check(history, &log);
-    let (operations, violations) = (report.operations(), report.count());
-    Audit { operations, violations, text: report.to_string(), took: began.elapsed() }
 }

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use eventstore::Settings;
 use futures_util::future::try_join_all;
 use testutil::checker::{History, Recorder};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
@@ -65,7 +66,10 @@ async fn fight(part: &mut Subprocess) -> Result<Tally, RunError> {
 /// What a part does.
 pub(crate) async fn part(plan: PartPlan) -> Result<(), RunError> {
     let servers = Arc::new(Servers::find(Some(&plan.primary), &[]).await?);
-    let engine = plan.engine.connect(&servers, &super::schema(plan.engine), contest::PATHS).await?;
+    let engine = plan
+        .engine
+        .connect(&servers, &super::schema(plan.engine), contest::PATHS, Settings::default())
+        .await?;
     let recorder = match &plan.history {
         Some(path) => Some(Arc::new(Recorder::to_file(path).map_err(RunError::io(path.display()))?)),
         None => None,

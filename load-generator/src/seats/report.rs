@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use crate::audit::Audit;
+use crate::seats::SeatsPlan;
 use crate::seats::contest::Tally;
-use crate::seats::{Audit, SeatsPlan};
-use crate::verdict::Verdict;
 
 #[derive(Debug, Serialize)]
 pub(super) struct Report {
@@ -22,20 +22,11 @@ pub(super) struct Report {
     appends_per_second: f64,
     /// Only of an audited run.
     #[serde(skip_serializing_if = "Option::is_none")]
-    audit: Option<AuditReport>,
-}
-
-#[derive(Debug, Serialize)]
-struct AuditReport {
-    operations: usize,
-    violations: usize,
-    seconds: f64,
-    #[serde(skip)]
-    text: String,
+    audit: Option<Audit>,
 }
 
 impl Report {
-    pub(super) fn new(plan: &SeatsPlan, tally: &Tally, took: Duration) -> Self {
+    pub(super) fn new(plan: &SeatsPlan, tally: &Tally, took: Duration, audit: Option<Audit>) -> Self {
         Self {
             scenario: "seats",
             engine: plan.engine.as_str(),
@@ -45,15 +36,8 @@ impl Report {
             seconds: took.as_secs_f64(),
             tally: *tally,
             appends_per_second: tally.appends as f64 / took.as_secs_f64(),
-            audit: None,
+            audit,
         }
-    }
-
-    pub(super) fn audited(&mut self, audit: Audit) -> Verdict {
-        let verdict = if audit.violations == 0 { Verdict::Kept } else { Verdict::Violated };
-        let Audit { operations, violations, text, took } = audit;
-        self.audit = Some(AuditReport { operations, violations, seconds: took.as_secs_f64(), text });
-        verdict
     }
 }
 
@@ -72,7 +56,7 @@ impl fmt::Display for Report {
             self.appends_per_second
         )?;
         match &self.audit {
-            Some(audit) => writeln!(f, "audit ({:.1} s): {}", audit.seconds, audit.text.trim_end()),
+            Some(audit) => writeln!(f, "{audit}"),
             None => writeln!(f, "not audited: --audit checks that every promise was kept"),
         }
     }

@@ -1,6 +1,6 @@
 //! What a decision needs to know of a book and a reader.
 
-use eventstore::RecordedEvent;
+use testutil::checker::LogEvent;
 use uuid::Uuid;
 
 use super::events::{self, ADDED, BOOK, CANCELED, LENT, READER, REGISTERED, REMOVED, RETURNED};
@@ -15,7 +15,7 @@ pub(super) struct Circulation {
 }
 
 impl Circulation {
-    pub(super) fn fold(history: &[RecordedEvent], book: Option<Uuid>, reader: Option<Uuid>) -> Self {
+    pub(super) fn fold(history: &[LogEvent], book: Option<Uuid>, reader: Option<Uuid>) -> Self {
         let mut state = Self::default();
         for event in history {
             let (of_book, of_reader) = (events::id(event, BOOK), events::id(event, READER));
@@ -29,7 +29,7 @@ impl Circulation {
         state
     }
 
-    fn book_event(&mut self, event: &RecordedEvent, reader: Option<Uuid>) {
+    fn book_event(&mut self, event: &LogEvent, reader: Option<Uuid>) {
         match event.event_type.as_str() {
             ADDED => self.in_circulation = true,
             REMOVED => self.in_circulation = false,
@@ -39,7 +39,7 @@ impl Circulation {
         }
     }
 
-    fn reader_event(&mut self, event: &RecordedEvent) {
+    fn reader_event(&mut self, event: &LogEvent) {
         match event.event_type.as_str() {
             REGISTERED => self.registered = true,
             CANCELED => self.registered = false,

@@ -1,9 +1,11 @@
 //! The library's events, in the ancestor's shape: three strings of payload, three UUIDs of metadata.
 
-use eventstore::{NewEvent, RecordedEvent};
 use rand::Rng;
-use serde_json::{Value, json};
+use serde_json::Value;
+use testutil::checker::LogEvent;
 use uuid::Uuid;
+
+use crate::engine::Draft;
 
 pub(super) const BOOK: &str = "BookID";
 pub(super) const READER: &str = "ReaderID";
@@ -18,27 +20,27 @@ pub(super) const CANCELED: &str = "ReaderContractCanceled";
 pub(super) const TYPES: [&str; 6] = [ADDED, REMOVED, LENT, RETURNED, REGISTERED, CANCELED];
 pub(super) const LOAN_TYPES: [&str; 2] = [LENT, RETURNED];
 
-pub(super) fn added(book: Uuid) -> NewEvent {
+pub(super) fn added(book: Uuid) -> Draft {
     event(ADDED, &[(BOOK, book)])
 }
 
-pub(super) fn removed(book: Uuid) -> NewEvent {
+pub(super) fn removed(book: Uuid) -> Draft {
     event(REMOVED, &[(BOOK, book)])
 }
 
-pub(super) fn lent(book: Uuid, reader: Uuid) -> NewEvent {
+pub(super) fn lent(book: Uuid, reader: Uuid) -> Draft {
     event(LENT, &[(BOOK, book), (READER, reader)])
 }
 
-pub(super) fn returned(book: Uuid, reader: Uuid) -> NewEvent {
+pub(super) fn returned(book: Uuid, reader: Uuid) -> Draft {
     event(RETURNED, &[(BOOK, book), (READER, reader)])
 }
 
-pub(super) fn registered(reader: Uuid) -> NewEvent {
+pub(super) fn registered(reader: Uuid) -> Draft {
     event(REGISTERED, &[(READER, reader)])
 }
 
-pub(super) fn canceled(reader: Uuid) -> NewEvent {
+pub(super) fn canceled(reader: Uuid) -> Draft {
     event(CANCELED, &[(READER, reader)])
 }
 
@@ -48,19 +50,14 @@ pub(super) fn new_id(random: &mut impl Rng) -> Uuid {
 }
 
 /// The book or reader that an event is about.
-pub(super) fn id(event: &RecordedEvent, path: &str) -> Option<Uuid> {
+pub(super) fn id(event: &LogEvent, path: &str) -> Option<Uuid> {
     event.payload.get(path).and_then(Value::as_str).and_then(|id| id.parse().ok())
 }
 
-fn event(event_type: &str, ids: &[(&str, Uuid)]) -> NewEvent {
+fn event(event_type: &'static str, ids: &[(&str, Uuid)]) -> Draft {
     let mut payload: serde_json::Map<String, Value> =
         ids.iter().map(|(path, id)| ((*path).to_owned(), id.to_string().into())).collect();
     let now = humantime::format_rfc3339_micros(std::time::SystemTime::now()).to_string();
     payload.insert("OccurredAt".to_owned(), now.into());
-    let message = Uuid::now_v7();
-    NewEvent::new(event_type, Value::Object(payload)).metadata(json!({
-        "MessageID": message,
-        "CausationID": Uuid::now_v7(),
-        "CorrelationID": message,
-    }))
+    Draft::new(event_type, Value::Object(payload))
 }

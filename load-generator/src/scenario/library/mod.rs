@@ -9,12 +9,14 @@ mod shelf;
 
 use std::sync::Mutex;
 
-use eventstore::{Consistency, EventStore, Filter};
 use rand::{Rng as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
+use serde_json::{Value, json};
+use testutil::checker::Filter;
 use uuid::Uuid;
 
-use crate::scenario::decider::{Decided, Decider};
+use crate::engine::{Client, Draft, EngineError};
+use crate::scenario::decider::{self, Decided};
 use crate::scenario::{Mix, Operation, Outcome, Trace};
 use circulation::Circulation;
 use events::{BOOK, READER, TYPES};
@@ -37,13 +39,12 @@ const MIX: &[(Operation, u32)] = &[
 /// effect. The cache decides nothing: decisions rest on what the log says.
 #[derive(Debug)]
 pub(crate) struct Library {
-    decider: Decider,
     shelf: Mutex<Shelf>,
 }
 
 impl Library {
-    pub(crate) fn new(store: EventStore, shelf: Shelf) -> Self {
-        Self { decider: Decider::new(store), shelf: Mutex::new(shelf) }
+    pub(crate) fn new(shelf: Shelf) -> Self {
+        Self { shelf: Mutex::new(shelf) }
     }
 
     pub(crate) fn mix() -> Mix {
@@ -56,15 +57,21 @@ impl Library {
     }
 
     /// Carries one request out. `choice` seeds its random choices. Safe to drop at any time.
-    pub(crate) async fn perform(&self, operation: Operation, choice: u64, trace: &Trace) -> Outcome {
+    pub(crate) async fn perform(
+        &self,
+        client: &mut dyn Client,
+        operation: Operation,
+        choice: u64,
+        trace: &Trace,
+    ) -> Outcome {
         let mut random = ChaCha8Rng::seed_from_u64(choice);
         let result = match operation {
-            Operation::LendBook => self.lend(&mut random, trace).await,
-            Operation::ReturnBook => self.bring_back(&mut random, trace).await,
-            Operation::ReaderLoans => self.reader_loans(&mut random).await,
-            Operation::ChangeStock => self.change_stock(&mut random, trace).await,
-            Operation::RegisterReader => self.register(&mut random, trace).await,
-            Operation::CancelContract => self.cancel(&mut random, trace).await,
+            Operation::LendBook => self.lend(client, &mut random, trace).await,
+            Operation::ReturnBook => self.bring_back(client, &mut random, trace).await,
+            Operation::ReaderLoans => self.reader_loans(client, &mut random).await,
+            Operation::ChangeStock => self.change_stock(client, &mut random, trace).await,
+            Operation::RegisterReader => self.register(client, &mut random, trace).await,
+            Operation::CancelContract => self.cancel(client, &mut random, trace).await,
         };
         match result {
             Ok(decided) => Outcome::Done { operation, effective: decided == Decided::Appended },
@@ -72,14 +79,19 @@ impl Library {
         }
     }
 
-    async fn lend(&self, random: &mut ChaCha8Rng, trace: &Trace) -> Result<Decided, eventstore::Error> {
+    async fn lend(
+        &self,
+        client: &mut dyn Client,
+        random: &mut ChaCha8Rng,
+        trace: &Trace,
+    ) -> Result<Decided, EngineError> {
         let reader =
             self.shelf().reader_with_room(random, MOST_LOANS).unwrap_or_else(|| events::new_id(random));
         let held = Held::take(self, |shelf| shelf.take_available(random), Shelf::put_available);
         // Nothing on the shelf: the request is made all the same, for a book that nobody knows.
         let book = held.as_ref().map_or_else(|| events::new_id(random), |held| held.thing);
         let mut seen = Circulation::default();
-        let decided = self.decide((book, reader), random, trace, |history| {
+        let decided = decide((book, reader), client, random, trace, |history| {
             seen = history;
             let possible = history.in_circulation
                 && history.lent_to.is_none()
@@ -97,12 +109,17 @@ impl Library {
         Ok(decided)
     }
 
-    async fn bring_back(&self, random: &mut ChaCha8Rng, trace: &Trace) -> Result<Decided, eventstore::Error> {
+    async fn bring_back(
+        &self,
+        client: &mut dyn Client,
+        random: &mut ChaCha8Rng,
+        trace: &Trace,
+    ) -> Result<Decided, EngineError> {
         let held = Held::take(self, |shelf| shelf.take_loan(random), Shelf::put_loan_back);
         let nobodys = (events::new_id(random), events::new_id(random));
         let (book, reader) = held.as_ref().map_or(nobodys, |held| held.thing);
         let mut seen = Circulation::default();
-        let decided = self.decide((book, reader), random, trace, |history| {
+        let decided = decide((book, reader), client, random, trace, |history| {
             seen = history;
             (history.lent_to == Some(reader)).then(|| events::returned(book, reader))
         });
@@ -119,23 +136,28 @@ impl Library {
         Ok(decided)
     }
 
-    async fn reader_loans(&self, random: &mut ChaCha8Rng) -> Result<Decided, eventstore::Error> {
+    async fn reader_loans(
+        &self,
+        client: &mut dyn Client,
+        random: &mut ChaCha8Rng,
+    ) -> Result<Decided, EngineError> {
         let reader = self.shelf().any_reader(random).unwrap_or_else(|| events::new_id(random));
-        let loans = Filter::event_types(events::LOAN_TYPES).and_all([(READER, reader)]);
-        self.decider.store().query(&loans).consistency(Consistency::Eventual).await?;
+        let loans = Filter::types(events::LOAN_TYPES).and_all([(READER, of(reader))]);
+        client.query_eventually(&loans).await?;
         Ok(Decided::Nothing)
     }
 
     /// Adds a book, or removes one that is not lent.
     async fn change_stock(
         &self,
+        client: &mut dyn Client,
         random: &mut ChaCha8Rng,
         trace: &Trace,
-    ) -> Result<Decided, eventstore::Error> {
+    ) -> Result<Decided, EngineError> {
         if random.random() {
             let book = events::new_id(random);
             let decide = |history: Circulation| (!history.in_circulation).then(|| events::added(book));
-            let decided = self.decide_on((BOOK, book), random, trace, decide).await?;
+            let decided = decide_on((BOOK, book), client, random, trace, decide).await?;
             // The same seed on the same log: it is there already.
             if decided == Decided::Appended {
                 self.shelf().put_available(book);
@@ -145,7 +167,7 @@ impl Library {
         let held = Held::take(self, |shelf| shelf.take_available(random), Shelf::put_available);
         let book = held.as_ref().map_or_else(|| events::new_id(random), |held| held.thing);
         let mut seen = Circulation::default();
-        let decided = self.decide_on((BOOK, book), random, trace, |history| {
+        let decided = decide_on((BOOK, book), client, random, trace, |history| {
             seen = history;
             (history.in_circulation && history.lent_to.is_none()).then(|| events::removed(book))
         });
@@ -159,9 +181,14 @@ impl Library {
         Ok(decided)
     }
 
-    async fn register(&self, random: &mut ChaCha8Rng, trace: &Trace) -> Result<Decided, eventstore::Error> {
+    async fn register(
+        &self,
+        client: &mut dyn Client,
+        random: &mut ChaCha8Rng,
+        trace: &Trace,
+    ) -> Result<Decided, EngineError> {
         let reader = events::new_id(random);
-        let decided = self.decide_on((READER, reader), random, trace, |history: Circulation| {
+        let decided = decide_on((READER, reader), client, random, trace, |history: Circulation| {
             (!history.registered).then(|| events::registered(reader))
         });
         let decided = decided.await?;
@@ -172,11 +199,16 @@ impl Library {
     }
 
     /// Ends the contract of a reader who has no books.
-    async fn cancel(&self, random: &mut ChaCha8Rng, trace: &Trace) -> Result<Decided, eventstore::Error> {
+    async fn cancel(
+        &self,
+        client: &mut dyn Client,
+        random: &mut ChaCha8Rng,
+        trace: &Trace,
+    ) -> Result<Decided, EngineError> {
         let held = Held::take(self, |shelf| shelf.take_reader_without_loans(random), Shelf::put_reader);
         let reader = held.as_ref().map_or_else(|| events::new_id(random), |held| held.thing);
         let mut seen = Circulation::default();
-        let decided = self.decide_on((READER, reader), random, trace, |history| {
+        let decided = decide_on((READER, reader), client, random, trace, |history| {
             seen = history;
             (history.registered && history.loans == 0).then(|| events::canceled(reader))
         });
@@ -188,40 +220,44 @@ impl Library {
         Ok(decided)
     }
 
-    /// Decides on what concerns a book or a reader.
-    async fn decide(
-        &self,
-        (book, reader): (Uuid, Uuid),
-        random: &mut ChaCha8Rng,
-        trace: &Trace,
-        mut decide: impl FnMut(Circulation) -> Option<eventstore::NewEvent>,
-    ) -> Result<Decided, eventstore::Error> {
-        let filter = Filter::event_types(TYPES).and_any([(BOOK, book), (READER, reader)]);
-        self.decider
-            .decide(&filter, random, trace, |history| {
-                decide(Circulation::fold(history, Some(book), Some(reader)))
-            })
-            .await
-    }
-
-    /// Decides on what concerns one of them.
-    async fn decide_on(
-        &self,
-        (path, id): (&'static str, Uuid),
-        random: &mut ChaCha8Rng,
-        trace: &Trace,
-        mut decide: impl FnMut(Circulation) -> Option<eventstore::NewEvent>,
-    ) -> Result<Decided, eventstore::Error> {
-        let filter = Filter::event_types(TYPES).and_all([(path, id)]);
-        let (book, reader) = if path == BOOK { (Some(id), None) } else { (None, Some(id)) };
-        self.decider
-            .decide(&filter, random, trace, |history| decide(Circulation::fold(history, book, reader)))
-            .await
-    }
-
     fn shelf(&self) -> std::sync::MutexGuard<'_, Shelf> {
         self.shelf.lock().expect("nothing panics with the shelf in hand")
     }
+}
+
+/// Decides on what concerns a book or a reader.
+async fn decide(
+    (book, reader): (Uuid, Uuid),
+    client: &mut dyn Client,
+    random: &mut ChaCha8Rng,
+    trace: &Trace,
+    mut decide: impl FnMut(Circulation) -> Option<Draft>,
+) -> Result<Decided, EngineError> {
+    let filter = Filter::types(TYPES).and_any([(BOOK, of(book)), (READER, of(reader))]);
+    decider::decide(client, &filter, random, trace, |history| {
+        decide(Circulation::fold(history, Some(book), Some(reader)))
+    })
+    .await
+}
+
+/// Decides on what concerns one of them.
+async fn decide_on(
+    (path, id): (&'static str, Uuid),
+    client: &mut dyn Client,
+    random: &mut ChaCha8Rng,
+    trace: &Trace,
+    mut decide: impl FnMut(Circulation) -> Option<Draft>,
+) -> Result<Decided, EngineError> {
+    let filter = Filter::types(TYPES).and_all([(path, of(id))]);
+    let (book, reader) = if path == BOOK { (Some(id), None) } else { (None, Some(id)) };
+    decider::decide(client, &filter, random, trace, |history| {
+        decide(Circulation::fold(history, book, reader))
+    })
+    .await
+}
+
+fn of(id: Uuid) -> Value {
+    json!(id)
 }
 
 /// What a command works on, taken from the shelf meanwhile. It goes back as it was, also when the command fails or is

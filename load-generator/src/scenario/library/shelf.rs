@@ -2,13 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use eventstore::{NewEvent, RecordedEvent};
 use rand::Rng;
+use testutil::checker::LogEvent;
 use uuid::Uuid;
 
 use super::MOST_LOANS;
 use super::circulation::Circulation;
 use super::events::{self, ADDED, BOOK, CANCELED, LENT, READER, REGISTERED, REMOVED, RETURNED};
+use crate::engine::Draft;
 
 /// Of the events that a library begins with, up to two thirds add books and a fourth as many register readers; the rest
 /// are loans and returns. The ancestor has 60,000 books and 15,000 readers.
@@ -35,7 +36,7 @@ pub(crate) struct ShelfReader {
 }
 
 impl ShelfReader {
-    pub(crate) fn apply(&mut self, event: &RecordedEvent) {
+    pub(crate) fn apply(&mut self, event: &LogEvent) {
         let (book, reader) = (events::id(event, BOOK), events::id(event, READER));
         match (event.event_type.as_str(), book, reader) {
             (ADDED | RETURNED, Some(book), _) => drop(self.books.insert(book, None)),
@@ -67,7 +68,7 @@ impl Shelf {
 
     /// The next event of a valid history, on the way to a log of `total` events in which every worker finds something
     /// to do.
-    pub(crate) fn next_event(&mut self, total: u64, workers: usize, random: &mut impl Rng) -> NewEvent {
+    pub(crate) fn next_event(&mut self, total: u64, workers: usize, random: &mut impl Rng) -> Draft {
         let books = (total * 2 / 3).clamp(FEWEST_BOOKS, MOST_BOOKS).max(needed(workers) * 4);
         let known = (self.available.len() + self.loans.len()) as u64;
         if (self.readers.len() as u64) < (books / BOOKS_PER_READER).min(1 + known / BOOKS_PER_READER) {

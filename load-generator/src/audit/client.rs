@@ -1,14 +1,14 @@
-//! Records what the clients of an engine ask and are told, and has it checked at the end.
+//! A client whose operations are recorded.
 
 use std::io;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use testutil::checker::{self, Action, Answer, Digest, Filter, Outcome, Read, Recorder};
+use testutil::checker::{self, Action, Answer, Digest, Filter, Outcome, Pending, Read, Recorder};
 
 use crate::engine::{Append, Appended, Client, Draft, EngineError, Found};
 
-/// A client whose operations are recorded.
+/// Passes on what is asked, and notes it before and after.
 pub(crate) struct Audited {
     client: Box<dyn Client>,
     number: u64,
@@ -19,6 +19,27 @@ impl Audited {
     /// Clients have different numbers, over all processes.
     pub(crate) fn new(client: Box<dyn Client>, number: u64, recorder: &Arc<Recorder>) -> Self {
         Self { client, number, recorder: Arc::clone(recorder) }
+    }
+
+    fn begin_read(&self, filter: &Filter, strong: bool) -> Result<Pending, EngineError> {
+        let read = Read {
+            filter: filter.clone(),
+            after: 0,
+            backwards: false,
+            limit: None,
+            at_least: 0,
+            strong,
+            complete_to: 0,
+            result: Vec::new(),
+        };
+        self.recorder.begin(self.number, Action::Read(read)).map_err(unrecorded)
+    }
+
+    fn end_read(&self, pending: &Pending, found: Found) -> Result<Found, EngineError> {
+        let result = found.events.iter().map(|event| (event.position, event.digest())).collect();
+        let answer = Answer::Read { complete_to: found.after.position, result };
+        self.recorder.end(pending, answer).map_err(unrecorded)?;
+        Ok(found)
     }
 }
 
@@ -47,24 +68,23 @@ impl Client for Audited {
     }
 
     async fn query(&mut self, filter: &Filter) -> Result<Found, EngineError> {
-        let action = |is_strong| {
-            Action::Read(Read {
-                filter: filter.clone(),
-                after: 0,
-                backwards: false,
-                limit: None,
-                at_least: 0,
-                strong: is_strong,
-                complete_to: 0,
-                result: Vec::new(),
-            })
-        };
-        let pending =
-            self.recorder.begin(self.number, action(self.client.reads_strongly())).map_err(unrecorded)?;
+        let pending = self.begin_read(filter, self.client.reads_strongly())?;
         let found = self.client.query(filter).await?;
-        let answer = Answer::Read { complete_to: found.after.position, result: found.events.clone() };
-        self.recorder.end(&pending, answer).map_err(unrecorded)?;
-        Ok(found)
+        self.end_read(&pending, found)
+    }
+
+    async fn query_eventually(&mut self, filter: &Filter) -> Result<Found, EngineError> {
+        let pending = self.begin_read(filter, false)?;
+        let found = self.client.query_eventually(filter).await?;
+        self.end_read(&pending, found)
+    }
+
+    fn knows_ids(&self) -> bool {
+        self.client.knows_ids()
+    }
+
+    fn is_closed(&self) -> bool {
+        self.client.is_closed()
     }
 
     fn reads_strongly(&self) -> bool {
