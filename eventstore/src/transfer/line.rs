@@ -50,7 +50,7 @@ pub(super) fn write(event: &RecordedEvent) -> Result<String, Error> {
 }
 
 /// The event of a line. Its payload and metadata are checked when it is appended.
-pub(super) fn parse(text: &str) -> Result<NewEvent, Error> {
+pub(crate) fn parse(text: &str) -> Result<NewEvent, Error> {
     // serde_json's own message may quote values, so it is not passed on.
     let line: Line = serde_json::from_str(text).map_err(|error| {
         let what = if error.is_data() { "is not an event" } else { "is not JSON" };

@@ -14,6 +14,8 @@ mod line;
 
 pub use export::{Export, Exported};
 pub use import::{Import, Imported};
+#[cfg(fuzzing)]
+pub(crate) use line::parse as parse_line;
 
 use crate::position::Position;
 

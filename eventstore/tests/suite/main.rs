@@ -20,6 +20,7 @@ mod metrics;
 mod migration;
 mod plans;
 mod pooler;
+mod pressure;
 mod process;
 mod query;
 mod race;

@@ -1,0 +1,185 @@
+//! Many more callers than connections, and callers that go away: nobody is forgotten, and no connection is left in a state
+//! that harms the next one.
+
+use std::env;
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::Poll;
+
+use eventstore::{Consistency, ErrorKind, EventStore, Filter, NewEvent};
+use futures_util::future::join_all;
+use serde_json::json;
+use testutil::checker::{self, Action, Answer, Append, Checker, Digest, Outcome, Read, Recorder};
+
+use crate::fixture::{self, Log};
+
+const POOL: usize = 4;
+/// How many calls are dropped; `EVENTSTORE_TEST_DROPS=100000` for a night.
+const DROPS: usize = 10_000;
+
+/// A log whose handle has few connections, with a name by which they are found on the server.
+async fn log_with_few_connections() -> (Log, EventStore) {
+    let log = Log::new().await;
+    let mut settings = fixture::settings();
+    settings.pool_size = POOL;
+    let name = log.schema.name();
+    let named = |dsn: &str| format!("{dsn} application_name={name}");
+    let (primary, replica) = (named(log.schema.primary()), named(log.schema.replica()));
+    let builder = fixture::store().primary(&primary).replica(&replica).schema(name).settings(settings);
+    let store = builder.connect().await.unwrap();
+    (log, store)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_thousand_tasks_share_four_connections() {
+    let (log, store) = log_with_few_connections().await;
+    let tasks = (0..1_000_u64).map(|task| {
+        let store = store.clone();
+        tokio::spawn(async move {
+            let mine = Filter::event_types(["Counted"]).and_all([("Task", task)]);
+            for n in 0..5 {
+                let seen = store.query(&mine).await.unwrap();
+                assert_eq!(seen.len(), n);
+                let event = NewEvent::new("Counted", json!({"Task": task, "n": n}));
+                let append = store.append([event]).fail_if_matches(&mine).after(seen.token());
+                let token = append.await.unwrap().token();
+                let read = store.query(&mine).consistency(Consistency::AtLeast(token)).await.unwrap();
+                assert_eq!(read.len(), n + 1);
+            }
+        })
+    });
+    let tasks: Vec<_> = tasks.collect();
+    let sessions = "SELECT count(*) FROM pg_stat_activity WHERE application_name = $1";
+    let monitor = log.sql().await;
+    let mut most = 0;
+    while tasks.iter().any(|task| !task.is_finished()) {
+        let now: i64 = monitor.query_one(sessions, &[&log.schema.name()]).await.unwrap().get(0);
+        most = most.max(now);
+    }
+    join_all(tasks).await.into_iter().for_each(Result::unwrap);
+    assert_eq!(log.store.head().await.unwrap().position().get(), 5_000);
+    // Those of the pool, and the writer's.
+    assert!((1..=POOL as i64 + 1).contains(&most), "{most} sessions on the primary");
+}
+
+/// Polls a future so often at most, then drops it wherever it stands.
+async fn for_polls<F: Future>(polls: usize, future: F) -> Option<F::Output> {
+    let mut future = pin!(future);
+    let mut left = polls;
+    std::future::poll_fn(|context| {
+        if left == 0 {
+            return Poll::Ready(None);
+        }
+        left -= 1;
+        future.as_mut().poll(context).map(Some)
+    })
+    .await
+}
+
+/// What one task does: appends with and without a condition, and reads, each dropped after some polls.
+async fn drop_calls(store: EventStore, recorder: Arc<Recorder>, task: u64, left: Arc<AtomicUsize>) -> usize {
+    let mut completed = 0;
+    for n in 0_u64.. {
+        let taken = left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1));
+        if taken.is_err() {
+            break;
+        }
+        // The first polls of a call are in its queue and at its pool, the later ones on its connection.
+        let polls = ((n * 31 + task * 7) % 6) as usize;
+        let key = json!((n * 17 + task) % 500);
+        let filter = checker::Filter::of([("Key", key.clone())]);
+        let own = Filter::all().and_all([("Key", key.as_u64().unwrap())]);
+        if n % 3 == 0 {
+            let read = Read {
+                filter,
+                after: 0,
+                backwards: false,
+                limit: None,
+                at_least: 0,
+                strong: true,
+                complete_to: 0,
+                result: Vec::new(),
+            };
+            let pending = recorder.begin(task, Action::Read(read)).unwrap();
+            if let Some(history) = for_polls(polls, store.query(&own).into_future()).await {
+                let history = history.unwrap();
+                let result = history.iter().map(|event| {
+                    let kind = event.event_type.as_str();
+                    let digest = Digest::new(event.id.uuid(), kind, &event.payload, &event.metadata);
+                    (event.position.get(), digest)
+                });
+                let (complete_to, result) = (history.position().get(), result.collect());
+                recorder.end(&pending, Answer::Read { complete_to, result }).unwrap();
+                completed += 1;
+            }
+            continue;
+        }
+        let payload = json!({"Key": key, "n": n});
+        let events = [NewEvent::new("Put", payload.clone()), NewEvent::new("Put", payload.clone())];
+        let digest = |event: &NewEvent| Digest::new(event.event_id().uuid(), "Put", &payload, &json!({}));
+        let is_conditional = n % 3 == 1;
+        let condition = checker::Condition { filter, after: 0 };
+        let append = Append {
+            conditions: if is_conditional { vec![condition] } else { Vec::new() },
+            events: events.iter().map(digest).collect(),
+            outcome: Outcome::Indeterminate,
+        };
+        let pending = recorder.begin(task, Action::Append(append)).unwrap();
+        let mut call = store.append(events);
+        if is_conditional {
+            call = call.fail_if_matches(&own);
+        }
+        let outcome = match for_polls(polls, call.into_future()).await {
+            None => continue,
+            Some(Ok(receipt)) => Outcome::Accepted { first: receipt.first_position().get() },
+            Some(Err(error)) if error.kind() == ErrorKind::Conflict => {
+                Outcome::Conflict { position: error.conflict().map(|found| found.position.get()) }
+            }
+            Some(Err(error)) => panic!("{error}"),
+        };
+        recorder.end(&pending, Answer::Append(outcome)).unwrap();
+        completed += 1;
+    }
+    completed
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn calls_that_are_dropped_anywhere_leave_no_connection_poisoned() {
+    let drops = env::var("EVENTSTORE_TEST_DROPS").map_or(DROPS, |drops| drops.parse().unwrap());
+    let (log, store) = log_with_few_connections().await;
+    let (recorder, left) = (Arc::new(Recorder::in_memory()), Arc::new(AtomicUsize::new(drops)));
+    let tasks = (0..32)
+        .map(|task| tokio::spawn(drop_calls(store.clone(), Arc::clone(&recorder), task, Arc::clone(&left))));
+    let completed: usize = join_all(tasks).await.into_iter().map(Result::unwrap).sum();
+    let (least, most) = (drops / 20, drops * 19 / 20);
+    assert!((least..most).contains(&completed), "{completed} of {drops} calls came to their end");
+
+    // Every connection of the pool works, at once and one after the other.
+    for _ in 0..20 {
+        let everything = (0..2 * POOL).map(|_| store.query(&Filter::all()).limit(1).into_future());
+        join_all(everything).await.into_iter().for_each(|read| drop(read.unwrap()));
+        store.append([NewEvent::new("Sound", json!({}))]).await.unwrap();
+    }
+    let left_behind = "SELECT count(*) FILTER (WHERE state LIKE 'idle in transaction%'), count(*)
+                       FROM pg_stat_activity WHERE application_name = $1";
+    let row = log.sql().await.query_one(left_behind, &[&log.schema.name()]).await.unwrap();
+    assert_eq!(row.get::<_, i64>(0), 0, "sessions that are in a transaction that nobody will end");
+    assert!(row.get::<_, i64>(1) <= POOL as i64 + 1);
+    store.close().await.unwrap();
+
+    let history = recorder.take();
+    let checker = Checker::default();
+    let events = log.store.query(&Filter::all()).await.unwrap().into_events();
+    let events = events.into_iter().filter(|event| event.event_type.as_str() == "Put");
+    let events = events.map(|event| checker::LogEvent {
+        position: event.position.get(),
+        id: event.id.uuid(),
+        event_type: event.event_type.as_str().to_owned(),
+        payload: event.payload,
+        metadata: event.metadata,
+    });
+    let events = checker::Log::new(events.collect());
+    let report = checker.check(&history, &events);
+    assert!(report.is_clean(), "{report}");
+}
