@@ -31,7 +31,8 @@ test-matrix:
 	@for version in $(VERSIONS); do \
 	  bin=$$(sh testutil/get-postgres.sh $$version) || exit 1; \
 	  echo "== PostgreSQL $$version"; \
-	  EVENTSTORE_PG_BIN=$$bin $(MAKE) --no-print-directory test || { echo "PostgreSQL $$version: failed"; exit 1; }; \
+	  env -u EVENTSTORE_TEST_PRIMARY -u EVENTSTORE_TEST_REPLICA EVENTSTORE_PG_BIN=$$bin EVENTSTORE_TEST_VERSION=$$version \
+	    $(MAKE) --no-print-directory test || { echo "PostgreSQL $$version: failed"; exit 1; }; \
 	done
 
 fuzz:

@@ -14,6 +14,13 @@ has_server() {
 
 if [ "$(id -u)" = 0 ]; then cache=/var/cache; else cache=${XDG_CACHE_HOME:-$HOME/.cache}; fi
 version=${1:-17}
+case $version in
+    *[!0-9]* | '') version=0 ;;
+esac
+if [ "$version" -lt 15 ]; then
+    say "a version is a number such as 17, from 15 on"
+    exit 2
+fi
 target=$cache/eventstore/postgresql${1:+-$1}
 
 candidates() {

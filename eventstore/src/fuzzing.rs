@@ -36,12 +36,12 @@ pub fn export_line(text: &str) -> Result<(), Error> {
     transfer::parse_line(text).map(drop)
 }
 
-/// The path of a predicate.
+/// The path of a predicate, as it is written down.
 ///
 /// # Errors
 /// If it is none.
 pub fn path(text: &str) -> Result<String, Error> {
-    Path::parse(text).map(|path| path.to_jsonpath())
+    Path::parse(text).map(|path| path.canonical().to_owned())
 }
 
 /// A connection string.

@@ -88,20 +88,29 @@ pub(crate) async fn run(plan: Plan) -> Result<Verdict, RunError> {
         served.abort();
     }
     let mut report = Report::new(&plan, &tally, measured_from, offered, environment);
-    let mut verdict = Verdict::Kept;
-    if let Some(recorder) = recorder {
-        // Appends that were given up on may still be under way.
-        engine.close().await?;
-        let audit = Audit::of(&engine, recorder.take(), head).await?;
-        verdict = audit.verdict();
-        report.audited(audit);
-    }
-    let published = output.publish(&report);
-    // Only now: a server that says nothing must not keep the report back.
+    let Some(recorder) = recorder else {
+        let published = output.publish(&report);
+        // Only now: a server that says nothing must not keep the report back.
+        close(&engine).await;
+        return Verdict::Kept.unless(published);
+    };
+    // Appends that were given up on may still be under way.
+    close(&engine).await;
+    let (verdict, audited) = match Audit::of(&engine, recorder.take(), head).await {
+        Ok(audit) => {
+            let verdict = audit.verdict();
+            report.audited(audit);
+            (verdict, Ok(()))
+        }
+        Err(error) => (Verdict::Kept, Err(error)),
+    };
+    verdict.unless(output.publish(&report).and(audited))
+}
+
+async fn close(engine: &Arc<dyn Engine>) {
     if let Ok(Err(error)) = tokio::time::timeout(CLOSE_WITHIN, engine.close()).await {
         tracing::warn!(%error, "closing the store");
     }
-    published.map(|()| verdict)
 }
 
 async fn connect(plan: &Plan, servers: &Arc<Servers>) -> Result<Arc<dyn Engine>, RunError> {

@@ -1,5 +1,7 @@
 //! How a run that was carried out ended, as the exit status says it.
 
+use crate::error::RunError;
+
 /// What a caller has to know.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Verdict {
@@ -12,6 +14,17 @@ pub(crate) enum Verdict {
 }
 
 impl Verdict {
+    /// The verdict, unless the run could not be carried out. A broken promise stays one, whatever else went wrong.
+    pub(crate) fn unless(self, carried_out: Result<(), RunError>) -> Result<Self, RunError> {
+        match (self, carried_out) {
+            (Self::Violated, Err(error)) => {
+                eprintln!("load-generator: {error}");
+                Ok(self)
+            }
+            (_, carried_out) => carried_out.map(|()| self),
+        }
+    }
+
     /// 1 is for runs that could not be carried out, 2 for usage.
     pub(crate) fn exit_status(self) -> u8 {
         match self {

@@ -380,7 +380,7 @@ fn a_store_under_faults_keeps_every_promise() {
 #[test]
 fn a_run_of_the_library_is_audited_through_any_engine() {
     let schema = TestSchema::new();
-    for engine in ["eventstore", "insert", "cte", "serializable", "lock"] {
+    for engine in ["eventstore", "serializable", "lock"] {
         let flags = "--rate 300 --duration 1s --warmup 0s --preload 2000 --workers 8 --audit --json -";
         let report = json(&on(&schema, flags).args(["--engine", engine]).output().unwrap());
         assert_adds_up(&report);
@@ -391,6 +391,20 @@ fn a_run_of_the_library_is_audited_through_any_engine() {
         // A read and an append for almost each request.
         assert!(operations.unwrap() > 450, "{engine}: {report:#}");
     }
+}
+
+/// Few readers and books, and many requests at once: some meet.
+#[test]
+fn an_audit_of_the_library_finds_what_plain_inserts_break() {
+    let schema = TestSchema::new();
+    let flags =
+        "--rate 3000 --duration 2s --warmup 0s --preload 0 --workers 100 --queue 1000 --audit --json -";
+    let output = on(&schema, flags).args(["--engine", "insert"]).output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(4), "{said}");
+    assert!(said.contains("a condition is broken"), "{said}");
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert!(report["audit"]["violations"].as_u64().unwrap() > 0);
 }
 
 /// `None`, and said aloud, where this machine does not let us mount the disks that it needs.

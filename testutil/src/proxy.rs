@@ -14,7 +14,7 @@
 use std::collections::HashSet;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -168,11 +168,11 @@ async fn pass_on(client: TcpStream, state: &State) {
         return;
     }
     let ((from_client, to_client), (from_server, to_server)) = (client.into_split(), server.into_split());
-    let is_silenced = AtomicBool::new(false);
-    let answers = hand_answers_on(from_server, to_client, state.impairment.subscribe(), &is_silenced);
+    let silenced_at = AtomicU64::new(NEVER);
+    let answers = hand_answers_on(from_server, to_client, state.impairment.subscribe(), &silenced_at);
     tokio::pin!(answers);
     let caught = tokio::select! {
-        caught = hand_calls_on(from_client, to_server, state, &is_silenced) => caught,
+        caught = hand_calls_on(from_client, to_server, state, &silenced_at) => caught,
         () = &mut answers => None,
     };
     if let Some(Armed { when, done, .. }) = caught {
@@ -189,7 +189,7 @@ async fn hand_calls_on(
     mut from: OwnedReadHalf,
     mut to: OwnedWriteHalf,
     state: &State,
-    is_silenced: &AtomicBool,
+    silenced_at: &AtomicU64,
 ) -> Option<Armed> {
     let mut impairment = state.impairment.subscribe();
     let mut messages = Messages::default();
@@ -202,8 +202,10 @@ async fn hand_calls_on(
             let words = armed.as_ref().map(|armed| armed.words.clone());
             if messages.see(&buffer[..length], words.as_deref()) { armed.take() } else { None }
         };
-        // Before the server can answer.
-        is_silenced.store(caught.is_some(), Ordering::SeqCst);
+        if caught.is_some() {
+            // Before the server can answer.
+            silenced_at.store(messages.calls, Ordering::SeqCst);
+        }
         if to.write_all(&buffer[..length]).await.is_err() {
             return None;
         }
@@ -220,20 +222,24 @@ async fn hand_answers_on(
     mut from: OwnedReadHalf,
     mut to: OwnedWriteHalf,
     mut impairment: watch::Receiver<Impairment>,
-    is_silenced: &AtomicBool,
+    silenced_at: &AtomicU64,
 ) {
     let mut buffer = vec![0; 1 << 16];
-    let mut dropped = Messages { is_started: true, ..Messages::default() };
+    let mut messages = Messages { is_started: true, ..Messages::default() };
+    let mut answered = 0;
     loop {
         let Ok(length @ 1..) = from.read(&mut buffer).await else { return };
         patiently(&mut impairment, Toward::Client).await;
-        if is_silenced.load(Ordering::SeqCst) {
-            // Rows come before the commit, ReadyForQuery after it.
-            if dropped.see_kind(&buffer[..length], b'Z') {
-                return;
+        // Rows come before the commit, ReadyForQuery after it: one for the start, and one for each call.
+        answered += messages.count(&buffer[..length], b"Z");
+        match silenced_at.load(Ordering::SeqCst) {
+            NEVER => {
+                if to.write_all(&buffer[..length]).await.is_err() {
+                    return;
+                }
             }
-        } else if to.write_all(&buffer[..length]).await.is_err() {
-            return;
+            calls if answered > calls => return,
+            _ => {}
         }
     }
 }
@@ -258,7 +264,12 @@ struct Messages {
     /// prepared long before its calls.
     texts: Vec<(Vec<u8>, Vec<u8>)>,
     bound: HashSet<Vec<u8>>,
+    /// How many ends of calls there were, each of which is answered.
+    calls: u64,
 }
+
+/// No answer is kept back.
+const NEVER: u64 = u64::MAX;
 
 impl Messages {
     /// Whether a call of a statement with these words ends in this piece.
@@ -268,6 +279,7 @@ impl Messages {
         while let Some(message) = self.next() {
             // The first message has no type.
             if self.is_started {
+                self.calls += u64::from(matches!(message[0], b'S' | b'Q' | b'F'));
                 is_call |= self.message(message[0], &message[5..], words);
             }
             self.is_started = true;
@@ -275,10 +287,11 @@ impl Messages {
         is_call
     }
 
-    /// Whether a message of this kind ends in this piece.
-    fn see_kind(&mut self, piece: &[u8], kind: u8) -> bool {
+    /// How many messages of these kinds end in this piece.
+    fn count(&mut self, piece: &[u8], kinds: &[u8]) -> u64 {
         self.partial.extend_from_slice(piece);
-        std::iter::from_fn(|| self.next()).any(|message| message[0] == kind)
+        let of_kind = std::iter::from_fn(|| self.next()).filter(|message| kinds.contains(&message[0]));
+        of_kind.count() as u64
     }
 
     /// The next message that is there as a whole.

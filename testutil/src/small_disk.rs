@@ -46,12 +46,15 @@ impl SmallDisk {
         Ok(())
     }
 
-    /// Gives it back.
+    /// Gives it back, if it was taken.
     ///
     /// # Errors
     /// What the system said.
     pub fn free(&self) -> io::Result<()> {
-        fs::remove_file(self.balloon())
+        match fs::remove_file(self.balloon()) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            result => result,
+        }
     }
 
     fn balloon(&self) -> PathBuf {

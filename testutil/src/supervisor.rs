@@ -57,7 +57,7 @@ exit 0
 const UNMOUNT: &str = r#"
 trap '' INT TERM HUP
 read -r _
-umount -l "$1" 2>/dev/null
+umount -l "$1" 2>/dev/null || fusermount3 -u -z "$1" 2>/dev/null || fusermount -u -z "$1" 2>/dev/null
 rmdir "$1" 2>/dev/null
 exit 0
 "#;

@@ -52,26 +52,18 @@ impl Model {
                 action,
             });
         }
-        for (nth, event) in self.log.iter().enumerate() {
-            let action = Action::Delivery(Delivery {
-                subscription: "mails".to_owned(),
-                filter: Filter::types(["Taken"]),
-                after: 0,
-                started: nth == 0,
-                position: event.position,
-                event: event.digest(),
-            });
-            let time = 1_000_000 + nth as u64;
-            self.history.operations.push(Operation {
-                client: 99,
-                invoked: time,
-                completed: Some(time),
-                action,
-            });
+        let subscription = || "mails".to_owned();
+        let deliveries = self.log.iter().map(|event| {
+            let (position, event) = (event.position, event.digest());
+            Action::Delivery(Delivery { subscription: subscription(), position, event })
+        });
+        let begins =
+            Action::Subscribed { subscription: subscription(), filter: Filter::types(["Taken"]), after: 0 };
+        let ends = Action::CaughtUp { subscription: subscription(), position: self.log.len() as u64 };
+        for (action, time) in [begins].into_iter().chain(deliveries).chain([ends]).zip(1_000_000..) {
+            let (client, completed) = (99, Some(time));
+            self.history.operations.push(Operation { client, invoked: time, completed, action });
         }
-        let action = Action::CaughtUp { subscription: "mails".to_owned(), position: self.log.len() as u64 };
-        let (client, time) = (99, 2_000_000);
-        self.history.operations.push(Operation { client, invoked: time, completed: Some(time), action });
         (self.history, self.log)
     }
 
@@ -370,29 +362,123 @@ fn a_delivery_reordered() {
     assert_eq!(found, [Rule::Delivery]);
 }
 
+/// Begins again after the delivery before this one: twelve in all were made.
+fn begin_again(history: &mut History, after: u64) {
+    let place = a_delivery(history);
+    let again = history.operations[place].clone();
+    let filter = Filter::types(["Taken"]);
+    let action = Action::Subscribed { subscription: "mails".to_owned(), filter, after };
+    history.operations.insert(place + 1, Operation { action, ..again.clone() });
+    history.operations.insert(place + 2, again);
+}
+
 #[test]
 fn a_delivery_doubled() {
-    for (after_a_start, expected) in [(true, vec![]), (false, vec![Rule::Delivery])] {
-        let found = caught(|history, _| {
-            let place = a_delivery(history);
-            let mut again = history.operations[place].clone();
-            if let Action::Delivery(delivery) = &mut again.action {
-                delivery.started = after_a_start;
-            }
-            history.operations.insert(place + 1, again);
-        });
-        assert_eq!(found, expected);
+    let found = caught(|history, _| {
+        let place = a_delivery(history);
+        let again = history.operations[place].clone();
+        history.operations.insert(place + 1, again);
+    });
+    assert_eq!(found, [Rule::Delivery]);
+    // The model delivers all positions: the eleventh delivery is of position 11.
+    for (confirmed, expected) in [(10, vec![]), (9, vec![Rule::Delivery]), (12, vec![Rule::Delivery])] {
+        assert_eq!(caught(|history, _| begin_again(history, confirmed)), expected, "{confirmed}");
     }
 }
 
 #[test]
 fn a_delivery_that_never_came() {
+    let is_it = |operation: &Operation| matches!(operation.action, Action::Delivery(_));
     let found = caught(|history, _| {
-        let is_last = |operation: &Operation| matches!(operation.action, Action::Delivery(_));
-        let last = history.operations.iter().rposition(is_last).unwrap();
+        let last = history.operations.iter().rposition(is_it).unwrap();
         history.operations.remove(last);
     });
     assert_eq!(found, [Rule::Delivery]);
+    let found = caught(|history, _| history.operations.retain(|operation| !is_it(operation)));
+    assert_eq!(found, [Rule::Delivery], "nothing was handed over, and it said that it had caught up");
+}
+
+#[test]
+fn a_limited_read_that_says_it_is_complete() {
+    let found = caught(|history, _| {
+        let read = history.operations.iter_mut().rev().find_map(|operation| match &mut operation.action {
+            Action::Read(read) if read.result.len() > 2 => Some(read),
+            _ => None,
+        });
+        let read = read.unwrap();
+        read.result.truncate(2);
+        read.limit = Some(2);
+    });
+    assert_eq!(found, [Rule::Read]);
+}
+
+#[test]
+fn a_strong_read_that_goes_back_behind_another() {
+    let found = caught(|history, _| {
+        let newer = last_read(history).clone();
+        let mut older = newer.clone();
+        older.complete_to = newer.complete_to - 1;
+        older.result.retain(|(position, _)| *position < newer.complete_to);
+        // Nothing but reads: no acknowledgement says how new they must be.
+        history.operations.retain(|operation| !matches!(operation.action, Action::Read(_)));
+        for operation in &mut history.operations {
+            if let Action::Append(append) = &mut operation.action
+                && matches!(append.outcome, Outcome::Accepted { .. })
+            {
+                append.outcome = Outcome::Indeterminate;
+            }
+        }
+        for (read, time) in [(newer, FAILOVER), (older, FAILOVER + 2)] {
+            let (completed, action) = (Some(time + 1), Action::Read(read));
+            history.operations.push(Operation { client: 1, invoked: time, completed, action });
+        }
+    });
+    assert_eq!(found, [Rule::Stale]);
+}
+
+/// The append of one event that was accepted, sent again after it was acknowledged, and told something else.
+fn told_otherwise(outcome: impl FnOnce(u64) -> Outcome) -> Vec<Rule> {
+    caught(|history, _| {
+        let mut again = accepted(history, 1).clone();
+        (again.invoked, again.completed) = (FAILOVER, Some(FAILOVER + 1));
+        let append = append_of(&mut again);
+        let Outcome::Accepted { first } = append.outcome else { unreachable!("it was accepted") };
+        append.outcome = outcome(first);
+        history.operations.push(again);
+    })
+}
+
+#[test]
+fn a_retry_that_is_refused_for_its_own_event() {
+    assert_eq!(told_otherwise(|first| Outcome::Accepted { first }), []);
+    let conflict = |position| move |_| Outcome::Conflict { position };
+    assert_eq!(told_otherwise(|first| conflict(Some(first))(first)), [Rule::ConflictWithoutCause]);
+    assert_eq!(told_otherwise(conflict(None)), [Rule::ConflictWithoutCause]);
+}
+
+#[test]
+fn an_order_that_is_not_that_of_time_for_a_retry() {
+    let found = caught(|history, log| {
+        // A first attempt without an answer, and a second one that is acknowledged at once.
+        let first = accepted(history, 1);
+        let mut again = first.clone();
+        let began = first.invoked;
+        (first.completed, append_of(first).outcome) = (None, Outcome::Indeterminate);
+        again.completed = Some(began + 1);
+        again.invoked = began + 1;
+        let Outcome::Accepted { first: position } = append_of(&mut again).outcome else { return };
+        history.operations.push(again);
+        // One that begins later stands before it.
+        let swapped = log.iter().position(|event| event.position == position).unwrap();
+        let before = log[swapped - 1].id;
+        let earlier = history.operations.iter_mut().find(|operation| match &operation.action {
+            Action::Append(append) => append.events.iter().any(|event| event.id == before),
+            _ => false,
+        });
+        let earlier = earlier.unwrap();
+        (earlier.invoked, earlier.completed) = (began + 10, Some(began + 20_000));
+    });
+    assert!(found.contains(&Rule::Order), "{found:?}");
 }
 
 #[test]

@@ -46,6 +46,15 @@ async fn a_replica_starts_without_its_primary_and_a_server_keeps_its_port() {
     testutil::replayed(&cluster.primary().dsn(), &cluster.replicas()[0].dsn()).await.unwrap();
 }
 
+/// Whoever runs the tests on a version means that version.
+#[tokio::test]
+async fn servers_have_the_version_that_was_asked_for() {
+    let Ok(expected) = std::env::var("EVENTSTORE_TEST_VERSION") else { return };
+    let client = testutil::connect(&testutil::servers().primary).await.unwrap();
+    let version: String = client.query_one("SHOW server_version", &[]).await.unwrap().get(0);
+    assert_eq!(version.split('.').next(), Some(expected.as_str()));
+}
+
 #[tokio::test]
 async fn a_stopped_server_goes_on_where_it_was() {
     let cluster = Cluster::builder().start().unwrap();
@@ -63,8 +72,6 @@ async fn a_stopped_server_goes_on_where_it_was() {
     assert!(!data.exists());
 }
 
-/// Runs a test of this binary as a child that owns a cluster, and returns when the cluster is up: the child, the
-/// cluster's folder, and the server's pid.
 /// The power is cut with the next write, which comes.
 const PATIENCE: std::time::Duration = std::time::Duration::from_secs(10);
 
@@ -90,7 +97,7 @@ async fn rows_after_a_power_cut(disk: &ForgetfulDisk, commit: &str) -> (i64, boo
     });
     cut.unwrap();
     cluster.primary_mut().crash();
-    let forgotten = disk.restore_power();
+    let forgotten = disk.restore_power().unwrap();
     cluster.primary_mut().start().unwrap();
     let client = testutil::connect(&cluster.primary().dsn()).await.unwrap();
     (client.query_one("SELECT count(*) FROM t", &[]).await.unwrap().get(0), forgotten.bytes > 0)
@@ -107,6 +114,8 @@ async fn a_power_cut_takes_what_was_not_flushed_and_nothing_else() {
     }
 }
 
+/// Runs a test of this binary as a child that owns a cluster, and returns when the cluster is up: the child, the
+/// cluster's folder, and the server's pid.
 fn child_with_cluster(how_it_ends: &str) -> (std::process::Child, PathBuf, i32) {
     let mut child = Command::new(std::env::current_exe().unwrap())
         .args(["a_cluster_ends_with_its_owner", "--exact", "--nocapture", "--quiet"])

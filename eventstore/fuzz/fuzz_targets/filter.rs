@@ -96,9 +96,9 @@ impl Tree {
         match self {
             Self::Leaf(scalar) => scalar.value(),
             Self::Array(elements) => elements.iter().map(Self::value).collect(),
-            Self::Object(fields) => {
-                Value::Object(fields.iter().map(|(name, tree)| (name.text(), tree.value())).collect::<Map<_, _>>())
-            }
+            Self::Object(fields) => Value::Object(
+                fields.iter().map(|(name, tree)| (name.text(), tree.value())).collect::<Map<_, _>>(),
+            ),
         }
     }
 }
@@ -133,15 +133,41 @@ fuzz_target!(|input: Input| {
         filters.push(filter);
         items.push(checker::Item { event_types: types, any: of_the_checker(any), all: of_the_checker(all) });
     }
+    let each = filters.clone();
     let reversed: Filter = filters.iter().rev().chain(&filters).cloned().collect();
     let filter: Filter = filters.into_iter().collect();
     let (event_type, payload) = (input.event_type.text(), input.payload.value());
+    let found = matches(&filter, &event_type, &payload);
+    assert!(found.is_ok() || !is_valid(&items), "{:?} was refused: {found:?}", checker::Filter { items });
     // What is not valid is refused, and that is all.
-    let Ok(found) = matches(&filter, &event_type, &payload) else { return };
-    let expected = checker::Filter { items }.matches(&event_type, &payload);
+    let Ok(found) = found else { return };
+    let expected = checker::Filter { items: items.clone() }.matches(&event_type, &payload);
     assert_eq!(found, expected, "{filter:?} on {event_type} {payload}");
-    let names = [filter.fingerprint(), reversed.fingerprint()].map(|name| name.ok());
-    if let [Some(name), Some(reversed)] = names {
+    let name = filter.fingerprint().unwrap();
+    if let Ok(reversed) = reversed.fingerprint() {
         assert_eq!(name, reversed, "one filter with two names: {filter:?}");
     }
+    // Without its last item it is another filter, unless that one was there twice.
+    let shorter: Filter = each.iter().take(each.len() - 1).cloned().collect();
+    if shorter.fingerprint().is_ok_and(|other| other == name) {
+        let same = matches(&shorter, &event_type, &payload).unwrap();
+        assert_eq!(found, same, "two filters with one name: {filter:?} and {shorter:?}");
+    }
 });
+
+/// Whether it must be accepted, as documented.
+fn is_valid(items: &[checker::Item]) -> bool {
+    let is_name = |name: &String| !name.is_empty() && name.len() <= 200 && !name.contains('\0');
+    let is_predicate = |predicate: &checker::Predicate| {
+        !predicate.path.is_empty()
+            && predicate.path.len() < 10
+            && predicate.path.iter().all(is_name)
+            && predicate.value.as_str().is_none_or(|text| text.len() < 200 && !text.contains('\0'))
+    };
+    let terms = |item: &checker::Item| item.event_types.len() + item.any.len() + item.all.len();
+    !items.is_empty()
+        && items.iter().map(terms).sum::<usize>() < 100
+        && items.iter().all(|item| {
+            item.event_types.iter().all(is_name) && item.any.iter().chain(&item.all).all(is_predicate)
+        })
+}

@@ -14,7 +14,9 @@ fuzz_target!(|text: &str| {
         assert_eq!(before, after, "{text}");
     }
     let _ = fuzzing::export_line(text);
-    let _ = fuzzing::path(text);
+    if let Ok(canonical) = fuzzing::path(text) {
+        assert_eq!(fuzzing::path(&canonical).unwrap(), canonical, "{text:?}");
+    }
     let secret = "Xq9-secret-Zk4";
     for dsn in [
         text.to_owned(),

@@ -75,12 +75,34 @@ impl Injector {
                 execute(&replica, "SELECT pg_wal_replay_resume()").await
             }
             FaultName::FullData => {
-                self.servers.small_disks()?.0.fill().map_err(RunError::io("filling the disk of the data"))?;
+                block_in_place(|| {
+                    self.servers.small_disks()?.0.fill().map_err(RunError::io("filling the disk of the data"))
+                })?;
                 // Each client may still be told of an earlier fault: one refusal more is of this one.
                 self.await_refusals(self.clients + 1).await?;
                 self.servers.small_disks()?.0.free().map_err(RunError::io("freeing the disk of the data"))
             }
             FaultName::FullWal => self.fill_wal().await,
+        }
+    }
+
+    /// Takes back what a fault that was left in the middle has done.
+    pub(super) async fn heal(&mut self) -> Result<(), RunError> {
+        self.proxy.resume();
+        self.proxy.delay(Duration::ZERO);
+        let servers = self.servers.cluster();
+        for server in std::iter::once(servers.primary()).chain(servers.replicas()) {
+            // One that does not run needs no signal.
+            let _ = server.signal(Signal::SIGCONT);
+        }
+        if let Ok((data, wal)) = self.servers.small_disks() {
+            for disk in [data, wal] {
+                disk.free().map_err(RunError::io("freeing a disk"))?;
+            }
+        }
+        match self.servers.replica() {
+            Some(replica) => execute(&replica, "SELECT pg_wal_replay_resume()").await,
+            None => Ok(()),
         }
     }
 
@@ -92,14 +114,16 @@ impl Injector {
 
     /// The server can not go on without WAL: it gives up, and may not be able to recover before there is room.
     async fn fill_wal(&mut self) -> Result<(), RunError> {
-        self.servers.small_disks()?.1.fill().map_err(RunError::io("filling the disk of the WAL"))?;
+        block_in_place(|| {
+            self.servers.small_disks()?.1.fill().map_err(RunError::io("filling the disk of the WAL"))
+        })?;
         // What is prepared for use is used up: each switch needs another file.
         let primary = self.servers.primary();
         while execute(&primary, "SELECT pg_logical_emit_message(true, '', 'x'), pg_switch_wal()")
             .await
             .is_ok()
         {}
-        self.await_refusals(1).await?;
+        self.await_refusals(self.clients + 1).await?;
         self.servers.small_disks()?.1.free().map_err(RunError::io("freeing the disk of the WAL"))?;
         // Some have come back by themselves, some have not: all are started again.
         block_in_place(|| self.servers.crash_primary())

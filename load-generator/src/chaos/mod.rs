@@ -107,23 +107,42 @@ pub(crate) async fn run(plan: ChaosPlan) -> Result<Verdict, RunError> {
     };
     let took = began.elapsed();
     stop.cancel();
-    while let Some(ended) = workers.join_next().await {
-        carried_out = carried_out.and(ended.map_err(RunError::task).and_then(|ended| ended));
-    }
-    carried_out = carried_out.and(store.close().await.map_err(RunError::from));
+    // A fault may have been left in the middle.
+    let healed = injector.heal().await;
+    carried_out = carried_out.and(healed);
+    carried_out = carried_out.and(all_end(&mut workers).await);
+    carried_out = carried_out.and(within_limit(store.close(), "the store did not close").await);
     carried_out = carried_out.and(injector.processes.kill().await);
     // Whatever has gone wrong: what was promised until then is checked.
-    injector.cut_power()?;
+    let crashed = injector.cut_power();
     let primary = injector.servers.primary();
-    let events = log(&primary).await?;
+    let events = match crashed {
+        Ok(()) => log(&primary).await,
+        Err(error) => Err(error),
+    };
+    // What was the first to go wrong says more.
+    let events = match (events, carried_out) {
+        (Ok(events), so_far) => {
+            carried_out = so_far;
+            events
+        }
+        (Err(_), Err(first)) => return Err(first),
+        (Err(error), Ok(())) => return Err(error),
+    };
     if let Some(replica) = injector.servers.replica() {
         let read = read_replica(&recorder, &primary, &replica);
-        let in_time = tokio::time::timeout(GIVE_UP, read).await;
-        let late = || RunError::new("the replica did not come to the end of the log");
-        carried_out = carried_out.and(in_time.unwrap_or_else(|_| Err(late())));
+        let read = within_limit(read, "the replica did not come to the end of the log").await;
+        carried_out = carried_out.and(read);
     }
     let mut history = recorder.take();
-    history.operations.extend(injector.processes.operations()?);
+    match injector.processes.operations() {
+        Ok(operations) => history.operations.extend(operations),
+        Err(error) => carried_out = carried_out.and(Err(error)),
+    }
+    if let Some(none) = injected.iter().find(|injected| injected.count == 0) {
+        let none = RunError::new(format!("there was no time for a single {}", none.name));
+        carried_out = carried_out.and(Err(none));
+    }
     let checked = tokio::task::spawn_blocking(move || {
         let log = Log::new(events);
         let checked = Checker::default().check(&history, &log);
@@ -133,10 +152,33 @@ pub(crate) async fn run(plan: ChaosPlan) -> Result<Verdict, RunError> {
     report.injected(&plan, took, injected, injector.forgotten);
     report.errors = progress.reasons();
     let verdict = report.verdict(plan.recover_within);
-    output.publish(&report)?;
-    match verdict {
-        Verdict::Violated => Ok(verdict),
-        Verdict::Kept | Verdict::TooSlow => carried_out.map(|()| verdict),
+    verdict.unless(output.publish(&report).and(carried_out))
+}
+
+/// Clients that are told to stop do so when their calls have come to an end.
+async fn all_end(workers: &mut JoinSet<Result<(), RunError>>) -> Result<(), RunError> {
+    let mut result = Ok(());
+    while !workers.is_empty() {
+        match tokio::time::timeout(GIVE_UP, workers.join_next()).await {
+            Ok(Some(ended)) => result = result.and(ended.map_err(RunError::task).and_then(|ended| ended)),
+            Ok(None) => break,
+            Err(_) => {
+                let left = workers.len();
+                workers.abort_all();
+                return Err(RunError::new(format!("{left} clients have calls that never come to an end")));
+            }
+        }
+    }
+    result
+}
+
+async fn within_limit<E: Into<RunError>>(
+    future: impl Future<Output = Result<(), E>>,
+    late: &str,
+) -> Result<(), RunError> {
+    match tokio::time::timeout(GIVE_UP, future).await {
+        Ok(result) => result.map_err(Into::into),
+        Err(_) => Err(RunError::new(format!("{late} within {GIVE_UP:?}"))),
     }
 }
 

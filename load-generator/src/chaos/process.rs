@@ -79,8 +79,12 @@ impl Processes {
     pub(super) fn operations(&self) -> Result<Vec<Operation>, RunError> {
         let mut operations = Vec::new();
         for number in 1..=self.started {
-            let loaded = Recorder::load(&self.history(number));
-            operations.extend(loaded.map_err(RunError::io("reading the history of a process"))?.operations);
+            match Recorder::load(&self.history(number)) {
+                Ok(history) => operations.extend(history.operations),
+                // It ended before it did anything.
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+                Err(error) => return Err(RunError::io("reading the history of a process")(error)),
+            }
         }
         Ok(operations)
     }

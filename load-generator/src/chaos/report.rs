@@ -1,6 +1,6 @@
 //! What happened, and whether every promise was kept.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ pub(super) struct Injected {
     #[serde(skip)]
     pub(super) name: FaultName,
     fault: &'static str,
-    count: u64,
+    pub(super) count: u64,
     /// From when the primary could be reached again to the next acknowledged append.
     longest_recovery_ms: f64,
 }
@@ -65,10 +65,15 @@ impl Report {
             audit: checked.to_string(),
             ..Self::default()
         };
+        // Those that were sent again count once.
+        let mut acknowledged = HashSet::new();
         for operation in &history.operations {
             match &operation.action {
                 Action::Append(append) => match append.outcome {
-                    Told::Accepted { .. } => report.acknowledged += 1,
+                    Told::Accepted { .. } => {
+                        let is_new = append.events.first().is_some_and(|event| acknowledged.insert(event.id));
+                        report.acknowledged += usize::from(is_new);
+                    }
                     Told::Conflict { .. } => report.conflicts += 1,
                     Told::Failed => report.unavailable += 1,
                     Told::Indeterminate => report.indeterminate += 1,

@@ -79,7 +79,7 @@ impl Servers {
         }
         self.cluster.primary_mut().crash();
         let forgotten = match &self.disks {
-            Disks::Forgetful(disk) => disk.restore_power().bytes,
+            Disks::Forgetful(disk) => disk.restore_power().map_err(RunError::cluster)?.bytes,
             Disks::Ordinary | Disks::Small(..) => 0,
         };
         self.cluster.primary_mut().start().map_err(RunError::cluster)?;

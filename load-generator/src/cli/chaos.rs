@@ -3,10 +3,12 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::Args;
+use clap::error::ErrorKind;
+use clap::parser::ValueSource;
+use clap::{ArgMatches, Args, CommandFactory as _};
 
 use crate::chaos::{ChaosPlan, Faults, PartPlan};
-use crate::cli::{Command, positive_duration};
+use crate::cli::{Cli, Command, positive_duration};
 
 #[derive(Debug, Args)]
 pub(super) struct ChaosArgs {
@@ -55,16 +57,23 @@ pub(super) struct ChaosArgs {
     replica: Option<String>,
 }
 
-impl From<ChaosArgs> for Command {
-    fn from(args: ChaosArgs) -> Self {
-        let ChaosArgs { faults, duration, clients, seed, recover_within, settings, json, .. } = args;
-        match (args.part, args.history, args.primary) {
-            (Some(number), Some(history), Some(primary)) => {
-                Self::ChaosPart(PartPlan { number, seed, primary, replica: args.replica, history })
-            }
-            // Servers that are given are left alone: faults are for servers of its own.
-            _ => Self::Chaos(ChaosPlan { faults, duration, clients, seed, settings, recover_within, json }),
+impl ChaosArgs {
+    /// `typed` is where it was read from.
+    pub(super) fn into_command(self, typed: &ArgMatches) -> Result<Command, clap::Error> {
+        let is_typed = |flag: &&str| typed.value_source(flag) == Some(ValueSource::CommandLine);
+        if ["primary", "replica"].iter().any(is_typed) {
+            let why = "--primary, --replica: faults are for servers of its own, never for others";
+            return Err(Cli::command().error(ErrorKind::ArgumentConflict, why));
         }
+        let Self { faults, duration, clients, seed, recover_within, settings, json, .. } = self;
+        Ok(match (self.part, self.history, self.primary) {
+            (Some(number), Some(history), Some(primary)) => {
+                Command::ChaosPart(PartPlan { number, seed, primary, replica: self.replica, history })
+            }
+            _ => {
+                Command::Chaos(ChaosPlan { faults, duration, clients, seed, settings, recover_within, json })
+            }
+        })
     }
 }
 

@@ -98,12 +98,11 @@ pub(crate) fn parse() -> Command {
 
 fn resolve(typed: &ArgMatches) -> Result<Command, clap::Error> {
     let cli = Cli::from_arg_matches(typed)?;
+    let typed_after_name = typed.subcommand().map_or(typed, |(_, typed)| typed);
     match cli.command {
-        Some(Subcommands::Run(args)) => {
-            args.into_command(typed.subcommand().map_or(typed, |(_, typed_of_run)| typed_of_run))
-        }
+        Some(Subcommands::Run(args)) => args.into_command(typed_after_name),
         Some(Subcommands::Bench(bench)) => Ok(bench.into()),
-        Some(Subcommands::Chaos(args)) => Ok(args.into()),
+        Some(Subcommands::Chaos(args)) => args.into_command(typed_after_name),
         None => cli.run.into_command(typed),
     }
 }
@@ -186,6 +185,7 @@ mod tests {
             "chaos --faults earthquake",
             "chaos --faults kill,kill=2",
             "chaos --clients 0",
+            "chaos --primary host=db",
             "chaos --setting fsync",
             "chaos --setting f-sync=off",
             "bench",

@@ -37,11 +37,11 @@ pub(super) struct RunArgs {
     #[arg(long, value_enum, default_value_t = ScenarioName::Library)]
     scenario: ScenarioName,
     /// Through what is written and read. Each engine has its log in a schema of its own: --schema and the engine's name, but
-    /// for eventstore; that of seats is made anew
+    /// for eventstore; that of seats is made anew. Only eventstore reads from replicas
     #[arg(long, value_enum, default_value_t = EngineName::Eventstore)]
     engine: EngineName,
     /// Record what every client asks and is told, and check at the end that every promise was kept. The log is read into
-    /// memory for that
+    /// memory for that. Nobody else may write to it meanwhile
     #[arg(long)]
     audit: bool,
     #[command(flatten)]

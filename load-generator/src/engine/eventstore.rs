@@ -10,6 +10,7 @@ use futures_util::future::try_join_all;
 use serde_json::Value;
 use testutil::checker::{Digest, Filter, Item, LogEvent, Predicate};
 
+use crate::engine::session::quoted;
 use crate::engine::{After, Append, Appended, Client, Draft, Engine, EngineError, Found, tables};
 use crate::servers::Servers;
 
@@ -51,7 +52,7 @@ impl Engine for Store {
 
     async fn fill(&self, events: u64) -> Result<(), EngineError> {
         let session = testutil::connect(&self.primary).await?;
-        session.batch_execute(&format!("DROP SCHEMA IF EXISTS {} CASCADE", self.schema)).await?;
+        session.batch_execute(&format!("DROP SCHEMA IF EXISTS {} CASCADE", quoted(&self.schema))).await?;
         self.store.migrate().await?;
         let chunks: Vec<u64> = (0..events).step_by(CHUNK as usize).collect();
         for chunks in chunks.chunks(AT_ONCE) {

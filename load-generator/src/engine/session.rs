@@ -8,13 +8,19 @@ use crate::servers::Servers;
 /// A connection to the primary, in the schema of an engine.
 pub(super) async fn open(servers: &Servers, schema: &str) -> Result<Session, EngineError> {
     let session = testutil::connect(&servers.primary).await?;
-    session.batch_execute(&format!("SET search_path = {schema}")).await?;
+    session.batch_execute(&format!("SET search_path = {}", quoted(schema))).await?;
     Ok(session)
+}
+
+/// A name as it stands in a statement.
+pub(crate) fn quoted(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
 }
 
 /// Makes the schema and its tables, if they are not there.
 pub(super) async fn create(servers: &Servers, schema: &str, tables: &str) -> Result<(), EngineError> {
     let session = testutil::connect(&servers.primary).await?;
+    let schema = quoted(schema);
     let log = format!("{schema}.events");
     let is_there = session.query_one("SELECT to_regclass($1) IS NOT NULL", &[&log]).await?;
     if !is_there.try_get::<_, bool>(0)? {
@@ -33,6 +39,7 @@ pub(super) async fn fill(
     events: u64,
 ) -> Result<(), EngineError> {
     let session = testutil::connect(&servers.primary).await?;
+    let schema = quoted(schema);
     session
         .batch_execute(&format!(
             "DROP SCHEMA IF EXISTS {schema} CASCADE; CREATE SCHEMA {schema}; SET search_path = {schema}"

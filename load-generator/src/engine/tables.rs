@@ -5,6 +5,7 @@ use testutil::checker::LogEvent;
 use tokio_postgres::{Client as Session, Row};
 
 use crate::engine::EngineError;
+use crate::engine::session::quoted;
 
 /// Hands over what a statement returns: position, id, type, payload and metadata, oldest first.
 pub(super) async fn read(
@@ -27,8 +28,8 @@ pub(crate) async fn in_form_of_the_store(
     schema: &str,
     each: &mut (dyn FnMut(LogEvent) + Send),
 ) -> Result<(), EngineError> {
-    let all =
-        format!("SELECT position, id, event_type, payload, metadata FROM {schema}.events ORDER BY position");
+    let events = format!("{}.events", quoted(schema));
+    let all = format!("SELECT position, id, event_type, payload, metadata FROM {events} ORDER BY position");
     read(session, &all, log_event, each).await
 }
 

@@ -84,12 +84,9 @@ pub(crate) async fn run(plan: SeatsPlan) -> Result<Verdict, RunError> {
     let audit = if plan.audit { Some(Audit::of(&engine, history, 0).await?) } else { None };
     let verdict = audit.as_ref().map_or(Verdict::Kept, Audit::verdict);
     let report = Report::new(&plan, &tally, took, audit);
-    output.publish(&report)?;
-    if tally.errors > 0 && verdict == Verdict::Kept {
-        return Err(RunError::new(format!(
-            "{} attempts failed: not every seat was fought for",
-            tally.errors
-        )));
-    }
-    Ok(verdict)
+    let carried_out = match tally.errors {
+        0 => Ok(()),
+        errors => Err(RunError::new(format!("{errors} attempts failed: not every seat was fought for"))),
+    };
+    verdict.unless(output.publish(&report).and(carried_out))
 }

@@ -40,6 +40,7 @@ pub(super) fn check(evidence: &Evidence<'_>, report: &mut Report<'_>) {
             Outcome::Failed => check.is_absent(report),
             Outcome::Conflict { position } => {
                 check.is_absent(report);
+                check.is_no_repetition(report);
                 check.has_cause(position, report);
             }
         }
@@ -112,6 +113,16 @@ impl Check<'_> {
         }
     }
 
+    /// What was acknowledged has a receipt, and is never refused for what came later.
+    fn is_no_repetition(&self, report: &mut Report<'_>) {
+        if let Some((first, acknowledged)) = self.evidence.acknowledged(self.append)
+            && acknowledged < self.operation.invoked
+        {
+            let what = "a conflict for events that were acknowledged before".to_owned();
+            report.add(Rule::ConflictWithoutCause, what, [first, self.number]);
+        }
+    }
+
     /// Of the appends that may have written these events, one has conditions that hold.
     fn one_holds(&self, first: u64, report: &mut Report<'_>) {
         let broken = |append: &Append| {
@@ -140,14 +151,18 @@ impl Check<'_> {
             let owners = self.evidence.owners(&found.id);
             owners.is_empty() || owners.iter().any(|owner| operations[*owner].invoked < told)
         };
+        // Where the same events stand all the same, only what stands before them.
+        let own = self.append.events.first().and_then(|event| log.with_id(&event.id).next());
+        let up_to = own.map_or(log.head(), |own| own.position - 1);
         let is_cause = |condition: &Condition, found: &LogEvent| {
             found.position > condition.after
+                && found.position <= up_to
                 && condition.filter.matches(&found.event_type, &found.payload)
                 && was_begun(found)
         };
         let is_broken = |condition: &Condition| match named {
             Some(position) => log.at(position).is_some_and(|found| is_cause(condition, found)),
-            None => log.matching(&condition.filter, (condition.after, log.head())).into_iter().any(was_begun),
+            None => log.matching(&condition.filter, (condition.after, up_to)).into_iter().any(was_begun),
         };
         // What the conflict was with may have been lost later.
         let may_be_lost = named.unwrap_or(u64::MAX) > self.evidence.kept(self.operation);

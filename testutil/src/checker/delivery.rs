@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::evidence::Evidence;
+use super::filter::Filter;
 use super::history::{Action, Delivery};
 use super::log::LogEvent;
 use super::report::{Report, Rule};
@@ -10,21 +11,29 @@ use super::report::{Report, Rule};
 pub(super) fn check(evidence: &Evidence<'_>, report: &mut Report<'_>) {
     let mut subscriptions: BTreeMap<&str, Subscription<'_>> = BTreeMap::new();
     for (number, operation) in evidence.history.operations.iter().enumerate() {
-        match &operation.action {
-            Action::Delivery(delivery) => {
-                let subscription = subscriptions
-                    .entry(&delivery.subscription)
-                    .or_insert_with(|| Subscription::new(delivery, evidence));
-                // What stood there may have been lost later.
-                if delivery.position <= evidence.kept(operation) {
-                    subscription.delivered(number, delivery, report);
-                }
+        // What stood above may have been lost later.
+        let kept = evidence.kept(operation);
+        let name = match &operation.action {
+            Action::Subscribed { subscription, filter, after } => {
+                let known = subscriptions.entry(subscription);
+                known.or_insert_with(|| Subscription::new(filter, *after, evidence)).begins(
+                    (*after).min(kept),
+                    number,
+                    report,
+                );
+                continue;
             }
-            Action::CaughtUp { subscription, position } => {
-                if let Some(subscription) = subscriptions.get(subscription.as_str()) {
-                    let up_to = (*position).min(evidence.kept(operation));
-                    subscription.caught_up(number, up_to, report);
-                }
+            Action::Delivery(delivery) => &delivery.subscription,
+            Action::CaughtUp { subscription, .. } => subscription,
+            _ => continue,
+        };
+        match (subscriptions.get_mut(name.as_str()), &operation.action) {
+            (None, _) => report.add(Rule::Delivery, format!("{name} has not begun"), [number]),
+            (Some(known), Action::Delivery(delivery)) if delivery.position <= kept => {
+                known.delivered(number, delivery, report);
+            }
+            (Some(known), Action::CaughtUp { position, .. }) => {
+                known.caught_up(number, (*position).min(kept), report);
             }
             _ => {}
         }
@@ -37,14 +46,24 @@ struct Subscription<'a> {
     reached: usize,
     /// Which one comes next.
     next: usize,
-    /// The delivery before, by its number.
+    /// The operation before, by its number.
     before: Option<usize>,
 }
 
 impl<'a> Subscription<'a> {
-    fn new(first: &Delivery, evidence: &Evidence<'a>) -> Self {
-        let expected = evidence.log.matching(&first.filter, (first.after, evidence.log.head()));
+    fn new(filter: &Filter, after: u64, evidence: &Evidence<'a>) -> Self {
+        let expected = evidence.log.matching(filter, (after, evidence.log.head()));
         Self { expected, reached: 0, next: 0, before: None }
+    }
+
+    fn begins(&mut self, after: u64, number: usize, report: &mut Report<'_>) {
+        let next = self.expected.partition_point(|event| event.position <= after);
+        if next > self.reached {
+            let what =
+                format!("a subscription began after {after}, but {} was never handed over", self.due());
+            report.add(Rule::Delivery, what, self.before.into_iter().chain([number]));
+        }
+        (self.next, self.before) = (next, Some(number));
     }
 
     fn delivered(&mut self, number: usize, delivery: &Delivery, report: &mut Report<'_>) {
@@ -56,7 +75,7 @@ impl<'a> Subscription<'a> {
                 let what = format!("no matching event {} stands at {}", delivery.event.id, delivery.position);
                 report.add(Rule::Delivery, what, blamed);
             }
-            Some(place) if place == self.next || (delivery.started && place <= self.reached) => {}
+            Some(place) if place == self.next => {}
             Some(place) => {
                 let rule = if place > self.next { "skipped" } else { "went back" };
                 let what =

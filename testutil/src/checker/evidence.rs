@@ -43,22 +43,34 @@ impl<'a> Evidence<'a> {
         }
     }
 
-    /// Whether an append of the same ids began before this one.
+    /// Whether an append of the same ids that began before this one may have written them.
     pub(super) fn is_sent_again(&self, number: usize, append: &Append) -> bool {
         let began = |number: usize| (self.history.operations[number].invoked, number);
-        append
-            .events
-            .iter()
-            .any(|event| self.owners(&event.id).iter().any(|other| began(*other) < began(number)))
+        self.possible_writers(append).any(|(other, _)| began(other) < began(number))
     }
 
-    /// The appends of the same ids that may have written them, by their numbers, ascending.
-    pub(super) fn possible_writers(&self, append: &Append) -> impl Iterator<Item = (usize, &'a Append)> {
+    /// The appends of the same ids, by their numbers, ascending.
+    fn of_same_ids(&self, append: &Append) -> impl Iterator<Item = (usize, &'a Append)> {
         let owners = append.events.first().map(|event| self.owners(&event.id)).unwrap_or_default();
-        owners.iter().filter_map(|number| {
-            let append = self.append(*number)?;
+        owners.iter().filter_map(|number| Some((*number, self.append(*number)?)))
+    }
+
+    /// When these events were acknowledged first, and by which operation.
+    pub(super) fn acknowledged(&self, append: &Append) -> Option<(usize, u64)> {
+        let told = self.of_same_ids(append).filter_map(|(number, append)| {
+            let is_accepted = matches!(append.outcome, Outcome::Accepted { .. });
+            self.history.operations[number].completed.filter(|_| is_accepted).map(|told| (number, told))
+        });
+        told.min_by_key(|(_, told)| *told)
+    }
+
+    /// The appends of the same ids that may have written them, by their numbers, ascending: not one that began when they had
+    /// been acknowledged.
+    pub(super) fn possible_writers(&self, append: &Append) -> impl Iterator<Item = (usize, &'a Append)> {
+        let acknowledged = self.acknowledged(append).map_or(u64::MAX, |(_, told)| told);
+        self.of_same_ids(append).filter(move |(number, append)| {
             matches!(append.outcome, Outcome::Accepted { .. } | Outcome::Indeterminate)
-                .then_some((*number, append))
+                && self.history.operations[*number].invoked <= acknowledged
         })
     }
 

@@ -36,6 +36,16 @@ pub enum Action {
     Append(Append),
     /// Events were read.
     Read(Read),
+    /// A subscription began, or began again: what comes next is what stands after the last position that it was told is
+    /// done with.
+    Subscribed {
+        /// Which subscription, or consumer of a group.
+        subscription: String,
+        /// What it is subscribed to, each time the same.
+        filter: Filter,
+        /// Only higher positions are handed over.
+        after: u64,
+    },
     /// A subscription handed an event over.
     Delivery(Delivery),
     /// A subscription said that it has handed over all that matches up to a position.
@@ -174,12 +184,6 @@ pub struct Read {
 pub struct Delivery {
     /// Which subscription, or consumer of a group.
     pub subscription: String,
-    /// What it is subscribed to.
-    pub filter: Filter,
-    /// Only higher positions are handed over.
-    pub after: u64,
-    /// Whether it is the first after a start: only then may it go back, to what it had handed over before.
-    pub started: bool,
     /// Where the event stands.
     pub position: u64,
     /// The event.
@@ -226,9 +230,11 @@ impl fmt::Display for Action {
                 }
                 write!(f, "], complete to {}", read.complete_to)
             }
+            Self::Subscribed { subscription, filter, after } => {
+                write!(f, "{subscription} began with {filter} after {after}")
+            }
             Self::Delivery(delivery) => {
-                let again = if delivery.started { " (first since a start)" } else { "" };
-                write!(f, "{} was given position {}{again}", delivery.subscription, delivery.position)
+                write!(f, "{} was given position {}", delivery.subscription, delivery.position)
             }
             Self::CaughtUp { subscription, position } => {
                 write!(f, "{subscription} had handed over everything up to {position}")

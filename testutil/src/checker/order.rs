@@ -8,16 +8,15 @@ pub(super) fn check(evidence: &Evidence<'_>, report: &mut Report<'_>) {
     let mut acknowledged = Vec::new();
     let mut begun = Vec::new();
     for (number, operation, append) in evidence.history.appends() {
-        // The same ids again have the first position again.
         let Some(first) = evidence.committed_at(append) else { continue };
-        if evidence.is_sent_again(number, append) {
-            continue;
-        }
         let last = (first + append.events.len() as u64).saturating_sub(1);
         if let (Outcome::Accepted { .. }, Some(completed)) = (append.outcome, operation.completed) {
             acknowledged.push((completed, last, number));
         }
-        begun.push((operation.invoked, first, number));
+        // The same ids again have the first position again.
+        if !evidence.is_sent_again(number, append) {
+            begun.push((operation.invoked, first, number));
+        }
     }
     acknowledged.sort_unstable();
     begun.sort_unstable();

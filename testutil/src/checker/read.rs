@@ -30,11 +30,15 @@ fn is_prefix(number: usize, read: &Read, evidence: &Evidence<'_>, report: &mut R
     let known: Vec<_> = found.iter().copied().filter(|(position, _)| *position <= known_to).collect();
     let lost = found.len() - known.len();
     let mut expected = log.matching(&read.filter, (read.after, known_to));
+    let limit = read.limit.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX));
+    if found.len() > limit {
+        let what = format!("a read of {limit} events at most has {}", found.len());
+        report.add(Rule::Read, what, [number]);
+    }
+    // Forwards, a read is complete to its last event where the limit was reached. Backwards, older matches are left out.
     if read.backwards {
         expected.reverse();
-    }
-    if let Some(limit) = read.limit {
-        expected.truncate(usize::try_from(limit).unwrap_or(usize::MAX).saturating_sub(lost));
+        expected.truncate(limit.saturating_sub(lost));
     }
     let is_equal = |(expected, found): &(&super::LogEvent, (u64, &Digest))| {
         (expected.position, &expected.digest()) == (found.0, found.1)
@@ -81,21 +85,28 @@ fn is_new_enough(
         && read.complete_to < position
     {
         let what = format!(
-            "{position} was acknowledged before a strong read that is complete to {} only",
+            "{position} was acknowledged or read before a strong read that is complete to {} only",
             read.complete_to
         );
         report.add(Rule::Stale, what, [by, number]);
     }
 }
 
-/// The highest position that was acknowledged at each time, of what was not lost.
+/// The highest position that was acknowledged, or seen by a strong read, at each time, of what was not lost.
 struct Newest(Vec<(u64, u64, usize)>);
 
 impl Newest {
     fn of(evidence: &Evidence<'_>) -> Self {
-        let told = evidence.history.appends().filter_map(|(number, operation, append)| {
-            let Outcome::Accepted { first } = append.outcome else { return None };
-            let last = first + (append.events.len() as u64).saturating_sub(1);
+        let operations = evidence.history.operations.iter().enumerate();
+        let told = operations.filter_map(|(number, operation)| {
+            let last = match &operation.action {
+                Action::Append(append) => match append.outcome {
+                    Outcome::Accepted { first } => first + (append.events.len() as u64).saturating_sub(1),
+                    _ => return None,
+                },
+                Action::Read(read) if read.strong => read.complete_to,
+                _ => return None,
+            };
             (last <= evidence.kept(operation)).then_some((operation.completed?, last, number))
         });
         let mut told: Vec<(u64, u64, usize)> = told.collect();

@@ -25,6 +25,8 @@ const DIRECT: FopenFlags = FopenFlags::FOPEN_DIRECT_IO;
 const HANDLE: FileHandle = FileHandle(0);
 const GENERATION: Generation = Generation(0);
 const BLOCK: u32 = 4_096;
+/// How long a power cut waits for those who have files open to be gone.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The thread that answers the kernel.
 pub(super) struct Session {
@@ -34,7 +36,8 @@ pub(super) struct Session {
 
 struct Disk {
     state: Mutex<State>,
-    power_is_off: Condvar,
+    /// The power went off, or a file was closed.
+    changed: Condvar,
 }
 
 struct State {
@@ -59,12 +62,13 @@ impl Disk {
 impl Session {
     pub(super) fn mount(path: &Path) -> io::Result<Self> {
         let state = State { tree: Tree::new(), power: Power::On };
-        let disk = Arc::new(Disk { state: Mutex::new(state), power_is_off: Condvar::new() });
+        let disk = Arc::new(Disk { state: Mutex::new(state), changed: Condvar::new() });
         let mut config = Config::default();
         let name = MountOption::FSName("forgetful".to_owned());
         config.mount_options = vec![name, MountOption::DefaultPermissions];
-        // Servers run as another user.
-        config.acl = SessionACL::All;
+        if let crate::owner::Owner::Other(..) = crate::owner::Owner::find().map_err(io::Error::other)? {
+            config.acl = SessionACL::All;
+        }
         let answering = fuser::spawn_mount(Answers(Arc::clone(&disk)), path, &config)?;
         Ok(Self { disk, _answering: answering })
     }
@@ -72,15 +76,20 @@ impl Session {
     pub(super) fn cut_power(&self, patience: Duration) {
         let mut state = self.disk.state();
         state.power = Power::Failing;
-        let waited =
-            self.disk.power_is_off.wait_timeout_while(state, patience, |state| state.power != Power::Off);
+        let waited = self.disk.changed.wait_timeout_while(state, patience, |state| state.power != Power::Off);
         waited.unwrap_or_else(PoisonError::into_inner).0.power = Power::Off;
     }
 
-    pub(super) fn restore_power(&self) -> Forgotten {
-        let mut state = self.disk.state();
+    /// None if somebody keeps a file open.
+    pub(super) fn restore_power(&self) -> Option<Forgotten> {
+        let waited =
+            self.disk.changed.wait_timeout_while(self.disk.state(), PATIENCE, |state| state.tree.is_in_use());
+        let (mut state, late) = waited.unwrap_or_else(PoisonError::into_inner);
+        if late.timed_out() {
+            return None;
+        }
         state.power = Power::On;
-        state.tree.forget()
+        Some(state.tree.forget())
     }
 }
 
@@ -102,7 +111,8 @@ impl Answers {
         answer(&mut state.tree)
     }
 
-    fn written(&self, number: INodeNo, offset: u64, data: &[u8]) -> Result<(), Errno> {
+    /// `is_synced` says that it must be safe when it is answered.
+    fn written(&self, number: INodeNo, offset: u64, data: &[u8], is_synced: bool) -> Result<(), Errno> {
         let mut state = self.0.state();
         if state.power == Power::Off {
             return Err(Errno::EIO);
@@ -110,9 +120,10 @@ impl Answers {
         state.tree.write(number, bytes(offset)?, data)?;
         if state.power == Power::Failing {
             state.power = Power::Off;
-            self.0.power_is_off.notify_all();
+            self.0.changed.notify_all();
+            return if is_synced { Err(Errno::EIO) } else { Ok(()) };
         }
-        Ok(())
+        if is_synced { state.tree.flush(number) } else { Ok(()) }
     }
 
     fn make(
@@ -314,7 +325,9 @@ impl Filesystem for Answers {
         reply: ReplyEmpty,
     ) {
         // Also without power: whoever had it open is gone.
-        done(self.0.state().tree.closed(number), reply);
+        let closed = self.0.state().tree.closed(number);
+        self.0.changed.notify_all();
+        done(closed, reply);
     }
 
     fn read(
@@ -343,11 +356,12 @@ impl Filesystem for Answers {
         offset: u64,
         data: &[u8],
         _: WriteFlags,
-        _: OpenFlags,
+        flags: OpenFlags,
         _: Option<LockOwner>,
         reply: ReplyWrite,
     ) {
-        match self.written(number, offset, data) {
+        let is_synced = flags.0 & nix::fcntl::OFlag::O_DSYNC.bits() != 0;
+        match self.written(number, offset, data, is_synced) {
             Ok(()) => reply.written(u32::try_from(data.len()).unwrap_or(u32::MAX)),
             Err(error) => reply.error(error),
         }

@@ -7,7 +7,7 @@
 //! name for sure when its folder was flushed.
 //!
 //! *Power.* It is on, or about to be cut with the next write, or off: then every access is answered with an error, so that no
-//! program can be told that something is safe which is not.
+//! program can be told that something is safe which is not. A file that is open with `O_SYNC` or `O_DSYNC` is flushed by each write.
 //!
 //! *Owner.* The value owns the session's thread, which answers the kernel one request after the other. The kernel caches
 //! nothing: every read and write comes through. When the value is dropped it is unmounted and the thread ends; when the
@@ -65,9 +65,15 @@ impl ForgetfulDisk {
         self.session.cut_power(patience);
     }
 
-    /// Brings the power back: there is what was flushed. Nobody may have a file open.
-    pub fn restore_power(&self) -> Forgotten {
-        self.session.restore_power()
+    /// Brings the power back: there is what was flushed. Blocks until nobody has a file open any more: processes that are
+    /// killed are still on their way out.
+    ///
+    /// # Errors
+    /// If somebody keeps a file open.
+    pub fn restore_power(&self) -> Result<Forgotten, ClusterError> {
+        let in_use =
+            || ClusterError::io("restoring the power of a disk")(std::io::Error::other("it is in use"));
+        self.session.restore_power().ok_or_else(in_use)
     }
 }
 
@@ -85,8 +91,11 @@ impl ForgetfulDisk {
     pub fn cut_power(&self, _: Duration) {}
 
     /// Nothing, as there is none.
-    pub fn restore_power(&self) -> Forgotten {
-        Forgotten::default()
+    ///
+    /// # Errors
+    /// Never.
+    pub fn restore_power(&self) -> Result<Forgotten, ClusterError> {
+        Ok(Forgotten::default())
     }
 }
 

@@ -188,6 +188,10 @@ impl Tree {
         Ok(())
     }
 
+    pub(super) fn is_in_use(&self) -> bool {
+        self.nodes.values().any(|node| node.open > 0)
+    }
+
     pub(super) fn read(&self, number: INodeNo, offset: usize, length: usize) -> Result<&[u8], Errno> {
         let seen = &self.file(number)?.seen;
         Ok(&seen[offset.min(seen.len())..offset.saturating_add(length).min(seen.len())])
