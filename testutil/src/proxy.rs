@@ -232,14 +232,12 @@ async fn hand_answers_on(
         patiently(&mut impairment, Toward::Client).await;
         // Rows come before the commit, ReadyForQuery after it: one for the start, and one for each call.
         answered += messages.count(&buffer[..length], b"Z");
-        match silenced_at.load(Ordering::SeqCst) {
-            NEVER => {
-                if to.write_all(&buffer[..length]).await.is_err() {
-                    return;
-                }
-            }
-            calls if answered > calls => return,
-            _ => {}
+        let is_over = match silenced_at.load(Ordering::SeqCst) {
+            NEVER => to.write_all(&buffer[..length]).await.is_err(),
+            calls => answered > calls,
+        };
+        if is_over {
+            return;
         }
     }
 }
