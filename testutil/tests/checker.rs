@@ -366,10 +366,11 @@ fn a_delivery_reordered() {
 fn begin_again(history: &mut History, after: u64) {
     let place = a_delivery(history);
     let again = history.operations[place].clone();
+    let (client, invoked, completed) = (again.client, again.invoked, again.completed);
     let filter = Filter::types(["Taken"]);
     let action = Action::Subscribed { subscription: "mails".to_owned(), filter, after };
-    history.operations.insert(place + 1, Operation { action, ..again.clone() });
-    history.operations.insert(place + 2, again);
+    let begins = Operation { client, invoked, completed, action };
+    history.operations.splice(place + 1..place + 1, [begins, again]);
 }
 
 #[test]
