@@ -21,6 +21,16 @@ impl Latencies {
         self.0.saturating_record(u64::try_from(latency.as_micros()).unwrap_or(LONGEST_US));
     }
 
+    /// So many of the same, in microseconds.
+    pub(crate) fn record_many(&mut self, us: u64, count: u64) {
+        self.0.saturating_record_n(us, count);
+    }
+
+    /// Each latency in microseconds with how often it was.
+    pub(crate) fn counts(&self) -> Vec<(u64, u64)> {
+        self.0.iter_recorded().map(|at| (at.value_iterated_to(), at.count_at_value())).collect()
+    }
+
     pub(crate) fn merge(&mut self, other: &Self) {
         self.0.add(&other.0).expect("both have the same bounds");
     }

@@ -67,7 +67,8 @@ fn main() -> ExitCode {
             Command::SeatsPart(plan) => seats::part(plan).await.map(|()| Verdict::Kept),
             Command::Chaos(plan) => chaos::run(plan).await,
             Command::ChaosPart(plan) => chaos::part(plan).await.map(|()| Verdict::Kept),
-            Command::BenchAppend(plan) => bench::append(plan).await.map(|()| Verdict::Kept),
+            Command::Bench(plan) => bench::run(plan).await.map(|()| Verdict::Kept),
+            Command::BenchPart(plan) => bench::part(plan).await.map(|()| Verdict::Kept),
         }
     });
     match carried_out {

@@ -177,6 +177,11 @@ impl CheckedItem {
         self.groups.len() + usize::from(!self.types.is_empty()) <= 1
     }
 
+    /// Whether there is one group of predicates, or types alone: nothing to choose, and nothing to recheck but types.
+    pub(crate) fn has_one_driver(&self) -> bool {
+        self.groups.len() <= 1
+    }
+
     /// What is left to check of an event, found under a key or not at all: its types, as a JSON array. `None` if any
     /// type will do.
     pub(crate) fn types_json(&self, found_under: Option<ProbeKey<'_>>) -> Option<String> {

@@ -23,8 +23,8 @@ use crate::sqlstate;
 /// What each session is set to: its statements are prepared once and hold by their form, so that planning them
 /// anew for each set of values only costs; compiling them costs a hundred times their run time. Strings in JSON paths
 /// are written for standard strings. Not where statements are not prepared: a pooler would give the session to others.
-const SESSION: &str =
-    "SET plan_cache_mode = force_generic_plan; SET jit = off; SET standard_conforming_strings = on";
+const SESSION: &str = "SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off; SET enable_bitmapscan = off; SET jit = off; \
+     SET standard_conforming_strings = on";
 
 /// How long the server may take to hear that a statement was given up.
 const CANCEL_WITHIN: Duration = Duration::from_secs(5);

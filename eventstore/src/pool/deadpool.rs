@@ -2,7 +2,8 @@
 
 use async_trait::async_trait;
 use deadpool_postgres::{
-    Connect, Manager, ManagerConfig, Object, PoolError, RecyclingMethod, Runtime, TimeoutType, Timeouts,
+    Connect, Manager, ManagerConfig, Object, PoolError, QueueMode, RecyclingMethod, Runtime, TimeoutType,
+    Timeouts,
 };
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
@@ -36,6 +37,8 @@ impl DeadPool {
         );
         let pool = deadpool_postgres::Pool::builder(manager)
             .max_size(size)
+            // The one that was used last: its session's caches and the processor's are warm.
+            .queue_mode(QueueMode::Lifo)
             .runtime(Runtime::Tokio1)
             .build()
             .map_err(|error| Error::internal(format!("connection pool: {error}")))?;

@@ -44,6 +44,13 @@ pub(crate) struct Times {
     pub(crate) occurred_until: Option<OffsetDateTime>,
 }
 
+impl Times {
+    fn are_none(&self) -> bool {
+        let Self { recorded_since, recorded_until, occurred_since, occurred_until } = self;
+        [recorded_since, recorded_until, occurred_since, occurred_until].iter().all(|bound| bound.is_none())
+    }
+}
+
 /// What one page is to hold: at most `limit` events of (low, high].
 #[derive(Debug, Clone)]
 pub(crate) struct PageRequest {
@@ -73,7 +80,20 @@ impl PageRequest {
         }
     }
 
-    pub(crate) fn finder(&self) -> Finder {
+    /// The quickest statement that may do.
+    pub(super) fn finder(&self) -> Finder {
+        match &self.source {
+            Source::Keys(filter)
+                if self.times.are_none() && filter.items().iter().all(CheckedItem::has_one_driver) =>
+            {
+                Finder::Direct
+            }
+            _ => self.thorough_finder(),
+        }
+    }
+
+    /// The statement that leaves nothing to do.
+    pub(super) fn thorough_finder(&self) -> Finder {
         match &self.source {
             Source::Keys(filter) if filter.items().iter().all(CheckedItem::has_one_constraint) => {
                 Finder::OnlyDriver
@@ -109,10 +129,10 @@ pub(super) struct PageArguments<'a> {
 }
 
 impl<'a> PageArguments<'a> {
-    pub(super) fn new(request: &'a PageRequest) -> Self {
+    pub(super) fn new(request: &'a PageRequest, finder: Finder) -> Self {
         let mut arguments = Self {
             low: request.low.to_sql(),
-            high: request.high.map(Position::to_sql),
+            high: request.high.map(Position::to_sql).or((finder == Finder::Direct).then_some(i64::MAX)),
             limit: i64::try_from(request.limit).unwrap_or(i64::MAX),
             max_bytes: i64::try_from(request.max_bytes).unwrap_or(i64::MAX),
             times: request.times,
@@ -128,7 +148,7 @@ impl<'a> PageArguments<'a> {
             predicates: Vec::new(),
             everything: false,
             id: None,
-            finder: request.finder(),
+            finder,
         };
         match &request.source {
             Source::Keys(filter) => {
@@ -136,7 +156,10 @@ impl<'a> PageArguments<'a> {
                     arguments.paths.push(path.canonical());
                     arguments.top_level.push(path.is_top_level());
                 }
-                arguments.add_probes(filter);
+                match finder {
+                    Finder::Direct => arguments.add_direct_probes(filter),
+                    _ => arguments.add_probes(filter),
+                }
             }
             Source::Scan(filter) => {
                 arguments.everything = filter.is_all();
@@ -173,6 +196,20 @@ impl<'a> PageArguments<'a> {
         }
     }
 
+    fn add_direct_probes(&mut self, filter: &'a CheckedFilter) {
+        for item in filter.items() {
+            for key in item.default_driver() {
+                let (event_type, path, value) = key_columns(key);
+                self.probe_types.push(event_type);
+                self.probe_paths.push(path);
+                self.probe_values.push(value);
+                // An event that a collision brings here is sorted out afterwards.
+                let types = if event_type.is_none() { Recheck::new(item, Some(key)).types } else { None };
+                self.types.push(types);
+            }
+        }
+    }
+
     fn add_recheck(&mut self, recheck: Recheck) {
         self.types.push(recheck.types);
         self.predicates.push(recheck.predicate);
@@ -180,6 +217,21 @@ impl<'a> PageArguments<'a> {
 
     pub(super) fn as_params(&self) -> Vec<Param<'_>> {
         let times = &self.times;
+        if self.finder == Finder::Direct {
+            return vec![
+                (&self.low, Type::INT8),
+                (&self.high, Type::INT8),
+                (&self.limit, Type::INT8),
+                (&self.witnesses, Type::INT8_ARRAY),
+                (&self.paths, Type::TEXT_ARRAY),
+                (&self.top_level, Type::BOOL_ARRAY),
+                (&self.max_bytes, Type::INT8),
+                (&self.probe_types, Type::TEXT_ARRAY),
+                (&self.probe_paths, Type::TEXT_ARRAY),
+                (&self.probe_values, Type::JSONB_ARRAY),
+                (&self.types, Type::JSONB_ARRAY),
+            ];
+        }
         let mut params: Vec<Param<'_>> = vec![
             (&self.low, Type::INT8),
             (&self.high, Type::INT8),
@@ -194,7 +246,7 @@ impl<'a> PageArguments<'a> {
             (&self.max_bytes, Type::INT8),
         ];
         match self.finder {
-            Finder::OnlyDriver | Finder::CheapestDriver => {
+            Finder::Direct | Finder::OnlyDriver | Finder::CheapestDriver => {
                 let probes: [Param<'_>; 7] = [
                     (&self.items, Type::INT4_ARRAY),
                     (&self.drivers, Type::INT4_ARRAY),
@@ -232,6 +284,8 @@ pub(crate) struct Page {
     pub(super) log: Option<Uuid>,
     /// Whether more events would have matched than were read.
     pub(super) is_full: bool,
+    /// Whether the quickest statement gave up: a key has too many events, or these have too many bytes.
+    pub(super) is_too_much: bool,
     pub(super) missing_path: Option<String>,
     pub(super) witness_ids: Vec<Option<Uuid>>,
 }
@@ -245,6 +299,8 @@ struct Header {
     standby: bool,
     log: Option<Uuid>,
     hits: usize,
+    #[serde(default)]
+    too_much: bool,
 }
 
 /// Why rows are not a page.
@@ -265,6 +321,14 @@ impl Page {
     /// Which kind of server answered.
     pub(crate) fn target(&self) -> Target {
         if self.standby { Target::Replica } else { Target::Primary }
+    }
+
+    /// Whether there is an event that a hash collision has brought here.
+    pub(super) fn has_strangers(&self, source: &Source) -> bool {
+        let Source::Keys(filter) = source else { return false };
+        let is_strange =
+            |event: &RecordedEvent| filter.matched_item(event.event_type.as_str(), &event.payload).is_none();
+        self.events.iter().any(is_strange)
     }
 
     pub(super) fn decode(rows: &[Row], direction: Direction, limit: usize) -> Result<Self, Undecodable> {
@@ -305,6 +369,7 @@ impl Page {
             standby: header.standby,
             log: header.log,
             is_full,
+            is_too_much: header.too_much,
             missing_path: header.missing,
             witness_ids: header.verified.unwrap_or_default(),
         })

@@ -12,7 +12,7 @@ use crate::pool::{self, Pool};
 use crate::query::page::{PageArguments, Undecodable};
 use crate::query::{Page, PageRequest, Source};
 use crate::routing::{PROBATION, Replica, Servers};
-use crate::sql::Statements;
+use crate::sql::{Finder, Statements};
 use crate::telemetry::HeadClock;
 use crate::token::Token;
 
@@ -167,9 +167,23 @@ impl Reader {
         request: &PageRequest,
         deadline: Instant,
     ) -> Result<Page, Error> {
+        let page = self.run_with(request.finder(), pool, request, deadline).await?;
+        if request.finder() == Finder::Direct && (page.is_too_much || page.has_strangers(&request.source)) {
+            return self.run_with(request.thorough_finder(), pool, request, deadline).await;
+        }
+        Ok(page)
+    }
+
+    async fn run_with(
+        &self,
+        finder: Finder,
+        pool: &Arc<dyn Pool>,
+        request: &PageRequest,
+        deadline: Instant,
+    ) -> Result<Page, Error> {
         let span = info_span!("read_page", server = pool.server(), limit = request.limit);
-        let sql = self.statements.page(request.finder(), request.direction);
-        let arguments = PageArguments::new(request);
+        let sql = self.statements.page(finder, request.direction);
+        let arguments = PageArguments::new(request, finder);
         let rows = pool::read(pool, sql, &arguments.as_params(), deadline).instrument(span).await?;
         Page::decode(&rows, request.direction, request.limit).map_err(|why| match why {
             Undecodable::Column(error) => {

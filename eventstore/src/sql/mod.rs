@@ -18,6 +18,7 @@ use crate::schema::SchemaName;
 #[derive(Debug)]
 pub(crate) struct Statements {
     pub(crate) append: String,
+    direct: Directions,
     by_only_driver: Directions,
     by_cheapest_driver: Directions,
     by_scan: Directions,
@@ -33,6 +34,8 @@ struct Directions {
 /// What finds the positions of a page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Finder {
+    /// One driver an item, and nothing to recheck but types.
+    Direct,
     OnlyDriver,
     CheapestDriver,
     Scan,
@@ -48,11 +51,13 @@ pub(crate) enum Direction {
 
 impl Statements {
     pub(crate) fn new(schema: &SchemaName) -> Self {
-        let page = |hits: &str| {
-            let sql = without_comments(include_str!("query/frame.sql")).replace("{hits}", hits.trim_end());
+        let directions = |sql: &str| {
             // The schema last: its name may look like anything.
             let directed = |order: &str| for_schema(&sql.replace("{ascending}", order), schema);
             Directions { forwards: directed("ASC"), backwards: directed("DESC") }
+        };
+        let page = |hits: &str| {
+            directions(&without_comments(include_str!("query/frame.sql")).replace("{hits}", hits.trim_end()))
         };
         let by_keys = |chosen: &str| {
             let chosen = without_comments(chosen);
@@ -60,6 +65,7 @@ impl Statements {
         };
         Self {
             append: for_schema(include_str!("append.sql"), schema),
+            direct: directions(&without_comments(include_str!("query/direct.sql"))),
             by_only_driver: by_keys(include_str!("query/only_driver.sql")),
             by_cheapest_driver: by_keys(include_str!("query/cheapest_driver.sql")),
             by_scan: page(&without_comments(include_str!("query/scan.sql"))),
@@ -69,6 +75,7 @@ impl Statements {
 
     pub(crate) fn page(&self, finder: Finder, direction: Direction) -> &str {
         let directions = match finder {
+            Finder::Direct => &self.direct,
             Finder::OnlyDriver => &self.by_only_driver,
             Finder::CheapestDriver => &self.by_cheapest_driver,
             Finder::Scan => &self.by_scan,

@@ -114,7 +114,7 @@ impl Import {
             if chunk.is_empty() {
                 continue;
             }
-            match self.send(&chunk).await {
+            match send(&self.store, &chunk).await {
                 Ok((receipt, is_first)) => {
                     let events = chunk.len() as u64;
                     // Repeated by ourselves, if it was not answered at once.
@@ -138,22 +138,22 @@ impl Import {
         }
         Ok(())
     }
+}
 
-    /// Tells also whether it was answered at once.
-    async fn send(&self, chunk: &Chunk) -> Result<(Receipt, bool), Error> {
-        let mut retries = 0;
-        loop {
-            let events = chunk.iter().map(|(_, event)| event.clone());
-            match self.store.append(events).await {
-                Err(error)
-                    if matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::Indeterminate)
-                        && retries < RETRIES =>
-                {
-                    retries += 1;
-                    sleep(PAUSE).await;
-                }
-                result => return result.map(|receipt| (receipt, retries == 0)),
+/// Tells also whether it was answered at once.
+async fn send(store: &EventStore, chunk: &Chunk) -> Result<(Receipt, bool), Error> {
+    let mut retries = 0;
+    loop {
+        let events = chunk.iter().map(|(_, event)| event.clone());
+        match store.append(events).await {
+            Err(error)
+                if matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::Indeterminate)
+                    && retries < RETRIES =>
+            {
+                retries += 1;
+                sleep(PAUSE).await;
             }
+            result => return result.map(|receipt| (receipt, retries == 0)),
         }
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use testutil::checker::{self, Action, Answer, Digest, Filter, Outcome, Pending, Read, Recorder};
 
-use crate::engine::{Append, Appended, Client, Draft, EngineError, Found};
+use crate::engine::{Append, Appended, Client, Draft, EngineError, Found, Part};
 
 /// Passes on what is asked, and notes it before and after.
 pub(crate) struct Audited {
@@ -21,12 +21,12 @@ impl Audited {
         Self { client, number, recorder: Arc::clone(recorder) }
     }
 
-    fn begin_read(&self, filter: &Filter, strong: bool) -> Result<Pending, EngineError> {
+    fn begin_read(&self, filter: &Filter, part: Part, strong: bool) -> Result<Pending, EngineError> {
         let read = Read {
             filter: filter.clone(),
-            after: 0,
-            backwards: false,
-            limit: None,
+            after: part.after.position,
+            backwards: part.newest_first,
+            limit: part.limit,
             at_least: 0,
             strong,
             complete_to: 0,
@@ -67,14 +67,14 @@ impl Client for Audited {
         result
     }
 
-    async fn query(&mut self, filter: &Filter) -> Result<Found, EngineError> {
-        let pending = self.begin_read(filter, self.client.reads_strongly())?;
-        let found = self.client.query(filter).await?;
+    async fn query_part(&mut self, filter: &Filter, part: Part) -> Result<Found, EngineError> {
+        let pending = self.begin_read(filter, part, self.client.reads_strongly())?;
+        let found = self.client.query_part(filter, part).await?;
         self.end_read(&pending, found)
     }
 
     async fn query_eventually(&mut self, filter: &Filter) -> Result<Found, EngineError> {
-        let pending = self.begin_read(filter, false)?;
+        let pending = self.begin_read(filter, Part::default(), false)?;
         let found = self.client.query_eventually(filter).await?;
         self.end_read(&pending, found)
     }

@@ -1,10 +1,168 @@
 //! Benchmarks: the store against what it is compared with, interleaved on the same servers.
 //!
-//! A round measures every engine once at each number of clients; which engine goes first changes from round to round, so
-//! that a machine whose speed drifts is unfair to none. What is reported is the median of the rounds, and ratios of
-//! medians.
+//! A benchmark is a list of [`Case`](rounds::Case)s, such as a number of clients; each has contestants that do the same. A round
+//! measures every contestant of every case once; which one goes first changes from round to round, so that a machine
+//! whose speed drifts is unfair to none. What is reported is the median of the rounds, and ratios of medians.
 
 mod append;
+mod catch_up;
+mod closed_loop;
+mod contended;
+mod decide;
+mod import;
+mod lending;
+mod processes;
+mod query;
 mod report;
+mod rounds;
+mod scale;
 
-pub(crate) use append::{BenchPlan, append};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::ValueEnum;
+use eventstore::Settings;
+
+use crate::engine::{BENCH_PATHS, Engine, EngineName};
+use crate::environment;
+use crate::error::RunError;
+use crate::output::Output;
+use crate::servers::Servers;
+use rounds::Case;
+
+pub(crate) use processes::{PartPlan, part};
+
+/// What is to be measured.
+#[derive(Debug, Clone)]
+pub(crate) struct BenchPlan {
+    pub(crate) bench: BenchName,
+    /// Empty for those of each benchmark.
+    pub(crate) clients: Vec<usize>,
+    /// Empty for those of each benchmark.
+    pub(crate) engines: Vec<EngineName>,
+    pub(crate) rounds: usize,
+    /// Of each measurement.
+    pub(crate) duration: Duration,
+    pub(crate) preload: u64,
+    pub(crate) primary: Option<String>,
+    pub(crate) replicas: Vec<String>,
+    pub(crate) json: Option<PathBuf>,
+}
+
+/// Which benchmark.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum BenchName {
+    /// Conditional appends: one event, on the condition that its type has no event with its key
+    Append,
+    /// Decisions that compete for 1,000 keys, some of them far more often than others; audited
+    Contended,
+    /// Decisions: a query of what concerns a book or a reader, then an append on the condition that there is nothing new
+    Decide,
+    /// Queries: of two predicates, of one, of what is new, of the newest ten
+    Query,
+    /// Importing events, against COPY into the same tables
+    Import,
+    /// Reading a whole log as a stream, against COPY of it; and how much memory that takes
+    CatchUp,
+    /// Appends and queries on logs of growing size, and a condition that rests on an old position
+    Scale,
+    /// Appends of 4 processes with 16 clients each, against one with 64
+    Processes,
+    /// All of them, one after the other
+    All,
+}
+
+impl BenchName {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Append => "append",
+            Self::Contended => "contended",
+            Self::Decide => "decide",
+            Self::Query => "query",
+            Self::Import => "import",
+            Self::CatchUp => "catch-up",
+            Self::Scale => "scale",
+            Self::Processes => "processes",
+            Self::All => "all",
+        }
+    }
+
+    const EACH: [Self; 8] = [
+        Self::Append,
+        Self::Contended,
+        Self::Decide,
+        Self::Query,
+        Self::Import,
+        Self::CatchUp,
+        Self::Scale,
+        Self::Processes,
+    ];
+}
+
+/// What every benchmark works with.
+struct Stage {
+    plan: BenchPlan,
+    servers: Arc<Servers>,
+}
+
+/// Carries it out and reports.
+pub(crate) async fn run(plan: BenchPlan) -> Result<(), RunError> {
+    let output = Output::open(plan.json.as_deref())?;
+    let servers = Arc::new(Servers::find(plan.primary.as_ref(), &plan.replicas).await?);
+    let settings = environment::settings(&servers.primary).await.ok_or_else(|| {
+        RunError::new("the server's settings can not be read, without which the figures mean nothing")
+    })?;
+    let each = if plan.bench == BenchName::All { BenchName::EACH.to_vec() } else { vec![plan.bench] };
+    let stage = Stage { plan, servers };
+    let mut report = report::Report::new(&stage.plan, stage.servers.replicas.len(), settings);
+    for bench in each {
+        let (cases, notes) = stage.prepare(bench).await?;
+        let measured = rounds::run(&stage, bench.as_str(), &cases).await?;
+        report.add(bench.as_str(), &cases, measured, notes);
+    }
+    output.publish(&report)
+}
+
+impl Stage {
+    /// The cases, and what else is to be said.
+    async fn prepare(&self, bench: BenchName) -> Result<(Vec<Case>, Vec<String>), RunError> {
+        match bench {
+            BenchName::Append => append::cases(self).await,
+            BenchName::Contended => contended::cases(self).await,
+            BenchName::Decide => decide::cases(self).await,
+            BenchName::Query => query::cases(self).await,
+            BenchName::Import => import::cases(self).await,
+            BenchName::CatchUp => catch_up::cases(self).await,
+            BenchName::Scale => scale::cases(self).await,
+            BenchName::Processes => processes::cases(self).await,
+            BenchName::All => Err(RunError::new("each benchmark has cases of its own")),
+        }
+    }
+
+    fn clients(&self, usual: &[usize]) -> Vec<usize> {
+        if self.plan.clients.is_empty() { usual.to_vec() } else { self.plan.clients.clone() }
+    }
+
+    /// Connects to the logs of the engines, and fills them anew, each in the schema bench_ENGINE.
+    async fn filled(&self, usual: &[EngineName]) -> Result<Vec<(EngineName, Arc<dyn Engine>)>, RunError> {
+        let names = if self.plan.engines.is_empty() { usual } else { &self.plan.engines };
+        let mut engines = Vec::new();
+        for name in names {
+            engines.push((*name, self.fill(*name, &schema(*name), self.plan.preload).await?));
+        }
+        Ok(engines)
+    }
+
+    async fn fill(&self, name: EngineName, schema: &str, events: u64) -> Result<Arc<dyn Engine>, RunError> {
+        let bar = rounds::spinner(format!("{}: writing {events} events", name.as_str()));
+        let engine = name.connect(&self.servers, schema, &BENCH_PATHS, Settings::default()).await?;
+        engine.fill(events).await?;
+        bar.finish_and_clear();
+        Ok(engine)
+    }
+}
+
+fn schema(name: EngineName) -> String {
+    format!("bench_{}", name.as_str().replace('-', "_"))
+}

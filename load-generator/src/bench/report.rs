@@ -1,4 +1,4 @@
-//! What a benchmark found.
+//! What benchmarks found.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -6,25 +6,13 @@ use std::fmt;
 use serde::Serialize;
 
 use crate::bench::BenchPlan;
-use crate::engine::EngineName;
-use crate::histogram::{Latencies, LatencySummary, milliseconds};
+use crate::bench::rounds::{Case, Measured};
+use crate::histogram::{LatencySummary, milliseconds};
 
 /// A spread of the rounds above which the machine was too busy to trust the figures.
 const BUSY: f64 = 0.25;
 
-/// One engine at one number of clients, over all rounds.
-#[derive(Debug, Default)]
-pub(super) struct Measured {
-    rates: Vec<f64>,
-    latencies: Vec<LatencySummary>,
-}
-
 impl Measured {
-    pub(super) fn add(&mut self, rate: f64, latencies: &Latencies) {
-        self.rates.push(rate);
-        self.latencies.push(latencies.summary());
-    }
-
     /// Of the rounds' rates.
     fn rate(&self) -> f64 {
         median(self.rates.clone()).unwrap_or_default()
@@ -45,8 +33,8 @@ impl Measured {
 
 #[derive(Debug, Serialize)]
 pub(super) struct Report {
-    bench: &'static str,
     rows: Vec<Row>,
+    notes: Vec<String>,
     rounds: usize,
     duration_s: f64,
     events_before: u64,
@@ -57,46 +45,26 @@ pub(super) struct Report {
 
 #[derive(Debug, Serialize)]
 struct Row {
-    clients: usize,
-    engine: &'static str,
-    /// Median of the rounds, in appends a second.
+    bench: &'static str,
+    case: String,
+    engine: String,
+    /// Median of the rounds, a second.
     rate: f64,
     p50_ms: Option<f64>,
     p99_ms: Option<f64>,
     p999_ms: Option<f64>,
     /// This engine's median over that of each other one.
-    ratio: BTreeMap<&'static str, f64>,
+    ratio: BTreeMap<String, f64>,
     /// (highest − lowest) ÷ median.
     spread: f64,
     rates: Vec<f64>,
 }
 
 impl Report {
-    pub(super) fn append(
-        plan: &BenchPlan,
-        measured: BTreeMap<(usize, EngineName), Measured>,
-        replicas: usize,
-        postgresql: BTreeMap<String, String>,
-    ) -> Self {
-        let row = |((clients, name), of): (&(usize, EngineName), &Measured)| {
-            let others = measured.iter().filter(|((at, other), _)| at == clients && other != name);
-            Row {
-                clients: *clients,
-                engine: name.as_str(),
-                rate: round(of.rate(), 10.0),
-                p50_ms: of.latency(|summary| summary.p50_ms),
-                p99_ms: of.latency(|summary| summary.p99_ms),
-                p999_ms: of.latency(|summary| summary.p999_ms),
-                ratio: others
-                    .map(|((_, other), it)| (other.as_str(), round(of.rate() / it.rate(), 100.0)))
-                    .collect(),
-                spread: round(of.spread(), 1_000.0),
-                rates: of.rates.iter().map(|rate| round(*rate, 10.0)).collect(),
-            }
-        };
+    pub(super) fn new(plan: &BenchPlan, replicas: usize, postgresql: BTreeMap<String, String>) -> Self {
         Self {
-            bench: "append",
-            rows: measured.iter().map(row).collect(),
+            rows: Vec::new(),
+            notes: Vec::new(),
             rounds: plan.rounds,
             duration_s: plan.duration.as_secs_f64(),
             events_before: plan.preload,
@@ -105,6 +73,35 @@ impl Report {
             postgresql,
         }
     }
+
+    pub(super) fn add(
+        &mut self,
+        bench: &'static str,
+        cases: &[Case],
+        measured: Vec<Vec<Measured>>,
+        notes: Vec<String>,
+    ) {
+        for (case, measured) in cases.iter().zip(measured) {
+            let named = || case.contestants.iter().map(|contestant| &contestant.name).zip(&measured);
+            for (name, of) in named() {
+                let others = named().filter(|(other, _)| *other != name);
+                let ratio = others.map(|(other, it)| (other.clone(), round(of.rate() / it.rate(), 100.0)));
+                self.rows.push(Row {
+                    bench,
+                    case: case.name.clone(),
+                    engine: name.clone(),
+                    rate: round(of.rate(), 10.0),
+                    p50_ms: of.latency(|summary| summary.p50_ms),
+                    p99_ms: of.latency(|summary| summary.p99_ms),
+                    p999_ms: of.latency(|summary| summary.p999_ms),
+                    ratio: ratio.collect(),
+                    spread: round(of.spread(), 1_000.0),
+                    rates: of.rates.iter().map(|rate| round(*rate, 10.0)).collect(),
+                });
+            }
+        }
+        self.notes.extend(notes);
+    }
 }
 
 impl fmt::Display for Report {
@@ -112,43 +109,50 @@ impl fmt::Display for Report {
         let setting = |name: &str| self.postgresql.get(name).map_or("?", String::as_str);
         writeln!(
             f,
-            "conditional appends in a closed loop: one event, on the condition that its type has no event with its key; {} \
-             events before; medians of {} rounds of {} s; PostgreSQL {}, fsync {}, synchronous_commit {}, {} replica(s), {} CPUs\n",
-            self.events_before,
+            "medians of {} rounds of {} s, {} events before; PostgreSQL {}, fsync {}, synchronous_commit {}, \
+             {} replica(s), {} CPUs",
             self.rounds,
             self.duration_s,
+            self.events_before,
             setting("server_version"),
             setting("fsync"),
             setting("synchronous_commit"),
             self.replicas,
             self.cpus,
         )?;
-        writeln!(f, "  clients  engine      appends/s  p50 ms  p99 ms  p99.9 ms  spread  times the rate of")?;
+        let mut under = ("", "");
         for row in &self.rows {
+            if under != (row.bench, &row.case) {
+                under = (row.bench, &row.case);
+                writeln!(f, "\n{}: {}", row.bench, row.case)?;
+                writeln!(f, "  {:<16} {:>9}/s  p50 ms  p99 ms  p99.9 ms  spread  times the rate of", "", "")?;
+            }
             let ratios: Vec<_> = row.ratio.iter().map(|(name, ratio)| format!("{name} {ratio:.2}")).collect();
             writeln!(
                 f,
-                "  {:>7}  {:<10} {:>10.0} {} {}  {}  {:>5.0}%  {}",
-                row.clients,
+                "  {:<16} {:>9.0}    {} {}  {}  {:>5.0}%  {}",
                 row.engine,
                 row.rate,
-                milliseconds(row.p50_ms, 7),
+                milliseconds(row.p50_ms, 6),
                 milliseconds(row.p99_ms, 7),
                 milliseconds(row.p999_ms, 8),
                 row.spread * 100.0,
                 ratios.join(", ")
             )?;
         }
+        if !self.notes.is_empty() {
+            writeln!(f)?;
+        }
+        for note in &self.notes {
+            writeln!(f, "{note}")?;
+        }
         if setting("fsync") != "on" || setting("synchronous_commit") != "on" {
-            writeln!(
-                f,
-                "\n  warning: nothing here is durable: fsync and synchronous_commit are not both on"
-            )?;
+            writeln!(f, "\nwarning: nothing here is durable: fsync and synchronous_commit are not both on")?;
         }
         if self.rows.iter().any(|row| row.spread > BUSY) {
             writeln!(
                 f,
-                "\n  warning: rounds differ by more than {:.0} %: the machine was busy with something else",
+                "\nwarning: rounds differ by more than {:.0} %: the machine was busy with something else",
                 BUSY * 100.0
             )?;
         }

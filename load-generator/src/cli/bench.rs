@@ -3,32 +3,33 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Subcommand};
+use clap::Args;
 
-use crate::bench::BenchPlan;
+use crate::bench::{BenchName, BenchPlan, PartPlan};
 use crate::cli::{Command, ServerArgs, positive_duration};
 use crate::engine::EngineName;
 
-#[derive(Debug, Subcommand)]
-pub(super) enum BenchCommand {
-    /// Conditional appends in a closed loop: one event, on the condition that its type has no event with its key
-    #[command(after_help = "\
-Example:
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
   load-generator bench append --clients 1,8,50,200 --json append.json
+  load-generator bench query --engines eventstore,gin
+  load-generator bench all --rounds 3
 
 Engines: `insert` does no more than write the same rows (one autocommit statement an append, one connection a client, a
-sequence, no condition, no lock); `cte` checks and inserts in one statement over GIN indexes, which is not safe where
-two do it at once. The servers should have nothing else to do.")]
-    Append(BenchArgs),
-}
-
-#[derive(Debug, Args)]
+sequence, no condition, no lock); `cte` checks and inserts in one statement over GIN indexes, with the settings under which its
+plans are best, and is not safe where two do it at once; `gin` reads the same tables with plans as the planner chooses them;
+`serializable` is the same statement at that level, `lock` after a lock of its own; `copy` is COPY of the same rows. The servers
+should have nothing else to do.")]
 pub(super) struct BenchArgs {
-    /// Numbers of clients, each with one append under way at a time
-    #[arg(long, value_delimiter = ',', default_value = "1,8,50,200", value_parser = clap::value_parser!(u32).range(1..=250))]
+    /// What to measure
+    #[arg(value_enum)]
+    bench: BenchName,
+    /// Numbers of clients, each with one operation under way at a time; each benchmark has its own
+    #[arg(long, value_delimiter = ',', value_parser = clap::value_parser!(u32).range(1..=250))]
     clients: Vec<u32>,
-    /// What to compare
-    #[arg(long, value_delimiter = ',', value_enum, default_value = "eventstore,insert,cte")]
+    /// What to compare; each benchmark has its own
+    #[arg(long, value_delimiter = ',', value_enum)]
     engines: Vec<EngineName>,
     /// How often everything is measured; medians are reported
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=100))]
@@ -36,7 +37,7 @@ pub(super) struct BenchArgs {
     /// How long one measurement takes
     #[arg(long, default_value = "4s", value_parser = positive_duration)]
     duration: Duration,
-    /// How many events each log has before; the schemas bench_eventstore, bench_insert and bench_cte are made anew
+    /// How many events each log has before; schemas whose names begin with bench_ are made anew
     #[arg(long, default_value_t = 300_000, value_name = "EVENTS", value_parser = clap::value_parser!(u64).range(..=1_000_000_000))]
     preload: u64,
     #[command(flatten)]
@@ -44,25 +45,30 @@ pub(super) struct BenchArgs {
     /// Write the result as JSON to this file; - for standard output
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
+    /// Be one of several processes
+    #[arg(long, hide = true, requires = "primary")]
+    part: bool,
 }
 
-impl From<BenchCommand> for Command {
-    fn from(BenchCommand::Append(args): BenchCommand) -> Self {
-        Self::BenchAppend(args.into())
-    }
-}
-
-impl From<BenchArgs> for BenchPlan {
+impl From<BenchArgs> for Command {
     fn from(args: BenchArgs) -> Self {
-        Self {
-            clients: args.clients.iter().map(|clients| *clients as usize).collect(),
-            engines: args.engines,
-            rounds: args.rounds as usize,
-            duration: args.duration,
-            preload: args.preload,
-            primary: args.servers.primary,
-            replicas: args.servers.replica,
-            json: args.json,
+        let clients: Vec<usize> = args.clients.iter().map(|clients| *clients as usize).collect();
+        match (args.part, args.servers.primary) {
+            (true, Some(primary)) => {
+                let clients = clients.first().copied().unwrap_or(1);
+                Self::BenchPart(PartPlan { clients, duration: args.duration, primary })
+            }
+            (_, primary) => Self::Bench(BenchPlan {
+                bench: args.bench,
+                clients,
+                engines: args.engines,
+                rounds: args.rounds as usize,
+                duration: args.duration,
+                preload: args.preload,
+                primary,
+                replicas: args.servers.replica,
+                json: args.json,
+            }),
         }
     }
 }

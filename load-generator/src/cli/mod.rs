@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use clap::{ArgMatches, Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
-use crate::bench::BenchPlan;
+use crate::bench::{BenchPlan, PartPlan as BenchPartPlan};
 use crate::chaos::{ChaosPlan, PartPlan as ChaosPartPlan};
-use crate::cli::bench::BenchCommand;
+use crate::cli::bench::BenchArgs;
 use crate::cli::chaos::ChaosArgs;
 use crate::cli::run::RunArgs;
 use crate::plan::Plan;
@@ -47,8 +47,7 @@ enum Subcommands {
     /// Run a scenario at a rate, and report (what bare flags mean too)
     Run(RunArgs),
     /// Compare the store with other ways to do the same, interleaved on the same servers
-    #[command(subcommand)]
-    Bench(BenchCommand),
+    Bench(BenchArgs),
     /// Inject faults under load, on servers of its own, and audit what the store said meanwhile
     ///
     /// Clients decide, append and read; servers are killed and stopped, connections cut, answers dropped, one after the
@@ -88,7 +87,8 @@ pub(crate) enum Command {
     SeatsPart(PartPlan),
     Chaos(ChaosPlan),
     ChaosPart(ChaosPartPlan),
-    BenchAppend(BenchPlan),
+    Bench(BenchPlan),
+    BenchPart(BenchPartPlan),
 }
 
 /// Reads the command line; prints usage and ends the process if it can not be understood.
@@ -101,7 +101,7 @@ fn resolve(typed: &ArgMatches) -> Result<Command, clap::Error> {
     let typed_after_name = typed.subcommand().map_or(typed, |(_, typed)| typed);
     match cli.command {
         Some(Subcommands::Run(args)) => args.into_command(typed_after_name),
-        Some(Subcommands::Bench(bench)) => Ok(bench.into()),
+        Some(Subcommands::Bench(args)) => Ok(args.into()),
         Some(Subcommands::Chaos(args)) => args.into_command(typed_after_name),
         None => cli.run.into_command(typed),
     }

@@ -15,8 +15,10 @@ use tokio_postgres::error::SqlState;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client as Session, Row, Statement};
 
-use crate::engine::where_clause::WhereClause;
-use crate::engine::{After, Append, Appended, Client, Engine, EngineError, Found, session, tables};
+use crate::engine::where_clause::{WhereClause, part_clause};
+use crate::engine::{
+    After, Append, Appended, Client, Engine, EngineError, Found, Part, newest, session, tables,
+};
 use crate::servers::Servers;
 
 const SETTINGS: &str = "SET enable_seqscan = off; SET enable_indexscan = off; SET enable_bitmapscan = on";
@@ -41,11 +43,13 @@ pub(super) struct Cte {
     servers: Arc<Servers>,
     schema: String,
     guard: Guard,
+    /// Whether plans are the planner's choice.
+    is_planned: bool,
 }
 
 impl Cte {
-    pub(super) fn new(servers: &Arc<Servers>, schema: &str, guard: Guard) -> Self {
-        Self { servers: Arc::clone(servers), schema: schema.to_owned(), guard }
+    pub(super) fn new(servers: &Arc<Servers>, schema: &str, guard: Guard, is_planned: bool) -> Self {
+        Self { servers: Arc::clone(servers), schema: schema.to_owned(), guard, is_planned }
     }
 
     fn tables(&self) -> String {
@@ -70,7 +74,9 @@ impl Engine for Cte {
 
     async fn client(&self) -> Result<Box<dyn Client>, EngineError> {
         let session = session::open(&self.servers, &self.schema).await?;
-        session.batch_execute(SETTINGS).await?;
+        if !self.is_planned {
+            session.batch_execute(SETTINGS).await?;
+        }
         if self.guard == Guard::Serializable {
             session.batch_execute("SET default_transaction_isolation = 'serializable'").await?;
         }
@@ -80,6 +86,10 @@ impl Engine for Cte {
     async fn head(&self) -> Result<u64, EngineError> {
         let session = session::open(&self.servers, &self.schema).await?;
         tables::number(&session, "SELECT max(sequence_number) FROM events").await
+    }
+
+    async fn point(&self, back: u64) -> Result<After, EngineError> {
+        Ok(After { position: self.head().await?.saturating_sub(back), ..After::default() })
     }
 
     async fn read(&self, each: &mut (dyn FnMut(LogEvent) + Send)) -> Result<(), EngineError> {
@@ -200,12 +210,13 @@ impl Client for CteClient {
         self.session.is_closed()
     }
 
-    async fn query(&mut self, filter: &Filter) -> Result<Found, EngineError> {
+    async fn query_part(&mut self, filter: &Filter, part: Part) -> Result<Found, EngineError> {
         let clause = WhereClause::new(filter, 1);
         let text = format!(
             "SELECT e.sequence_number, e.metadata ->> 'MessageID', e.event_type, e.payload, e.metadata
-             FROM events e WHERE {} ORDER BY e.sequence_number",
-            clause.text
+             FROM events e WHERE ({}) {}",
+            clause.text,
+            part_clause("e.sequence_number", part)
         );
         let statement = self.prepare(text).await?;
         let params: Vec<&(dyn ToSql + Sync)> =
@@ -222,7 +233,7 @@ impl Client for CteClient {
         let rows = rows?;
         let found: Result<Vec<LogEvent>, EngineError> = rows.iter().map(log_event).collect();
         let events = found?;
-        let newest = events.last().map_or(0, |event| event.position);
+        let newest = newest(&events, part);
         Ok(Found { events, after: After { position: newest, newest, token: None } })
     }
 }

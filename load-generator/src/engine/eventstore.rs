@@ -11,7 +11,10 @@ use serde_json::Value;
 use testutil::checker::{Digest, Filter, Item, LogEvent, Predicate};
 
 use crate::engine::session::quoted;
-use crate::engine::{After, Append, Appended, Client, Draft, Engine, EngineError, Found, tables};
+use crate::engine::{
+    After, Append, Appended, Books, Client, Draft, Engine, EngineError, Found, Part, book_event, newest,
+    tables,
+};
 use crate::servers::Servers;
 
 /// Events in one append while the log is filled, and how many such appends are made at once.
@@ -54,11 +57,12 @@ impl Engine for Store {
         let session = testutil::connect(&self.primary).await?;
         session.batch_execute(&format!("DROP SCHEMA IF EXISTS {} CASCADE", quoted(&self.schema))).await?;
         self.store.migrate().await?;
+        let books = Books::of(events);
         let chunks: Vec<u64> = (0..events).step_by(CHUNK as usize).collect();
         for chunks in chunks.chunks(AT_ONCE) {
             let appends = chunks.iter().map(|first| {
                 let numbers = *first..events.min(first + CHUNK);
-                self.store.append(numbers.map(|number| new_event(Draft::fresh(number)))).into_future()
+                self.store.append(numbers.map(|number| new_event(book_event(&books, number)))).into_future()
             });
             try_join_all(appends).await?;
         }
@@ -73,6 +77,13 @@ impl Engine for Store {
 
     async fn head(&self) -> Result<u64, EngineError> {
         Ok(self.store.head().await?.position().get())
+    }
+
+    async fn point(&self, back: u64) -> Result<After, EngineError> {
+        let position = self.head().await?.saturating_sub(back);
+        let event = self.store.event_at(position.into()).await?;
+        let token = event.map(|event| event.token());
+        Ok(After { position, newest: 0, token })
     }
 
     async fn read(&self, each: &mut (dyn FnMut(LogEvent) + Send)) -> Result<(), EngineError> {
@@ -94,11 +105,26 @@ struct StoreClient {
 }
 
 impl StoreClient {
-    async fn read(&self, filter: &Filter, consistency: Consistency) -> Result<Found, EngineError> {
-        let history = self.store.query(&in_words_of_the_store(filter)).consistency(consistency).await?;
+    async fn read(
+        &self,
+        filter: &Filter,
+        part: Part,
+        consistency: Consistency,
+    ) -> Result<Found, EngineError> {
+        let mut call = self.store.query(&in_words_of_the_store(filter)).consistency(consistency);
+        if let Some(token) = part.after.token {
+            call = call.after(token);
+        }
+        if part.newest_first {
+            call = call.backwards();
+        }
+        if let Some(limit) = part.limit {
+            call = call.limit(usize::try_from(limit).unwrap_or(usize::MAX));
+        }
+        let history = call.await?;
         let (position, token) = (history.position().get(), history.token());
         let events: Vec<LogEvent> = history.into_iter().map(log_event).collect();
-        let newest = events.last().map_or(0, |event| event.position);
+        let newest = newest(&events, part);
         Ok(Found { events, after: After { position, newest, token: Some(token) } })
     }
 }
@@ -122,12 +148,12 @@ impl Client for StoreClient {
         }
     }
 
-    async fn query(&mut self, filter: &Filter) -> Result<Found, EngineError> {
-        self.read(filter, Consistency::Strong).await
+    async fn query_part(&mut self, filter: &Filter, part: Part) -> Result<Found, EngineError> {
+        self.read(filter, part, Consistency::Strong).await
     }
 
     async fn query_eventually(&mut self, filter: &Filter) -> Result<Found, EngineError> {
-        self.read(filter, Consistency::Eventual).await
+        self.read(filter, Part::default(), Consistency::Eventual).await
     }
 
     fn reads_strongly(&self) -> bool {

@@ -10,8 +10,10 @@ use testutil::checker::{Filter, Item, LogEvent, Predicate};
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client as Session, GenericClient, Statement};
 
-use crate::engine::where_clause::WhereClause;
-use crate::engine::{After, Append, Appended, Client, Draft, Engine, EngineError, Found, session, tables};
+use crate::engine::where_clause::{WhereClause, part_clause};
+use crate::engine::{
+    After, Append, Appended, Client, Draft, Engine, EngineError, Found, Part, newest, session, tables,
+};
 use crate::servers::Servers;
 
 pub(super) struct Insert {
@@ -56,6 +58,10 @@ impl Engine for Insert {
     async fn head(&self) -> Result<u64, EngineError> {
         let session = session::open(&self.servers, &self.schema).await?;
         tables::number(&session, "SELECT max(position) FROM events").await
+    }
+
+    async fn point(&self, back: u64) -> Result<After, EngineError> {
+        Ok(After { position: self.head().await?.saturating_sub(back), ..After::default() })
     }
 
     async fn read(&self, each: &mut (dyn FnMut(LogEvent) + Send)) -> Result<(), EngineError> {
@@ -140,13 +146,14 @@ impl Client for InsertClient {
         self.session.is_closed()
     }
 
-    async fn query(&mut self, filter: &Filter) -> Result<Found, EngineError> {
+    async fn query_part(&mut self, filter: &Filter, part: Part) -> Result<Found, EngineError> {
         let mut clause = WhereClause::new(filter, 1);
         let has_a_key = self.has_a_key(filter, &mut clause);
         let text = format!(
             "SELECT e.position, e.id, e.event_type, e.payload, e.metadata
-             FROM events e WHERE {has_a_key} AND ({}) ORDER BY e.position",
-            clause.text
+             FROM events e WHERE {has_a_key} AND ({}) {}",
+            clause.text,
+            part_clause("e.position", part)
         );
         let statement = match self.reads.get(&text) {
             Some(statement) => statement.clone(),
@@ -161,7 +168,7 @@ impl Client for InsertClient {
         let rows = self.session.query(&statement, &params).await?;
         let found: Result<Vec<LogEvent>, EngineError> = rows.iter().map(tables::log_event).collect();
         let events = found?;
-        let newest = events.last().map_or(0, |event| event.position);
+        let newest = newest(&events, part);
         Ok(Found { events, after: After { position: newest, newest, token: None } })
     }
 }

@@ -5,6 +5,7 @@
 //! ([`Audited`](crate::audit::Audited) is the hook): filters are those of the checker, and each engine says them in its
 //! own words.
 
+mod book;
 mod cte;
 mod eventstore;
 mod insert;
@@ -24,8 +25,9 @@ use uuid::Uuid;
 
 use crate::servers::Servers;
 
+pub(crate) use self::book::{BENCH_PATHS, Books, EVENT_TYPE, book_event};
 pub(crate) use self::eventstore::{digest, in_words_of_the_store};
-pub(crate) use self::tables::in_form_of_the_store;
+pub(crate) use self::tables::{in_form_of_the_store, log_event};
 
 /// Something that events can be appended to and read from.
 #[async_trait]
@@ -41,6 +43,9 @@ pub(crate) trait Engine: Send + Sync {
 
     /// The highest position; 0 of an empty log.
     async fn head(&self) -> Result<u64, EngineError>;
+
+    /// What one who read the whole log so many events ago knows.
+    async fn point(&self, back: u64) -> Result<After, EngineError>;
 
     /// Hands the whole log over, oldest first, as the tables have it: not by way of what is checked. Nothing may be under way.
     async fn read(&self, each: &mut (dyn FnMut(LogEvent) + Send)) -> Result<(), EngineError>;
@@ -60,8 +65,13 @@ pub(crate) trait Client: Send {
     /// Appends events, all or none, unless the condition is broken. Returns when they are durable.
     async fn append(&mut self, append: Append) -> Result<Appended, EngineError>;
 
-    /// The events that match, oldest first, as the primary has them.
-    async fn query(&mut self, filter: &Filter) -> Result<Found, EngineError>;
+    /// The events that match, or a part of them, as the primary has them.
+    async fn query_part(&mut self, filter: &Filter, part: Part) -> Result<Found, EngineError>;
+
+    /// All events that match, oldest first, as the primary has them.
+    async fn query(&mut self, filter: &Filter) -> Result<Found, EngineError> {
+        self.query_part(filter, Part::default()).await
+    }
 
     /// The same, which may be old: from a replica, where the engine has one to ask.
     async fn query_eventually(&mut self, filter: &Filter) -> Result<Found, EngineError> {
@@ -109,13 +119,23 @@ pub(crate) struct Condition {
 }
 
 /// What was read. The default is nothing, of an empty log.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct After {
     /// Up to where it is complete.
     pub(crate) position: u64,
     /// Where the newest event that was found stands; 0 for none.
     newest: u64,
     token: Option<::eventstore::Token>,
+}
+
+/// Which of the events that match. The default is all of them, oldest first.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Part {
+    /// Only those that stand after it.
+    pub(crate) after: After,
+    pub(crate) newest_first: bool,
+    /// So many at most.
+    pub(crate) limit: Option<u64>,
 }
 
 /// How an append ended that was decided.
@@ -135,6 +155,12 @@ pub(crate) struct Found {
     pub(crate) after: After,
 }
 
+/// The position of the newest event of a part; of one that holds nothing, what was known before.
+fn newest(events: &[LogEvent], part: Part) -> u64 {
+    let newest = if part.newest_first { events.first() } else { events.last() };
+    newest.map_or(part.after.newest, |event| event.position)
+}
+
 /// Which engine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
 pub(crate) enum EngineName {
@@ -142,8 +168,10 @@ pub(crate) enum EngineName {
     Eventstore,
     /// Plain INSERTs into tables of the same form, with a sequence, no condition and no lock
     Insert,
-    /// A condition and an INSERT in one statement, with GIN indexes: not safe under concurrency
+    /// A condition and an INSERT in one statement, with GIN indexes and bitmaps forced: not safe under concurrency
     Cte,
+    /// The same tables, with plans as the planner chooses them
+    Gin,
     /// The same statement at isolation level SERIALIZABLE, sent again where that refuses it
     Serializable,
     /// The same statement after a lock of its own for each append
@@ -158,6 +186,7 @@ impl EngineName {
             Self::Eventstore => "eventstore",
             Self::Insert => "insert",
             Self::Cte => "cte",
+            Self::Gin => "gin",
             Self::Serializable => "serializable",
             Self::Lock => "lock",
             Self::LockInside => "lock-inside",
@@ -178,12 +207,12 @@ impl EngineName {
                 return Ok(Arc::new(eventstore::Store::connect(servers, schema, paths, settings).await?));
             }
             Self::Insert => return Ok(Arc::new(insert::Insert::new(servers, schema, paths))),
-            Self::Cte => cte::Guard::None,
+            Self::Cte | Self::Gin => cte::Guard::None,
             Self::Serializable => cte::Guard::Serializable,
             Self::Lock => cte::Guard::LockBefore,
             Self::LockInside => cte::Guard::LockInside,
         };
-        Ok(Arc::new(cte::Cte::new(servers, schema, guard)))
+        Ok(Arc::new(cte::Cte::new(servers, schema, guard, self == Self::Gin)))
     }
 }
 
@@ -247,11 +276,6 @@ impl From<tokio_postgres::Error> for EngineError {
     }
 }
 
-/// The type of every event of a benchmark.
-const EVENT_TYPE: &str = "BookCopyLentToReader";
-/// The payload paths of a benchmark that identify things, and so have keys.
-pub(crate) const BENCH_PATHS: [&str; 2] = ["BookID", "ReaderID"];
-
 impl Draft {
     /// An event with an id of its own.
     pub(crate) fn new(event_type: &'static str, payload: Value) -> Self {
@@ -259,24 +283,5 @@ impl Draft {
         let other = || Uuid::new_v4().to_string();
         let metadata = json!({"MessageID": id, "CausationID": other(), "CorrelationID": other()});
         Self { id, event_type, payload, metadata }
-    }
-
-    /// Of some 390 bytes, with a payload of three strings: lends a book that nobody has heard of to one of 14,000 readers.
-    pub(crate) fn fresh(reader: u64) -> Self {
-        let payload = json!({
-            "BookID": Uuid::new_v4(),
-            "ReaderID": format!("{:08x}-0000-4000-8000-000000000000", reader % 14_000),
-            "OccurredAt": "2026-11-21T10:00:00.123456789Z",
-        });
-        Self::new(EVENT_TYPE, payload)
-    }
-}
-
-impl Append {
-    /// One fresh event, on the condition that its type has no event of its book.
-    pub(crate) fn fresh(reader: u64) -> Self {
-        let draft = Draft::fresh(reader);
-        let filter = Filter::types([EVENT_TYPE]).and_all([("BookID", draft.payload["BookID"].clone())]);
-        Self { events: vec![draft], condition: Some(Condition { filter, after: After::default() }) }
     }
 }

@@ -2,7 +2,7 @@
 
 use tokio_postgres::Client as Session;
 
-use crate::engine::EngineError;
+use crate::engine::{Books, EngineError};
 use crate::servers::Servers;
 
 /// A connection to the primary, in the schema of an engine.
@@ -46,7 +46,10 @@ pub(super) async fn fill(
         ))
         .await?;
     session.batch_execute(tables).await?;
-    session.execute(fill, &[&i64::try_from(events).unwrap_or(i64::MAX)]).await?;
+    let books = Books::of(events);
+    let numbers =
+        [events, books.books, books.readers].map(|number| i64::try_from(number).unwrap_or(i64::MAX));
+    session.execute(fill, &[&numbers[0], &numbers[1], &numbers[2]]).await?;
     session.batch_execute("VACUUM (ANALYZE)").await?;
     Ok(())
 }

@@ -34,7 +34,7 @@ pub(crate) async fn in_form_of_the_store(
 }
 
 /// A row of such a table.
-pub(super) fn log_event(row: &Row) -> Result<LogEvent, EngineError> {
+pub(crate) fn log_event(row: &Row) -> Result<LogEvent, EngineError> {
     Ok(LogEvent {
         position: row.try_get::<_, i64>(0)?.unsigned_abs(),
         id: row.try_get(1)?,

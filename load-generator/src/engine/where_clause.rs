@@ -4,6 +4,19 @@ use serde_json::{Value, json};
 use testutil::checker::{Filter, Item};
 use tokio_postgres::types::ToSql;
 
+use crate::engine::Part;
+
+/// What follows a condition, so that it finds a part of what matches.
+pub(super) fn part_clause(position: &str, part: Part) -> String {
+    let after = match part.after.position {
+        0 => String::new(),
+        after => format!("AND {position} > {after} "),
+    };
+    let order = if part.newest_first { "DESC" } else { "ASC" };
+    let limit = part.limit.map_or_else(String::new, |limit| format!(" LIMIT {limit}"));
+    format!("{after}ORDER BY {position} {order}{limit}")
+}
+
 /// A condition on `e.event_type` and `e.payload`, and its parameters from `$first` on.
 pub(super) struct WhereClause {
     pub(super) text: String,

@@ -1,0 +1,78 @@
+//! `bench catch-up`: all events as a stream, against COPY of them; and how much memory the stream takes.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use eventstore::{EventStore, Filter, Settings};
+use futures_util::TryStreamExt as _;
+
+use crate::bench::rounds::{Case, Contestant, Sample};
+use crate::bench::{Stage, schema};
+use crate::engine::{EngineError, EngineName};
+use crate::environment::resident_mib;
+use crate::error::RunError;
+use crate::histogram::Latencies;
+use crate::servers::Servers;
+
+pub(super) async fn cases(stage: &Stage) -> Result<(Vec<Case>, Vec<String>), RunError> {
+    let events = stage.plan.preload;
+    stage.fill(EngineName::Eventstore, &schema(EngineName::Eventstore), events).await?;
+    let before = resident_mib();
+    stream(Arc::clone(&stage.servers), events).await?;
+    let growth = resident_mib() - before;
+    let (by_stream, by_copy) = (Arc::clone(&stage.servers), Arc::clone(&stage.servers));
+    let contestants = vec![
+        Contestant::new("eventstore", move |_| stream(Arc::clone(&by_stream), events)),
+        Contestant::new("copy", move |_| copy(Arc::clone(&by_copy), events)),
+    ];
+    let note =
+        format!("catch-up: the first stream of {events} events made this process {growth:.1} MiB larger");
+    Ok((vec![Case { name: format!("{events} events"), contestants }], vec![note]))
+}
+
+fn sample(events: u64, took: std::time::Duration) -> Sample {
+    Sample { rate: events as f64 / took.as_secs_f64(), latencies: Latencies::new() }
+}
+
+async fn stream(servers: Arc<Servers>, events: u64) -> Result<Sample, RunError> {
+    let builder = EventStore::builder().primary(&servers.primary).schema(schema(EngineName::Eventstore));
+    let store = builder.settings(Settings::default()).connect().await?;
+    let began = Instant::now();
+    let mut stream = store.query(&Filter::all()).stream();
+    let mut count = 0;
+    while let Some(event) = stream.next().await {
+        event?;
+        count += 1;
+    }
+    let took = began.elapsed();
+    drop(stream);
+    store.close().await?;
+    if count != events {
+        return Err(RunError::new(format!("{count} events were streamed, expected {events}")));
+    }
+    Ok(sample(events, took))
+}
+
+/// All columns in their binary form, which nobody decodes.
+async fn copy(servers: Arc<Servers>, events: u64) -> Result<Sample, RunError> {
+    let session = testutil::connect(&servers.primary).await.map_err(EngineError::from)?;
+    let all = format!(
+        "COPY (SELECT * FROM {}.events ORDER BY position) TO STDOUT (FORMAT binary)",
+        schema(EngineName::Eventstore)
+    );
+    let copied = async {
+        let began = Instant::now();
+        let rows = session.copy_out(&all).await?;
+        tokio::pin!(rows);
+        let mut bytes = 0;
+        while let Some(piece) = rows.try_next().await? {
+            bytes += piece.len();
+        }
+        Ok::<_, tokio_postgres::Error>((began.elapsed(), bytes))
+    };
+    let (took, bytes) = copied.await.map_err(EngineError::from)?;
+    if (bytes as u64) < events {
+        return Err(RunError::new("COPY sent less than a byte an event"));
+    }
+    Ok(sample(events, took))
+}

@@ -1,0 +1,74 @@
+//! Clients in a closed loop: each has its next operation as soon as its last one is answered.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use tokio::task::JoinSet;
+
+use crate::bench::rounds::Sample;
+use crate::engine::{Client, Engine, EngineError};
+use crate::error::RunError;
+use crate::histogram::Latencies;
+
+/// How long clients run before they are measured: their connections and caches are warm then, and most pages are in the WAL
+/// since the checkpoint.
+const WARMUP: Duration = Duration::from_secs(1);
+
+/// What one client does again and again.
+#[async_trait]
+pub(super) trait Operation: Send + 'static {
+    /// Once. Whether it counts.
+    async fn once(&mut self, client: &mut dyn Client) -> Result<bool, EngineError>;
+}
+
+/// Runs so many clients of an engine, each with an operation of its own.
+pub(super) async fn closed_loop<O: Operation>(
+    engine: &Arc<dyn Engine>,
+    clients: usize,
+    duration: Duration,
+    operation: impl Fn(u64) -> O,
+) -> Result<Sample, RunError> {
+    let mut ready = Vec::new();
+    for _ in 0..clients {
+        ready.push(engine.client().await?);
+    }
+    run(ready, duration, operation).await
+}
+
+/// The same with clients that are there already.
+pub(super) async fn run<O: Operation>(
+    clients: Vec<Box<dyn Client>>,
+    duration: Duration,
+    operation: impl Fn(u64) -> O,
+) -> Result<Sample, RunError> {
+    let from = Instant::now() + WARMUP;
+    let until = from + duration;
+    let mut running = JoinSet::new();
+    for (mut client, number) in clients.into_iter().zip(0..) {
+        let mut operation = operation(number);
+        running.spawn(async move {
+            let (mut ended_in_time, mut latencies) = (0_u64, Latencies::new());
+            loop {
+                let began = Instant::now();
+                if began >= until {
+                    return Ok::<_, EngineError>((ended_in_time, latencies));
+                }
+                let counts = operation.once(&mut *client).await?;
+                let ended = Instant::now();
+                // The rate counts what ends in the window; the latency is that of all that begins in it, to its end.
+                ended_in_time += u64::from(counts && ended >= from && ended <= until);
+                if counts && began >= from {
+                    latencies.record(ended - began);
+                }
+            }
+        });
+    }
+    let (mut total, mut latencies) = (0, Latencies::new());
+    while let Some(ended) = running.join_next().await {
+        let (ended_in_time, of_client) = ended.map_err(RunError::task)??;
+        total += ended_in_time;
+        latencies.merge(&of_client);
+    }
+    Ok(Sample { rate: total as f64 / duration.as_secs_f64(), latencies })
+}

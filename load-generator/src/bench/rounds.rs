@@ -1,0 +1,102 @@
+//! Rounds, in which every contestant is measured.
+
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use indicatif::{ProgressBar, ProgressStyle};
+
+use crate::bench::Stage;
+use crate::engine::EngineError;
+use crate::error::RunError;
+use crate::histogram::{Latencies, LatencySummary};
+
+/// What several contestants do, each in its own way.
+pub(super) struct Case {
+    pub(super) name: String,
+    pub(super) contestants: Vec<Contestant>,
+}
+
+/// One of them.
+pub(super) struct Contestant {
+    pub(super) name: String,
+    /// Does it for about so long.
+    measure: Box<dyn Fn(Duration) -> BoxFuture<'static, Result<Sample, RunError>> + Send + Sync>,
+}
+
+/// What one measurement came to.
+#[derive(Debug)]
+pub(super) struct Sample {
+    /// A second.
+    pub(super) rate: f64,
+    pub(super) latencies: Latencies,
+}
+
+/// One contestant of a case, over all rounds.
+#[derive(Debug, Default)]
+pub(super) struct Measured {
+    pub(super) rates: Vec<f64>,
+    pub(super) latencies: Vec<LatencySummary>,
+}
+
+impl Contestant {
+    pub(super) fn new<F, M>(name: impl Into<String>, measure: M) -> Self
+    where
+        F: Future<Output = Result<Sample, RunError>> + Send + 'static,
+        M: Fn(Duration) -> F + Send + Sync + 'static,
+    {
+        Self { name: name.into(), measure: Box::new(move |duration| Box::pin(measure(duration))) }
+    }
+}
+
+/// Measures each contestant of each case once a round; in the order of the cases and their contestants.
+pub(super) async fn run(stage: &Stage, bench: &str, cases: &[Case]) -> Result<Vec<Vec<Measured>>, RunError> {
+    let contestants: usize = cases.iter().map(|case| case.contestants.len()).sum();
+    let bar = progress((stage.plan.rounds * contestants) as u64);
+    let mut measured: Vec<Vec<Measured>> =
+        cases.iter().map(|case| case.contestants.iter().map(|_| Measured::default()).collect()).collect();
+    for round in 0..stage.plan.rounds {
+        for (case, measured) in cases.iter().zip(&mut measured) {
+            for nth in 0..case.contestants.len() {
+                let nth = (nth + round) % case.contestants.len();
+                let contestant = &case.contestants[nth];
+                bar.set_message(format!("{bench}, round {}: {}, {}", round + 1, case.name, contestant.name));
+                settle(stage).await?;
+                let sample = (contestant.measure)(stage.plan.duration).await?;
+                measured[nth].rates.push(sample.rate);
+                measured[nth].latencies.push(sample.latencies.summary());
+                bar.inc(1);
+            }
+        }
+    }
+    bar.finish_and_clear();
+    Ok(measured)
+}
+
+/// What an earlier measurement wrote is on disk, and its WAL files are there to be used again: a server that has run for
+/// a while makes no new ones, each of which would hold up all appends for some 45 ms. The replicas have it too, and do not
+/// replay it during the next one.
+async fn settle(stage: &Stage) -> Result<(), RunError> {
+    let servers = &stage.servers;
+    let session = testutil::connect(&servers.primary).await.map_err(EngineError::from)?;
+    session.batch_execute("CHECKPOINT").await.map_err(EngineError::from)?;
+    for replica in &servers.replicas {
+        testutil::replayed(&servers.primary, replica).await.map_err(EngineError::from)?;
+    }
+    Ok(())
+}
+
+/// Hidden without a terminal.
+fn progress(steps: u64) -> ProgressBar {
+    let bar = ProgressBar::new(steps);
+    match ProgressStyle::with_template("{wide_bar} {pos}/{len} ({eta}) {msg}") {
+        Ok(style) => bar.with_style(style),
+        Err(_) => bar,
+    }
+}
+
+/// For what has no steps. Hidden without a terminal.
+pub(super) fn spinner(message: String) -> ProgressBar {
+    let bar = ProgressBar::new_spinner().with_message(message);
+    bar.enable_steady_tick(Duration::from_millis(200));
+    bar
+}
