@@ -7,11 +7,13 @@ use async_trait::async_trait;
 use crate::bench::Stage;
 use crate::bench::closed_loop::{Operation, closed_loop};
 use crate::bench::rounds::{Case, Contestant};
-use crate::engine::{Append, Appended, Client, EngineError, EngineName};
+use crate::engine::{Append, Appended, Books, Client, EngineError, EngineName};
 use crate::error::RunError;
 
 pub(super) async fn cases(stage: &Stage) -> Result<(Vec<Case>, Vec<String>), RunError> {
-    let engines = stage.filled(&[EngineName::Eventstore, EngineName::Insert, EngineName::Cte]).await?;
+    let engines = stage
+        .filled(&[EngineName::Eventstore, EngineName::Insert, EngineName::Cte], Books::of_ancestor())
+        .await?;
     let cases = stage.clients(&[1, 8, 50, 200]).into_iter().map(|clients| Case {
         name: format!("{clients} clients"),
         contestants: engines

@@ -8,7 +8,7 @@ use futures_util::TryStreamExt as _;
 
 use crate::bench::rounds::{Case, Contestant, Sample};
 use crate::bench::{Stage, schema};
-use crate::engine::{EngineError, EngineName};
+use crate::engine::{Books, EngineError, EngineName};
 use crate::environment::resident_mib;
 use crate::error::RunError;
 use crate::histogram::Latencies;
@@ -16,7 +16,7 @@ use crate::servers::Servers;
 
 pub(super) async fn cases(stage: &Stage) -> Result<(Vec<Case>, Vec<String>), RunError> {
     let events = stage.plan.preload;
-    stage.fill(EngineName::Eventstore, &schema(EngineName::Eventstore), events).await?;
+    stage.fill(EngineName::Eventstore, &schema(EngineName::Eventstore), events, Books::of_ancestor()).await?;
     let before = resident_mib();
     stream(Arc::clone(&stage.servers), events).await?;
     let growth = resident_mib() - before;

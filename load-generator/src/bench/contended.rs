@@ -6,10 +6,11 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use eventstore::Settings;
-use rand::SeedableRng as _;
+use rand::{Rng as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution as _, Zipf};
 use serde_json::json;
@@ -19,7 +20,7 @@ use crate::audit::{Audit, Audited};
 use crate::bench::Stage;
 use crate::bench::closed_loop::{self, Operation};
 use crate::bench::rounds::{Case, Contestant};
-use crate::engine::{Append, Appended, Client, Condition, Draft, EngineError, EngineName, Part};
+use crate::engine::{Append, Appended, Books, Client, Condition, Draft, EngineError, EngineName, Part};
 use crate::error::RunError;
 use crate::servers::Servers;
 use crate::verdict::Verdict;
@@ -28,6 +29,9 @@ const KEYS: f64 = 1_000.0;
 const EXPONENT: f64 = 1.1;
 const EVENT_TYPE: &str = "Deposited";
 const PATHS: &[&str] = &["Account"];
+/// After a conflict, for every engine as `EventStore::decide` does it.
+const FIRST_PAUSE: Duration = Duration::from_millis(5);
+const LONGEST_PAUSE: Duration = Duration::from_millis(160);
 
 pub(super) async fn cases(stage: &Stage) -> Result<(Vec<Case>, Vec<String>), RunError> {
     let usual = [EngineName::Eventstore, EngineName::Serializable];
@@ -52,12 +56,12 @@ async fn measure(
     name: EngineName,
     servers: &Arc<Servers>,
     clients: usize,
-    duration: std::time::Duration,
+    duration: Duration,
 ) -> Result<crate::bench::rounds::Sample, RunError> {
     // Made anew each time, so that what is checked is one measurement.
     let schema = format!("bench_contended_{}", name.as_str().replace('-', "_"));
     let engine = name.connect(servers, &schema, PATHS, Settings::default()).await?;
-    engine.fill(0).await?;
+    engine.fill(0, Books::of_ancestor()).await?;
     let recorder = Arc::new(Recorder::in_memory());
     let mut audited: Vec<Box<dyn Client>> = Vec::new();
     for number in 0..clients {
@@ -89,6 +93,7 @@ impl Operation for Deposits {
         let account = self.zipf.sample(&mut self.random) as u64;
         let filter = Filter::types([EVENT_TYPE]).and_all([("Account", json!(account))]);
         let newest = Part { newest_first: true, limit: Some(1), ..Part::default() };
+        let mut pause = FIRST_PAUSE;
         loop {
             let found = client.query_part(&filter, newest).await?;
             let balance = found.events.first().and_then(|event| event.payload["Balance"].as_u64());
@@ -98,6 +103,9 @@ impl Operation for Deposits {
             if let Appended::At(_) = client.append(Append { events, condition }).await? {
                 return Ok(true);
             }
+            let jitter = self.random.random_range(0.5..1.5);
+            tokio::time::sleep(pause.mul_f64(jitter)).await;
+            pause = (pause * 2).min(LONGEST_PAUSE);
         }
     }
 }

@@ -9,12 +9,11 @@ use crate::bench::Stage;
 use crate::bench::closed_loop::{Operation, closed_loop};
 use crate::bench::lending::{Lending, of_either};
 use crate::bench::rounds::{Case, Contestant};
-use crate::engine::{Append, Appended, Client, Condition, Draft, EVENT_TYPE, EngineError, EngineName};
+use crate::engine::{Append, Appended, Books, Client, Condition, Draft, EVENT_TYPE, EngineError, EngineName};
 use crate::error::RunError;
 
 pub(super) async fn cases(stage: &Stage) -> Result<(Vec<Case>, Vec<String>), RunError> {
-    let engines = stage.filled(&[EngineName::Eventstore, EngineName::Cte]).await?;
-    let events = stage.plan.preload;
+    let engines = stage.filled(&[EngineName::Eventstore, EngineName::Cte], Books::of_ancestor()).await?;
     let cases = stage.clients(&[50]).into_iter().map(|clients| Case {
         name: format!("{clients} clients"),
         contestants: engines
@@ -23,7 +22,7 @@ pub(super) async fn cases(stage: &Stage) -> Result<(Vec<Case>, Vec<String>), Run
                 let engine = Arc::clone(engine);
                 Contestant::new(name.as_str(), move |duration| {
                     let engine = Arc::clone(&engine);
-                    let lends = move |number| Lends(Lending::new(events, number));
+                    let lends = move |number| Lends(Lending::new(Books::of_ancestor(), number));
                     async move { closed_loop(&engine, clients, duration, lends).await }
                 })
             })

@@ -22,8 +22,8 @@ const COPIED: &str = "bench_copy";
 const IMPORTED: &str = "bench_import";
 
 pub(super) async fn cases(stage: &Stage) -> Result<(Vec<Case>, Vec<String>), RunError> {
-    stage.fill(EngineName::Eventstore, IMPORTED, stage.plan.preload).await?;
-    stage.fill(EngineName::Insert, COPIED, stage.plan.preload).await?;
+    stage.fill(EngineName::Eventstore, IMPORTED, stage.plan.preload, Books::of_ancestor()).await?;
+    stage.fill(EngineName::Insert, COPIED, stage.plan.preload, Books::of_ancestor()).await?;
     let by_import = Arc::clone(&stage.servers);
     let by_copy = Arc::clone(&stage.servers);
     let contestants = vec![
@@ -35,8 +35,8 @@ pub(super) async fn cases(stage: &Stage) -> Result<(Vec<Case>, Vec<String>), Run
 
 /// Other events each time.
 fn drafts() -> Vec<Draft> {
-    let books = Books::of(EVENTS);
-    (0..EVENTS).map(|number| book_event(&books, number)).collect()
+    let books = Books::of_ancestor();
+    (0..EVENTS).map(|number| book_event(books, number)).collect()
 }
 
 fn sample(took: std::time::Duration) -> Sample {

@@ -15,8 +15,8 @@ pub(super) struct Lending {
 }
 
 impl Lending {
-    pub(super) fn new(events: u64, seed: u64) -> Self {
-        Self { books: Books::of(events), random: ChaCha8Rng::seed_from_u64(seed) }
+    pub(super) fn new(books: Books, seed: u64) -> Self {
+        Self { books, random: ChaCha8Rng::seed_from_u64(seed) }
     }
 
     pub(super) fn book(&mut self) -> Value {

@@ -24,7 +24,7 @@ use std::time::Duration;
 use clap::ValueEnum;
 use eventstore::Settings;
 
-use crate::engine::{BENCH_PATHS, Engine, EngineName};
+use crate::engine::{BENCH_PATHS, Books, Engine, EngineName};
 use crate::environment;
 use crate::error::RunError;
 use crate::output::Output;
@@ -145,19 +145,29 @@ impl Stage {
     }
 
     /// Connects to the logs of the engines, and fills them anew, each in the schema bench_ENGINE.
-    async fn filled(&self, usual: &[EngineName]) -> Result<Vec<(EngineName, Arc<dyn Engine>)>, RunError> {
+    async fn filled(
+        &self,
+        usual: &[EngineName],
+        books: Books,
+    ) -> Result<Vec<(EngineName, Arc<dyn Engine>)>, RunError> {
         let names = if self.plan.engines.is_empty() { usual } else { &self.plan.engines };
         let mut engines = Vec::new();
         for name in names {
-            engines.push((*name, self.fill(*name, &schema(*name), self.plan.preload).await?));
+            engines.push((*name, self.fill(*name, &schema(*name), self.plan.preload, books).await?));
         }
         Ok(engines)
     }
 
-    async fn fill(&self, name: EngineName, schema: &str, events: u64) -> Result<Arc<dyn Engine>, RunError> {
+    async fn fill(
+        &self,
+        name: EngineName,
+        schema: &str,
+        events: u64,
+        books: Books,
+    ) -> Result<Arc<dyn Engine>, RunError> {
         let bar = rounds::spinner(format!("{}: writing {events} events", name.as_str()));
         let engine = name.connect(&self.servers, schema, &BENCH_PATHS, Settings::default()).await?;
-        engine.fill(events).await?;
+        engine.fill(events, books).await?;
         bar.finish_and_clear();
         Ok(engine)
     }

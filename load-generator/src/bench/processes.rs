@@ -16,7 +16,7 @@ use crate::bench::append::FreshAppends;
 use crate::bench::closed_loop;
 use crate::bench::rounds::{Case, Contestant, Sample};
 use crate::bench::{Stage, schema};
-use crate::engine::{BENCH_PATHS, EngineName};
+use crate::engine::{BENCH_PATHS, Books, EngineName};
 use crate::error::RunError;
 use crate::histogram::Latencies;
 use crate::servers::Servers;
@@ -40,7 +40,7 @@ struct PartResult {
 }
 
 pub(super) async fn cases(stage: &Stage) -> Result<(Vec<Case>, Vec<String>), RunError> {
-    stage.fill(ENGINE, &schema(ENGINE), stage.plan.preload).await?;
+    stage.fill(ENGINE, &schema(ENGINE), stage.plan.preload, Books::of_ancestor()).await?;
     let contestants = [(4, 16), (1, 64)].map(|(processes, clients)| {
         let primary = stage.servers.primary.clone();
         Contestant::new(format!("{processes} x {clients} clients"), move |duration| {

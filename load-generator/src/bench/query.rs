@@ -13,7 +13,8 @@ use crate::bench::lending::{Lending, of_book, of_either, of_everything};
 use crate::bench::rounds::{Case, Contestant};
 use crate::bench::{Stage, schema};
 use crate::engine::{
-    After, Append, Appended, Client, EVENT_TYPE, Engine, EngineError, EngineName, Found, Part, log_event,
+    After, Append, Appended, Books, Client, EVENT_TYPE, Engine, EngineError, EngineName, Found, Part,
+    log_event,
 };
 use crate::error::RunError;
 use crate::servers::Servers;
@@ -45,8 +46,8 @@ impl Shape {
 }
 
 pub(super) async fn cases(stage: &Stage) -> Result<(Vec<Case>, Vec<String>), RunError> {
-    let engines = stage.filled(&[EngineName::Eventstore, EngineName::Gin, EngineName::Cte]).await?;
-    let events = stage.plan.preload;
+    let books = Books::dense(stage.plan.preload);
+    let engines = stage.filled(&[EngineName::Eventstore, EngineName::Gin, EngineName::Cte], books).await?;
     let singles = write_singles(&engines).await?;
     let shapes = [Shape::Either, Shape::One, Shape::Incremental, Shape::NewestOfRare, Shape::NewestOfAll];
     let mut cases = Vec::new();
@@ -60,7 +61,7 @@ pub(super) async fn cases(stage: &Stage) -> Result<(Vec<Case>, Vec<String>), Run
                     let (engine, singles) = (Arc::clone(&engine), Arc::clone(&singles));
                     let reads = move |number| Reads {
                         shape,
-                        lending: Lending::new(events, number),
+                        lending: Lending::new(books, number),
                         singles: Arc::clone(&singles),
                         from,
                         nth: number as usize,
@@ -113,7 +114,7 @@ impl Operation for Reads {
                 let part = Part { after: self.from, ..Part::default() };
                 (of_either(&self.lending.book(), &self.lending.reader()), part, 0..50)
             }
-            Shape::NewestOfRare => (of_book(&self.lending.book()), newest, 1..11),
+            Shape::NewestOfRare => (of_book(single), newest, 1..2),
             Shape::NewestOfAll => (of_everything(), newest, 10..11),
         };
         let found = client.query_part(&filter, part).await?.events.len();
@@ -130,7 +131,7 @@ async fn bare(
     engines: &[(EngineName, Arc<dyn Engine>)],
     singles: &Arc<Vec<serde_json::Value>>,
 ) -> Result<Case, RunError> {
-    let events = stage.plan.preload;
+    let books = Books::dense(stage.plan.preload);
     let mut contestants = Vec::new();
     let of_store = engines.iter().find(|(name, _)| *name == EngineName::Eventstore);
     for is_bare in [false, true] {
@@ -143,7 +144,7 @@ async fn bare(
                 (Arc::clone(&engine), Arc::clone(&singles), Arc::clone(&servers));
             let reads = move |number| Reads {
                 shape: Shape::Either,
-                lending: Lending::new(events, number),
+                lending: Lending::new(books, number),
                 singles: Arc::clone(&singles),
                 from: After::default(),
                 nth: 0,

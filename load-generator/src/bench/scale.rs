@@ -11,7 +11,7 @@ use crate::bench::closed_loop::{Operation, closed_loop};
 use crate::bench::lending::{Lending, of_either};
 use crate::bench::rounds::{Case, Contestant};
 use crate::engine::{
-    After, Append, Appended, Client, Condition, Draft, EVENT_TYPE, Engine, EngineError, EngineName,
+    After, Append, Appended, Books, Client, Condition, Draft, EVENT_TYPE, Engine, EngineError, EngineName,
 };
 use crate::error::RunError;
 
@@ -25,7 +25,7 @@ pub(super) async fn cases(stage: &Stage) -> Result<(Vec<Case>, Vec<String>), Run
     let mut logs = Vec::new();
     for size in SIZES {
         let schema = format!("bench_scale_{size}");
-        logs.push((size, stage.fill(EngineName::Eventstore, &schema, size).await?));
+        logs.push((size, stage.fill(EngineName::Eventstore, &schema, size, Books::dense(size)).await?));
     }
     let largest = logs.last().map(|(size, engine)| (*size, Arc::clone(engine)));
     let appends = logs.iter().map(|(size, engine)| {
@@ -41,7 +41,10 @@ pub(super) async fn cases(stage: &Stage) -> Result<(Vec<Case>, Vec<String>), Run
         Contestant::new(format!("{size} events"), move |duration: Duration| {
             let engine = Arc::clone(&engine);
             async move {
-                closed_loop(&engine, READERS, duration, |number| Reads(Lending::new(size, number))).await
+                closed_loop(&engine, READERS, duration, |number| {
+                    Reads(Lending::new(Books::dense(size), number))
+                })
+                .await
             }
         })
     });

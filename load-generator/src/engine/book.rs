@@ -10,9 +10,8 @@ use crate::engine::{After, Append, Condition, Draft};
 pub(crate) const EVENT_TYPE: &str = "BookCopyLentToReader";
 /// The payload paths of a benchmark that identify things, and so have keys.
 pub(crate) const BENCH_PATHS: [&str; 2] = ["BookID", "ReaderID"];
-/// Events of one book and of one reader, in a log of any size.
-const EVENTS_OF_BOOK: u64 = 15;
-const EVENTS_OF_READER: u64 = 70;
+/// The ancestor's: a book has some 15 events in a million, a reader 70.
+const ANCESTOR: Books = Books { books: 60_000, readers: 14_000 };
 
 /// How many books and readers a log is about.
 #[derive(Debug, Clone, Copy)]
@@ -22,9 +21,15 @@ pub(crate) struct Books {
 }
 
 impl Books {
-    /// Of so many events.
-    pub(crate) fn of(events: u64) -> Self {
-        Self { books: (events / EVENTS_OF_BOOK).max(1), readers: (events / EVENTS_OF_READER).max(1) }
+    /// As many as the ancestor has, however many events there are.
+    pub(crate) fn of_ancestor() -> Self {
+        ANCESTOR
+    }
+
+    /// So many that each has in a log of this size what the ancestor's have in a million events.
+    pub(crate) fn dense(events: u64) -> Self {
+        let share = |number: u64| (number * events / 1_000_000).max(1);
+        Self { books: share(ANCESTOR.books), readers: share(ANCESTOR.readers) }
     }
 
     pub(crate) fn book(number: u64) -> Value {
@@ -38,7 +43,7 @@ impl Books {
 
 /// An event of some 390 bytes, with a payload of three strings; the same books and readers as in the statements that fill the
 /// baselines' logs.
-pub(crate) fn book_event(books: &Books, number: u64) -> Draft {
+pub(crate) fn book_event(books: Books, number: u64) -> Draft {
     let book = Books::book(number * 7_919 % books.books);
     lent(book, Books::reader(number * 104_729 % books.readers))
 }
@@ -49,9 +54,9 @@ fn lent(book: Value, reader: Value) -> Draft {
 }
 
 impl Draft {
-    /// Lends a book that nobody has heard of to one of 4,000 readers.
+    /// Lends a book that nobody has heard of to one of the ancestor's readers.
     pub(crate) fn fresh(reader: u64) -> Self {
-        lent(json!(Uuid::new_v4()), Books::reader(reader % 4_000))
+        lent(json!(Uuid::new_v4()), Books::reader(reader % ANCESTOR.readers))
     }
 }
 

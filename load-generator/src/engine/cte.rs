@@ -17,7 +17,7 @@ use tokio_postgres::{Client as Session, Row, Statement};
 
 use crate::engine::where_clause::{WhereClause, part_clause};
 use crate::engine::{
-    After, Append, Appended, Client, Engine, EngineError, Found, Part, newest, session, tables,
+    After, Append, Appended, Books, Client, Engine, EngineError, Found, Part, newest, session, tables,
 };
 use crate::servers::Servers;
 
@@ -67,9 +67,9 @@ impl Engine for Cte {
         session::create(&self.servers, &self.schema, &self.tables()).await
     }
 
-    async fn fill(&self, events: u64) -> Result<(), EngineError> {
+    async fn fill(&self, events: u64, books: Books) -> Result<(), EngineError> {
         let fill = include_str!("sql/cte/fill.sql");
-        session::fill(&self.servers, &self.schema, &self.tables(), fill, events).await
+        session::fill(&self.servers, &self.schema, &self.tables(), fill, (events, books)).await
     }
 
     async fn client(&self) -> Result<Box<dyn Client>, EngineError> {

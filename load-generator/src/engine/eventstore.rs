@@ -53,16 +53,15 @@ impl Engine for Store {
         Ok(self.store.migrate().await.map(drop)?)
     }
 
-    async fn fill(&self, events: u64) -> Result<(), EngineError> {
+    async fn fill(&self, events: u64, books: Books) -> Result<(), EngineError> {
         let session = testutil::connect(&self.primary).await?;
         session.batch_execute(&format!("DROP SCHEMA IF EXISTS {} CASCADE", quoted(&self.schema))).await?;
         self.store.migrate().await?;
-        let books = Books::of(events);
         let chunks: Vec<u64> = (0..events).step_by(CHUNK as usize).collect();
         for chunks in chunks.chunks(AT_ONCE) {
             let appends = chunks.iter().map(|first| {
                 let numbers = *first..events.min(first + CHUNK);
-                self.store.append(numbers.map(|number| new_event(book_event(&books, number)))).into_future()
+                self.store.append(numbers.map(|number| new_event(book_event(books, number)))).into_future()
             });
             try_join_all(appends).await?;
         }

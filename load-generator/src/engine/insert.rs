@@ -12,7 +12,7 @@ use tokio_postgres::{Client as Session, GenericClient, Statement};
 
 use crate::engine::where_clause::{WhereClause, part_clause};
 use crate::engine::{
-    After, Append, Appended, Client, Draft, Engine, EngineError, Found, Part, newest, session, tables,
+    After, Append, Appended, Books, Client, Draft, Engine, EngineError, Found, Part, newest, session, tables,
 };
 use crate::servers::Servers;
 
@@ -44,9 +44,16 @@ impl Engine for Insert {
         session::create(&self.servers, &self.schema, include_str!("sql/insert/tables.sql")).await
     }
 
-    async fn fill(&self, events: u64) -> Result<(), EngineError> {
+    async fn fill(&self, events: u64, books: Books) -> Result<(), EngineError> {
         let fill = self.with_keys(include_str!("sql/insert/fill.sql"));
-        session::fill(&self.servers, &self.schema, include_str!("sql/insert/tables.sql"), &fill, events).await
+        session::fill(
+            &self.servers,
+            &self.schema,
+            include_str!("sql/insert/tables.sql"),
+            &fill,
+            (events, books),
+        )
+        .await
     }
 
     async fn client(&self) -> Result<Box<dyn Client>, EngineError> {

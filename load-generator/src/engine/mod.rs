@@ -35,8 +35,8 @@ pub(crate) trait Engine: Send + Sync {
     /// Makes the log if it is not there.
     async fn create(&self) -> Result<(), EngineError>;
 
-    /// Makes the log anew, with so many events in it: of the benchmarks' form, each of a book of its own.
-    async fn fill(&self, events: u64) -> Result<(), EngineError>;
+    /// Makes the log anew, with so many events of the benchmarks' form in it, which are about these books.
+    async fn fill(&self, events: u64, books: Books) -> Result<(), EngineError>;
 
     /// One more client, with its connection if it needs one of its own.
     async fn client(&self) -> Result<Box<dyn Client>, EngineError>;

@@ -36,7 +36,7 @@ pub(super) async fn fill(
     schema: &str,
     tables: &str,
     fill: &str,
-    events: u64,
+    (events, books): (u64, Books),
 ) -> Result<(), EngineError> {
     let session = testutil::connect(&servers.primary).await?;
     let schema = quoted(schema);
@@ -46,7 +46,6 @@ pub(super) async fn fill(
         ))
         .await?;
     session.batch_execute(tables).await?;
-    let books = Books::of(events);
     let numbers =
         [events, books.books, books.readers].map(|number| i64::try_from(number).unwrap_or(i64::MAX));
     session.execute(fill, &[&numbers[0], &numbers[1], &numbers[2]]).await?;

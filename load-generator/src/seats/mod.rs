@@ -21,7 +21,7 @@ use eventstore::Settings;
 use testutil::checker::{History, Recorder};
 
 use crate::audit::Audit;
-use crate::engine::EngineName;
+use crate::engine::{Books, EngineName};
 use crate::error::RunError;
 use crate::output::Output;
 use crate::seats::contest::Contest;
@@ -71,7 +71,7 @@ pub(crate) async fn run(plan: SeatsPlan) -> Result<Verdict, RunError> {
     let output = Output::open(plan.json.as_deref())?;
     let servers = Arc::new(Servers::find(plan.primary.as_ref(), &plan.replicas).await?);
     let engine = plan.engine.connect(&servers, &plan.schema(), contest::PATHS, Settings::default()).await?;
-    engine.fill(0).await?;
+    engine.fill(0, Books::of_ancestor()).await?;
     let (tally, took, history) = if plan.processes == 1 {
         let recorder = plan.audit.then(|| Arc::new(Recorder::in_memory()));
         let contest = Contest::prepare(&*engine, plan.seats, 0..plan.clients, recorder.as_ref()).await?;
