@@ -1,6 +1,6 @@
 # make demo    the load generator on a primary and a replica of its own (RATE, DURATION and JSON can be set)
 # make test    all tests
-# make bench   the append path against plain INSERTs and another store's SQL
+# make bench   the append path against plain INSERTs and another store's SQL (BENCH can be set to another benchmark, or all)
 # make test-matrix  all tests on each version of PostgreSQL (VERSIONS can be set)
 # make fuzz    filters and texts that nobody would write, for a while each (FUZZ_SECONDS can be set); needs nightly and cargo-fuzz
 # make lint    formatting, clippy, documentation
@@ -9,6 +9,7 @@
 RATE ?= 300
 DURATION ?= 30s
 JSON ?=
+BENCH ?= append
 
 VERSIONS ?= 15 16 17 18
 FUZZ_SECONDS ?= 60
@@ -40,7 +41,7 @@ fuzz:
 	  cargo +nightly fuzz run $$target -- -max_total_time=$(FUZZ_SECONDS) -max_len=1024 || exit 1; done
 
 bench: postgres
-	cargo run --quiet --release --locked -p load-generator -- bench append $(if $(JSON),--json $(JSON))
+	cargo run --quiet --release --locked -p load-generator -- bench $(BENCH) $(if $(JSON),--json $(JSON))
 
 lint:
 	cargo fmt --all --check

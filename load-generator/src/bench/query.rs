@@ -19,7 +19,7 @@ use crate::engine::{
 use crate::error::RunError;
 use crate::servers::Servers;
 
-/// How far back an incremental query begins.
+/// How far back an incremental query begins; less in a small log.
 const BACK: u64 = 10_000;
 /// How many of the newest are asked for.
 const NEWEST: u64 = 10;
@@ -55,7 +55,7 @@ pub(super) async fn cases(stage: &Stage) -> Result<(Vec<Case>, Vec<String>), Run
         for shape in shapes {
             let mut contestants = Vec::new();
             for (name, engine) in &engines {
-                let from = engine.point(BACK).await?;
+                let from = engine.point(BACK.min(stage.plan.preload / 30)).await?;
                 let (engine, singles) = (Arc::clone(engine), Arc::clone(&singles));
                 contestants.push(Contestant::new(name.as_str(), move |duration: Duration| {
                     let (engine, singles) = (Arc::clone(&engine), Arc::clone(&singles));
