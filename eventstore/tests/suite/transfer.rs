@@ -193,3 +193,20 @@ async fn a_source_that_is_no_text_or_has_no_lines_is_refused_in_time() {
     let error = log.store.import().read_from(endless).await.unwrap_err();
     assert!(error.kind() == ErrorKind::Invalid && error.to_string().contains("longer"), "{error}");
 }
+
+/// Imports and exports can be spawned, also those that tell how far they are.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_import_and_an_export_can_go_on_in_tasks_of_their_own() {
+    let log = Log::new().await;
+    log.store.append([NewEvent::new("A", json!({"n": 1}))]).await.unwrap();
+    let store = log.store.clone();
+    let exported = tokio::spawn(async move {
+        let mut lines = Vec::new();
+        store.export().on_progress(|_| {}).write_to(&mut lines).await.map(|_| lines)
+    });
+    let lines = exported.await.unwrap().unwrap();
+    let import = log.store.import().on_progress(|_| {});
+    let imported =
+        tokio::spawn(async move { import.read_from(lines.as_slice()).await }).await.unwrap().unwrap();
+    assert_eq!((imported.appended, imported.repeated), (0, 1));
+}
