@@ -1,6 +1,6 @@
 //! Benchmarks: the store against what it is compared with, interleaved on the same servers.
 //!
-//! A benchmark is a list of [`Case`](rounds::Case)s, such as a number of clients; each has contestants that do the same. A round
+//! A benchmark is a list of [`Case`]s, such as a number of clients; each has contestants that do the same. A round
 //! measures every contestant of every case once; which one goes first changes from round to round, so that a machine
 //! whose speed drifts is unfair to none. What is reported is the median of the rounds, and ratios of medians.
 

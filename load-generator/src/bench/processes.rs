@@ -1,7 +1,7 @@
 //! `bench processes`: appends of 4 processes with 16 clients each, against one with 64.
 //!
 //! Each process is this same program with `bench processes --part`: it connects, says `ready`, is told `go` when all are, and ends
-//! with its [`Part`](PartResult) as a line of JSON. It ends too when this process does.
+//! with its [`PartResult`] as a line of JSON. It ends too when this process does.
 
 use std::ffi::OsString;
 use std::sync::Arc;
