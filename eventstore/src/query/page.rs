@@ -15,6 +15,10 @@ use crate::sql::{Direction, Finder, JsonText, Recheck, key_columns, sql_number};
 use crate::telemetry::Target;
 use crate::token::Token;
 
+/// Each key that is walked may bring a page of whole events, which are sorted together: with more keys than this, positions
+/// are sorted first.
+const MOST_DIRECT_PROBES: usize = 8;
+
 /// Which events a page is made of.
 #[derive(Debug, Clone)]
 pub(crate) enum Source {
@@ -84,7 +88,9 @@ impl PageRequest {
     pub(super) fn finder(&self) -> Finder {
         match &self.source {
             Source::Keys(filter)
-                if self.times.are_none() && filter.items().iter().all(CheckedItem::has_one_driver) =>
+                if self.times.are_none()
+                    && filter.probes() <= MOST_DIRECT_PROBES
+                    && filter.items().iter().all(CheckedItem::has_one_driver) =>
             {
                 Finder::Direct
             }

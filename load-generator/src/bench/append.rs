@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use crate::bench::Stage;
 use crate::bench::closed_loop::{Operation, closed_loop};
 use crate::bench::rounds::{Case, Contestant};
+use crate::bench::{Stage, schema};
 use crate::engine::{Append, Appended, Books, Client, EngineError, EngineName};
 use crate::error::RunError;
 
@@ -27,7 +27,23 @@ pub(super) async fn cases(stage: &Stage) -> Result<(Vec<Case>, Vec<String>), Run
             })
             .collect(),
     });
-    Ok((cases.collect(), Vec::new()))
+    let mut notes = Vec::new();
+    for (name, _) in &engines {
+        notes.push(size(stage, *name).await?);
+    }
+    Ok((cases.collect(), notes))
+}
+
+/// How much of the disk an event takes, with its keys and indexes.
+async fn size(stage: &Stage, name: EngineName) -> Result<String, RunError> {
+    let session = testutil::connect(&stage.servers.primary).await.map_err(EngineError::from)?;
+    let of_schema = "SELECT coalesce(sum(pg_total_relation_size(c.oid)), 0)::bigint
+                     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+                     WHERE n.nspname = $1 AND c.relkind = 'r'";
+    let row = session.query_one(of_schema, &[&schema(name)]).await.map_err(EngineError::from)?;
+    let bytes: i64 = row.try_get(0).map_err(EngineError::from)?;
+    let each = bytes as f64 / stage.plan.preload.max(1) as f64;
+    Ok(format!("append: {} takes {each:.0} bytes on disk for each event of the preload", name.as_str()))
 }
 
 /// Appends that nobody stands in the way of.
