@@ -325,14 +325,14 @@ fn a_bench_compares_the_engines_on_the_same_servers() {
 fn every_benchmark_measures_its_cases() {
     let schema = TestSchema::new();
     for (bench, more, cases, contestants) in [
-        ("decide", "", 1, 2),
+        ("decide", "--preload 3000", 1, 2),
         ("contended", "--clients 8", 1, 2),
-        ("query", "--engines eventstore", 6, 7),
-        ("catch-up", "", 1, 2),
-        ("processes", "", 1, 2),
+        ("query", "--preload 3000 --engines eventstore", 6, 7),
+        ("catch-up", "--preload 3000", 1, 2),
+        ("processes", "--preload 3000", 1, 2),
     ] {
-        let flags = format!("bench {bench} --rounds 1 --duration 200ms --preload 3000 --json - {more}");
-        let mut command = load_generator(flags.trim_end());
+        let flags = format!("bench {bench} --rounds 1 --duration 200ms --json - {more}");
+        let mut command = load_generator(&flags);
         let report = json(&command.args(["--primary", schema.primary()]).output().unwrap());
         assert_compares(&report, 1);
         let rows = report["rows"].as_array().unwrap();

@@ -4,6 +4,7 @@
 //! belong together, and by the position contract the page is complete up to that head. Later pages of the same
 //! query end at the head of the first one. Between pages no connection and no snapshot is held.
 
+mod arguments;
 mod call;
 mod history;
 mod page;

@@ -1,11 +1,9 @@
 //! `bench append`: one event, on the condition that its type has no event with its key.
 
-use std::sync::Arc;
-
 use async_trait::async_trait;
 
-use crate::bench::closed_loop::{Operation, closed_loop};
-use crate::bench::rounds::{Case, Contestant};
+use crate::bench::closed_loop::{self, Operation};
+use crate::bench::rounds::Case;
 use crate::bench::{Stage, schema};
 use crate::engine::{Append, Appended, Books, Client, EngineError, EngineName};
 use crate::error::RunError;
@@ -14,24 +12,12 @@ pub(super) async fn cases(stage: &Stage) -> Result<(Vec<Case>, Vec<String>), Run
     let engines = stage
         .filled(&[EngineName::Eventstore, EngineName::Insert, EngineName::Cte], Books::of_ancestor())
         .await?;
-    let cases = stage.clients(&[1, 8, 50, 200]).into_iter().map(|clients| Case {
-        name: format!("{clients} clients"),
-        contestants: engines
-            .iter()
-            .map(|(name, engine)| {
-                let engine = Arc::clone(engine);
-                Contestant::new(name.as_str(), move |duration| {
-                    let engine = Arc::clone(&engine);
-                    async move { closed_loop(&engine, clients, duration, FreshAppends::new).await }
-                })
-            })
-            .collect(),
-    });
+    let cases = closed_loop::cases(stage.clients(&[1, 8, 50, 200]), &engines, FreshAppends::new);
     let mut notes = Vec::new();
     for (name, _) in &engines {
         notes.push(size(stage, *name).await?);
     }
-    Ok((cases.collect(), notes))
+    Ok((cases, notes))
 }
 
 /// How much of the disk an event takes, with its keys and indexes.

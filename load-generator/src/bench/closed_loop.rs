@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use tokio::task::JoinSet;
 
-use crate::bench::rounds::Sample;
-use crate::engine::{Client, Engine, EngineError};
+use crate::bench::rounds::{Case, Contestant, Sample};
+use crate::engine::{Client, Engine, EngineError, EngineName};
 use crate::error::RunError;
 use crate::histogram::Latencies;
 
@@ -34,6 +34,26 @@ pub(super) async fn closed_loop<O: Operation>(
         ready.push(engine.client().await?);
     }
     run(ready, duration, operation).await
+}
+
+/// A case for each number of clients, in which all engines do the same.
+pub(super) fn cases<O: Operation>(
+    clients: Vec<usize>,
+    engines: &[(EngineName, Arc<dyn Engine>)],
+    operation: impl Fn(u64) -> O + Clone + Send + Sync + 'static,
+) -> Vec<Case> {
+    let contestant = |clients: usize, (name, engine): &(EngineName, Arc<dyn Engine>)| {
+        let (engine, operation) = (Arc::clone(engine), operation.clone());
+        Contestant::new(name.as_str(), move |duration| {
+            let (engine, operation) = (Arc::clone(&engine), operation.clone());
+            async move { closed_loop(&engine, clients, duration, operation).await }
+        })
+    };
+    let case = |clients: usize| Case {
+        name: format!("{clients} clients"),
+        contestants: engines.iter().map(|engine| contestant(clients, engine)).collect(),
+    };
+    clients.into_iter().map(case).collect()
 }
 
 /// The same with clients that are there already.

@@ -19,7 +19,7 @@ use testutil::checker::{Filter, Recorder};
 use crate::audit::{Audit, Audited};
 use crate::bench::Stage;
 use crate::bench::closed_loop::{self, Operation};
-use crate::bench::rounds::{Case, Contestant};
+use crate::bench::rounds::{Case, Contestant, Sample};
 use crate::engine::{Append, Appended, Books, Client, Condition, Draft, EngineError, EngineName, Part};
 use crate::error::RunError;
 use crate::servers::Servers;
@@ -37,7 +37,7 @@ pub(super) async fn cases(stage: &Stage) -> Result<(Vec<Case>, Vec<String>), Run
     let usual = [EngineName::Eventstore, EngineName::Serializable];
     let names = if stage.plan.engines.is_empty() { usual.to_vec() } else { stage.plan.engines.clone() };
     let cases = stage.clients(&[50]).into_iter().map(|clients| Case {
-        name: format!("{clients} clients, Zipf {EXPONENT} over {KEYS} keys"),
+        name: format!("{clients} clients, Zipf {EXPONENT} over {KEYS} keys, a log that begins empty"),
         contestants: names
             .iter()
             .map(|name| {
@@ -57,7 +57,7 @@ async fn measure(
     servers: &Arc<Servers>,
     clients: usize,
     duration: Duration,
-) -> Result<crate::bench::rounds::Sample, RunError> {
+) -> Result<Sample, RunError> {
     // Made anew each time, so that what is checked is one measurement.
     let schema = format!("bench_contended_{}", name.as_str().replace('-', "_"));
     let engine = name.connect(servers, &schema, PATHS, Settings::default()).await?;

@@ -1,34 +1,19 @@
 //! `bench decide`: a query of what concerns a book or a reader, then an append on the condition that there is nothing new.
 
-use std::sync::Arc;
-
 use async_trait::async_trait;
 use serde_json::json;
 
 use crate::bench::Stage;
-use crate::bench::closed_loop::{Operation, closed_loop};
+use crate::bench::closed_loop::{self, Operation};
 use crate::bench::lending::{Lending, of_either};
-use crate::bench::rounds::{Case, Contestant};
+use crate::bench::rounds::Case;
 use crate::engine::{Append, Appended, Books, Client, Condition, Draft, EVENT_TYPE, EngineError, EngineName};
 use crate::error::RunError;
 
 pub(super) async fn cases(stage: &Stage) -> Result<(Vec<Case>, Vec<String>), RunError> {
     let engines = stage.filled(&[EngineName::Eventstore, EngineName::Cte], Books::of_ancestor()).await?;
-    let cases = stage.clients(&[50]).into_iter().map(|clients| Case {
-        name: format!("{clients} clients"),
-        contestants: engines
-            .iter()
-            .map(|(name, engine)| {
-                let engine = Arc::clone(engine);
-                Contestant::new(name.as_str(), move |duration| {
-                    let engine = Arc::clone(&engine);
-                    let lends = move |number| Lends(Lending::new(Books::of_ancestor(), number));
-                    async move { closed_loop(&engine, clients, duration, lends).await }
-                })
-            })
-            .collect(),
-    });
-    Ok((cases.collect(), Vec::new()))
+    let lends = |number| Lends(Lending::new(Books::of_ancestor(), number));
+    Ok((closed_loop::cases(stage.clients(&[50]), &engines, lends), Vec::new()))
 }
 
 /// Lends books of the log to readers of the log. What meets another decision does not count.

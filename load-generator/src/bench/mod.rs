@@ -74,7 +74,7 @@ pub(crate) enum BenchName {
 }
 
 impl BenchName {
-    fn as_str(self) -> &'static str {
+    pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Append => "append",
             Self::Contended => "contended",
@@ -85,6 +85,16 @@ impl BenchName {
             Self::Scale => "scale",
             Self::Processes => "processes",
             Self::All => "all",
+        }
+    }
+
+    /// Whether the number of clients, the engines, and the size of the log can be said.
+    pub(crate) fn takes(self, flag: &str) -> bool {
+        match self {
+            Self::Append | Self::Decide | Self::Query | Self::All => true,
+            Self::Contended => flag != "preload",
+            Self::Import | Self::CatchUp | Self::Processes => flag == "preload",
+            Self::Scale => false,
         }
     }
 

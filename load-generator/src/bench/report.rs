@@ -109,7 +109,7 @@ impl fmt::Display for Report {
         let setting = |name: &str| self.postgresql.get(name).map_or("?", String::as_str);
         writeln!(
             f,
-            "medians of {} rounds of {} s, {} events before; PostgreSQL {}, fsync {}, synchronous_commit {}, \
+            "medians of {} rounds of {} s, {} events before unless said; PostgreSQL {}, fsync {}, synchronous_commit {}, \
              {} replica(s), {} CPUs",
             self.rounds,
             self.duration_s,

@@ -8,10 +8,10 @@ use async_trait::async_trait;
 use crate::bench::Stage;
 use crate::bench::append::FreshAppends;
 use crate::bench::closed_loop::{Operation, closed_loop};
-use crate::bench::lending::{Lending, of_either};
-use crate::bench::rounds::{Case, Contestant};
+use crate::bench::lending::{Lending, of_book, of_either};
+use crate::bench::rounds::{Case, Contestant, Sample};
 use crate::engine::{
-    After, Append, Appended, Books, Client, Condition, Draft, EVENT_TYPE, Engine, EngineError, EngineName,
+    After, Append, Appended, Books, Client, Condition, Draft, Engine, EngineError, EngineName,
 };
 use crate::error::RunError;
 
@@ -83,7 +83,7 @@ async fn measure_conditions(
     after: After,
     back: u64,
     duration: Duration,
-) -> Result<crate::bench::rounds::Sample, RunError> {
+) -> Result<Sample, RunError> {
     // A fresh one rests on where the log ends now.
     let after = if back == 0 { engine.point(0).await? } else { after };
     closed_loop(engine, WRITERS, duration, move |_| Conditions { after }).await
@@ -98,8 +98,7 @@ struct Conditions {
 impl Operation for Conditions {
     async fn once(&mut self, client: &mut dyn Client) -> Result<bool, EngineError> {
         let draft = Draft::fresh(0);
-        let filter = crate::bench::lending::of_book(&draft.payload["BookID"]);
-        debug_assert_eq!(draft.event_type, EVENT_TYPE);
+        let filter = of_book(&draft.payload["BookID"]);
         let condition = Some(Condition { filter, after: self.after });
         match client.append(Append { events: vec![draft], condition }).await? {
             Appended::At(_) => Ok(true),

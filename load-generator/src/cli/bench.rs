@@ -3,10 +3,12 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::Args;
+use clap::error::ErrorKind;
+use clap::parser::ValueSource;
+use clap::{ArgMatches, Args, CommandFactory as _};
 
 use crate::bench::{BenchName, BenchPlan, PartPlan};
-use crate::cli::{Command, ServerArgs, positive_duration};
+use crate::cli::{Cli, Command, ServerArgs, positive_duration};
 use crate::engine::EngineName;
 
 #[derive(Debug, Args)]
@@ -50,25 +52,32 @@ pub(super) struct BenchArgs {
     part: bool,
 }
 
-impl From<BenchArgs> for Command {
-    fn from(args: BenchArgs) -> Self {
-        let clients: Vec<usize> = args.clients.iter().map(|clients| *clients as usize).collect();
-        match (args.part, args.servers.primary) {
-            (true, Some(primary)) => {
-                let clients = clients.first().copied().unwrap_or(1);
-                Self::BenchPart(PartPlan { clients, duration: args.duration, primary })
-            }
-            (_, primary) => Self::Bench(BenchPlan {
-                bench: args.bench,
-                clients,
-                engines: args.engines,
-                rounds: args.rounds as usize,
-                duration: args.duration,
-                preload: args.preload,
-                primary,
-                replicas: args.servers.replica,
-                json: args.json,
-            }),
+impl BenchArgs {
+    /// `typed` is where it was read from.
+    pub(super) fn into_command(self, typed: &ArgMatches) -> Result<Command, clap::Error> {
+        let clients: Vec<usize> = self.clients.iter().map(|clients| *clients as usize).collect();
+        if let (true, Some(primary)) = (self.part, &self.servers.primary) {
+            let (clients, primary) = (clients.first().copied().unwrap_or(1), primary.clone());
+            return Ok(Command::BenchPart(PartPlan { clients, duration: self.duration, primary }));
         }
+        let is_typed = |flag: &str| typed.value_source(flag) == Some(ValueSource::CommandLine);
+        let refused = ["clients", "engines", "preload"]
+            .into_iter()
+            .find(|flag| is_typed(flag) && !self.bench.takes(flag));
+        if let Some(flag) = refused {
+            let why = format!("--{flag}: the benchmark {} has its own", self.bench.as_str());
+            return Err(Cli::command().error(ErrorKind::ArgumentConflict, why));
+        }
+        Ok(Command::Bench(BenchPlan {
+            bench: self.bench,
+            clients,
+            engines: self.engines,
+            rounds: self.rounds as usize,
+            duration: self.duration,
+            preload: self.preload,
+            primary: self.servers.primary,
+            replicas: self.servers.replica,
+            json: self.json,
+        }))
     }
 }

@@ -101,7 +101,7 @@ fn resolve(typed: &ArgMatches) -> Result<Command, clap::Error> {
     let typed_after_name = typed.subcommand().map_or(typed, |(_, typed)| typed);
     match cli.command {
         Some(Subcommands::Run(args)) => args.into_command(typed_after_name),
-        Some(Subcommands::Bench(args)) => Ok(args.into()),
+        Some(Subcommands::Bench(args)) => args.into_command(typed_after_name),
         Some(Subcommands::Chaos(args)) => args.into_command(typed_after_name),
         None => cli.run.into_command(typed),
     }
@@ -193,6 +193,9 @@ mod tests {
             "bench append --clients 1,many",
             "bench append --engines mysql",
             "bench append --rounds 0",
+            "bench scale --preload 5",
+            "bench import --engines cte",
+            "bench catch-up --clients 3",
         ] {
             assert!(resolve_line(&format!("load-generator {flags}")).is_err(), "{flags}");
         }
