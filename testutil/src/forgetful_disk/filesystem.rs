@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 use std::fmt;
 use std::io;
 use std::path::Path;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use fuser::{
@@ -14,7 +14,7 @@ use fuser::{
     WriteFlags,
 };
 
-use super::Forgotten;
+use super::disk::Disk;
 use super::tree::{Content, File, Folder, Node, Owner, Tree};
 
 /// How long the kernel may rely on what it was told: not at all.
@@ -25,8 +25,6 @@ const DIRECT: FopenFlags = FopenFlags::FOPEN_DIRECT_IO;
 const HANDLE: FileHandle = FileHandle(0);
 const GENERATION: Generation = Generation(0);
 const BLOCK: u32 = 4_096;
-/// How long a power cut waits for those who have files open to be gone.
-const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The thread that answers the kernel.
 pub(super) struct Session {
@@ -34,35 +32,9 @@ pub(super) struct Session {
     _answering: BackgroundSession,
 }
 
-struct Disk {
-    state: Mutex<State>,
-    /// The power went off, or a file was closed.
-    changed: Condvar,
-}
-
-struct State {
-    tree: Tree,
-    power: Power,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Power {
-    On,
-    /// Off with the next write.
-    Failing,
-    Off,
-}
-
-impl Disk {
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
 impl Session {
     pub(super) fn mount(path: &Path) -> io::Result<Self> {
-        let state = State { tree: Tree::new(), power: Power::On };
-        let disk = Arc::new(Disk { state: Mutex::new(state), changed: Condvar::new() });
+        let disk = Arc::new(Disk::new());
         let mut config = Config::default();
         let name = MountOption::FSName("forgetful".to_owned());
         config.mount_options = vec![name, MountOption::DefaultPermissions];
@@ -73,23 +45,8 @@ impl Session {
         Ok(Self { disk, _answering: answering })
     }
 
-    pub(super) fn cut_power(&self, patience: Duration) {
-        let mut state = self.disk.state();
-        state.power = Power::Failing;
-        let waited = self.disk.changed.wait_timeout_while(state, patience, |state| state.power != Power::Off);
-        waited.unwrap_or_else(PoisonError::into_inner).0.power = Power::Off;
-    }
-
-    /// None if somebody keeps a file open.
-    pub(super) fn restore_power(&self) -> Option<Forgotten> {
-        let waited =
-            self.disk.changed.wait_timeout_while(self.disk.state(), PATIENCE, |state| state.tree.is_in_use());
-        let (mut state, late) = waited.unwrap_or_else(PoisonError::into_inner);
-        if late.timed_out() {
-            return None;
-        }
-        state.power = Power::On;
-        Some(state.tree.forget())
+    pub(super) fn disk(&self) -> &Disk {
+        &self.disk
     }
 }
 
@@ -102,30 +59,6 @@ impl fmt::Debug for Session {
 struct Answers(Arc<Disk>);
 
 impl Answers {
-    /// Answers from the tree, if there is power.
-    fn with<T>(&self, answer: impl FnOnce(&mut Tree) -> Result<T, Errno>) -> Result<T, Errno> {
-        let mut state = self.0.state();
-        if state.power == Power::Off {
-            return Err(Errno::EIO);
-        }
-        answer(&mut state.tree)
-    }
-
-    /// `is_synced` says that it must be safe when it is answered.
-    fn written(&self, number: INodeNo, offset: u64, data: &[u8], is_synced: bool) -> Result<(), Errno> {
-        let mut state = self.0.state();
-        if state.power == Power::Off {
-            return Err(Errno::EIO);
-        }
-        state.tree.write(number, bytes(offset)?, data)?;
-        if state.power == Power::Failing {
-            state.power = Power::Off;
-            self.0.changed.notify_all();
-            return if is_synced { Err(Errno::EIO) } else { Ok(()) };
-        }
-        if is_synced { state.tree.flush(number) } else { Ok(()) }
-    }
-
     fn make(
         &self,
         request: &Request,
@@ -134,7 +67,7 @@ impl Answers {
         content: Content,
     ) -> Result<FileAttr, Errno> {
         let owner = Owner { user: request.uid(), group: request.gid(), mode: permissions(mode) };
-        self.with(|tree| {
+        self.0.with(|tree| {
             let number = tree.make(folder, name, owner, content)?;
             Ok(attributes(number, tree.node(number)?))
         })
@@ -189,7 +122,7 @@ fn entry(result: Result<FileAttr, Errno>, reply: ReplyEntry) {
 
 impl Filesystem for Answers {
     fn lookup(&self, _: &Request, folder: INodeNo, name: &OsStr, reply: ReplyEntry) {
-        let found = self.with(|tree| {
+        let found = self.0.with(|tree| {
             let number = tree.lookup(folder, name)?;
             Ok(attributes(number, tree.node(number)?))
         });
@@ -197,7 +130,7 @@ impl Filesystem for Answers {
     }
 
     fn getattr(&self, _: &Request, number: INodeNo, _: Option<FileHandle>, reply: ReplyAttr) {
-        match self.with(|tree| Ok(attributes(number, tree.node(number)?))) {
+        match self.0.with(|tree| Ok(attributes(number, tree.node(number)?))) {
             Ok(attributes) => reply.attr(&VALID, &attributes),
             Err(error) => reply.error(error),
         }
@@ -238,7 +171,7 @@ impl Filesystem for Answers {
             };
             Ok(attributes(number, node))
         };
-        match self.with(set) {
+        match self.0.with(set) {
             Ok(attributes) => reply.attr(&VALID, &attributes),
             Err(error) => reply.error(error),
         }
@@ -258,11 +191,11 @@ impl Filesystem for Answers {
     }
 
     fn unlink(&self, _: &Request, folder: INodeNo, name: &OsStr, reply: ReplyEmpty) {
-        done(self.with(|tree| tree.remove(folder, name)), reply);
+        done(self.0.with(|tree| tree.remove(folder, name)), reply);
     }
 
     fn rmdir(&self, _: &Request, folder: INodeNo, name: &OsStr, reply: ReplyEmpty) {
-        done(self.with(|tree| tree.remove(folder, name)), reply);
+        done(self.0.with(|tree| tree.remove(folder, name)), reply);
     }
 
     fn rename(
@@ -279,11 +212,11 @@ impl Filesystem for Answers {
         if !flags.is_empty() {
             return reply.error(Errno::EINVAL);
         }
-        done(self.with(|tree| tree.rename((folder, name), (new_folder, new_name))), reply);
+        done(self.0.with(|tree| tree.rename((folder, name), (new_folder, new_name))), reply);
     }
 
     fn link(&self, _: &Request, number: INodeNo, folder: INodeNo, name: &OsStr, reply: ReplyEntry) {
-        let linked = self.with(|tree| {
+        let linked = self.0.with(|tree| {
             tree.link(number, folder, name)?;
             Ok(attributes(number, tree.node(number)?))
         });
@@ -291,7 +224,7 @@ impl Filesystem for Answers {
     }
 
     fn open(&self, _: &Request, number: INodeNo, _: OpenFlags, reply: ReplyOpen) {
-        match self.with(|tree| tree.opened(number)) {
+        match self.0.with(|tree| tree.opened(number)) {
             Ok(()) => reply.opened(HANDLE, DIRECT),
             Err(error) => reply.error(error),
         }
@@ -308,7 +241,7 @@ impl Filesystem for Answers {
         reply: ReplyCreate,
     ) {
         let made = self.make(request, (folder, name), mode & !umask, Content::File(File::default()));
-        match made.and_then(|made| self.with(|tree| tree.opened(made.ino)).map(|()| made)) {
+        match made.and_then(|made| self.0.with(|tree| tree.opened(made.ino)).map(|()| made)) {
             Ok(attributes) => reply.created(&VALID, &attributes, GENERATION, HANDLE, DIRECT),
             Err(error) => reply.error(error),
         }
@@ -324,10 +257,7 @@ impl Filesystem for Answers {
         _: bool,
         reply: ReplyEmpty,
     ) {
-        // Also without power: whoever had it open is gone.
-        let closed = self.0.state().tree.closed(number);
-        self.0.changed.notify_all();
-        done(closed, reply);
+        done(self.0.closed(number), reply);
     }
 
     fn read(
@@ -342,7 +272,7 @@ impl Filesystem for Answers {
         reply: ReplyData,
     ) {
         let read = |tree: &mut Tree| Ok(tree.read(number, bytes(offset)?, size as usize)?.to_vec());
-        match self.with(read) {
+        match self.0.with(read) {
             Ok(data) => reply.data(&data),
             Err(error) => reply.error(error),
         }
@@ -361,7 +291,7 @@ impl Filesystem for Answers {
         reply: ReplyWrite,
     ) {
         let is_synced = flags.0 & nix::fcntl::OFlag::O_DSYNC.bits() != 0;
-        match self.written(number, offset, data, is_synced) {
+        match bytes(offset).and_then(|offset| self.0.written(number, offset, data, is_synced)) {
             Ok(()) => reply.written(u32::try_from(data.len()).unwrap_or(u32::MAX)),
             Err(error) => reply.error(error),
         }
@@ -373,11 +303,11 @@ impl Filesystem for Answers {
     }
 
     fn fsync(&self, _: &Request, number: INodeNo, _: FileHandle, _: bool, reply: ReplyEmpty) {
-        done(self.with(|tree| tree.flush(number)), reply);
+        done(self.0.with(|tree| tree.flush(number)), reply);
     }
 
     fn fsyncdir(&self, _: &Request, number: INodeNo, _: FileHandle, _: bool, reply: ReplyEmpty) {
-        done(self.with(|tree| tree.flush(number)), reply);
+        done(self.0.with(|tree| tree.flush(number)), reply);
     }
 
     fn readdir(&self, _: &Request, number: INodeNo, _: FileHandle, offset: u64, mut reply: ReplyDirectory) {
@@ -395,7 +325,7 @@ impl Filesystem for Answers {
             }
             Ok(())
         };
-        match self.with(list) {
+        match self.0.with(list) {
             Ok(()) => reply.ok(),
             Err(error) => reply.error(error),
         }

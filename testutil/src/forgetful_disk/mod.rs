@@ -14,6 +14,8 @@
 //! process dies the file system answers no more, and its supervisor unmounts it.
 
 #[cfg(target_os = "linux")]
+mod disk;
+#[cfg(target_os = "linux")]
 mod filesystem;
 #[cfg(target_os = "linux")]
 mod tree;
@@ -62,7 +64,7 @@ impl ForgetfulDisk {
     /// Cuts its power right after the next write, before it can be flushed, or now if none comes within `patience`. Blocks until
     /// then. From now on every access fails, a flush among them.
     pub fn cut_power(&self, patience: Duration) {
-        self.session.cut_power(patience);
+        self.session.disk().cut_power(patience);
     }
 
     /// Brings the power back: there is what was flushed. Blocks until nobody has a file open any more: processes that are
@@ -73,7 +75,7 @@ impl ForgetfulDisk {
     pub fn restore_power(&self) -> Result<Forgotten, ClusterError> {
         let in_use =
             || ClusterError::io("restoring the power of a disk")(std::io::Error::other("it is in use"));
-        self.session.restore_power().ok_or_else(in_use)
+        self.session.disk().restore_power().ok_or_else(in_use)
     }
 }
 
