@@ -93,6 +93,12 @@ impl CheckedFilter {
         self.items.iter().map(CheckedItem::size).sum()
     }
 
+    /// The event types that the filter asks for, each once; `None` if any will do.
+    pub(crate) fn types(&self) -> Option<BTreeSet<&EventType>> {
+        let any_will_do = self.items.iter().any(|item| item.types.is_empty());
+        (!any_will_do).then(|| self.items.iter().flat_map(|item| &item.types).collect())
+    }
+
     /// The paths that the filter mentions, each once.
     pub(crate) fn paths(&self) -> BTreeSet<&Path> {
         self.items

@@ -30,6 +30,15 @@ impl FieldValue {
         }
     }
 
+    /// As the text that `value_key_v1` makes its key of.
+    pub(crate) fn to_key_text(&self) -> String {
+        match self {
+            Self::Text(text) => format!("s{text}"),
+            Self::Integer(number) => format!("n{number}"),
+            Self::Bool(truth) => format!("b{truth}"),
+        }
+    }
+
     /// Whether a scalar of a payload equals this value, as PostgreSQL would say of its stored form.
     pub(crate) fn equals(&self, scalar: &Value) -> bool {
         match (self, scalar) {

@@ -1,4 +1,4 @@
-//! What a page's statement is given.
+//! What a page's statement is given, where it is made of `frame.sql`.
 
 use tokio_postgres::types::Type;
 use uuid::Uuid;
@@ -9,7 +9,7 @@ use crate::position::Position;
 use crate::query::page::{PageRequest, Source, Times};
 use crate::sql::{Finder, JsonText, Recheck, key_columns, sql_number};
 
-/// The arguments of a page's statement, in the order of its parameters.
+/// The arguments of frame.sql and of what is put into it, in the order of their parameters.
 #[derive(Debug)]
 pub(super) struct PageArguments<'a> {
     low: i64,
@@ -36,7 +36,7 @@ impl<'a> PageArguments<'a> {
     pub(super) fn new(request: &'a PageRequest, finder: Finder) -> Self {
         let mut arguments = Self {
             low: request.low.to_sql(),
-            high: request.high.map(Position::to_sql).or((finder == Finder::Direct).then_some(i64::MAX)),
+            high: request.high.map(Position::to_sql),
             limit: i64::try_from(request.limit).unwrap_or(i64::MAX),
             max_bytes: i64::try_from(request.max_bytes).unwrap_or(i64::MAX),
             times: request.times,
@@ -60,10 +60,7 @@ impl<'a> PageArguments<'a> {
                     arguments.paths.push(path.canonical());
                     arguments.top_level.push(path.is_top_level());
                 }
-                match finder {
-                    Finder::Direct => arguments.add_direct_probes(filter),
-                    _ => arguments.add_probes(filter),
-                }
+                arguments.add_probes(filter);
             }
             Source::Scan(filter) => {
                 arguments.everything = filter.is_all();
@@ -100,48 +97,12 @@ impl<'a> PageArguments<'a> {
         }
     }
 
-    fn add_direct_probes(&mut self, filter: &'a CheckedFilter) {
-        for item in filter.items() {
-            for key in item.default_driver() {
-                let (event_type, path, value) = key_columns(key);
-                self.probe_types.push(event_type);
-                self.probe_paths.push(path);
-                self.probe_values.push(value);
-                // An event that a collision brings here is sorted out afterwards.
-                let types = if event_type.is_none() { Recheck::new(item, Some(key)).types } else { None };
-                self.types.push(types);
-            }
-        }
-    }
-
     fn add_recheck(&mut self, recheck: Recheck) {
         self.types.push(recheck.types);
         self.predicates.push(recheck.predicate);
     }
 
     pub(super) fn as_params(&self) -> Vec<Param<'_>> {
-        if self.finder == Finder::Direct { self.of_direct() } else { self.of_frame() }
-    }
-
-    /// Those of direct.sql.
-    fn of_direct(&self) -> Vec<Param<'_>> {
-        vec![
-            (&self.low, Type::INT8),
-            (&self.high, Type::INT8),
-            (&self.limit, Type::INT8),
-            (&self.witnesses, Type::INT8_ARRAY),
-            (&self.paths, Type::TEXT_ARRAY),
-            (&self.top_level, Type::BOOL_ARRAY),
-            (&self.max_bytes, Type::INT8),
-            (&self.probe_types, Type::TEXT_ARRAY),
-            (&self.probe_paths, Type::TEXT_ARRAY),
-            (&self.probe_values, Type::JSONB_ARRAY),
-            (&self.types, Type::JSONB_ARRAY),
-        ]
-    }
-
-    /// Those of frame.sql, and of what is put into it.
-    fn of_frame(&self) -> Vec<Param<'_>> {
         let times = &self.times;
         let mut params: Vec<Param<'_>> = vec![
             (&self.low, Type::INT8),
@@ -157,7 +118,7 @@ impl<'a> PageArguments<'a> {
             (&self.max_bytes, Type::INT8),
         ];
         match self.finder {
-            Finder::Direct | Finder::OnlyDriver | Finder::CheapestDriver => {
+            Finder::OnlyDriver | Finder::CheapestDriver => {
                 let probes: [Param<'_>; 7] = [
                     (&self.items, Type::INT4_ARRAY),
                     (&self.drivers, Type::INT4_ARRAY),

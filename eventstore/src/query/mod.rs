@@ -6,6 +6,7 @@
 
 mod arguments;
 mod call;
+mod direct;
 mod history;
 mod page;
 mod reader;

@@ -14,10 +14,6 @@ use crate::sql::{Direction, Finder};
 use crate::telemetry::Target;
 use crate::token::Token;
 
-/// Each key that is walked may bring a page of whole events, which are sorted together: with more keys than this, positions
-/// are sorted first.
-const MOST_DIRECT_PROBES: usize = 8;
-
 /// Which events a page is made of.
 #[derive(Debug, Clone)]
 pub(crate) enum Source {
@@ -48,7 +44,7 @@ pub(crate) struct Times {
 }
 
 impl Times {
-    fn are_none(&self) -> bool {
+    pub(super) fn are_none(&self) -> bool {
         let Self { recorded_since, recorded_until, occurred_since, occurred_until } = self;
         [recorded_since, recorded_until, occurred_since, occurred_until].iter().all(|bound| bound.is_none())
     }
@@ -83,22 +79,8 @@ impl PageRequest {
         }
     }
 
-    /// The quickest statement that may do.
+    /// What finds the events, whatever the filter.
     pub(super) fn finder(&self) -> Finder {
-        match &self.source {
-            Source::Keys(filter)
-                if self.times.are_none()
-                    && filter.probes() <= MOST_DIRECT_PROBES
-                    && filter.items().iter().all(CheckedItem::has_one_driver) =>
-            {
-                Finder::Direct
-            }
-            _ => self.thorough_finder(),
-        }
-    }
-
-    /// The statement that leaves nothing to do.
-    pub(super) fn thorough_finder(&self) -> Finder {
         match &self.source {
             Source::Keys(filter) if filter.items().iter().all(CheckedItem::has_one_constraint) => {
                 Finder::OnlyDriver
@@ -122,23 +104,28 @@ pub(crate) struct Page {
     pub(super) log: Option<Uuid>,
     /// Whether more events would have matched than were read.
     pub(super) is_full: bool,
-    /// Whether the quickest statement gave up: a key has too many events, or these have too many bytes.
-    pub(super) is_too_much: bool,
+    /// Whether the statement found what there is: not all of them always do.
+    pub(super) is_exact: bool,
     pub(super) missing_path: Option<String>,
     pub(super) witness_ids: Vec<Option<Uuid>>,
 }
 
+/// As an object, or as an array in this order.
 #[derive(Deserialize)]
 struct Header {
     high: i64,
     high_id: Option<Uuid>,
-    verified: Option<Vec<Option<Uuid>>>,
-    missing: Option<String>,
     standby: bool,
     log: Option<Uuid>,
     hits: usize,
-    #[serde(default)]
-    too_much: bool,
+    verified: Option<Vec<Option<Uuid>>>,
+    missing: Option<String>,
+    #[serde(default = "always")]
+    is_exact: bool,
+}
+
+fn always() -> bool {
+    true
 }
 
 /// Why rows are not a page.
@@ -161,12 +148,11 @@ impl Page {
         if self.standby { Target::Replica } else { Target::Primary }
     }
 
-    /// Whether there is an event that a hash collision has brought here.
-    pub(super) fn has_strangers(&self, source: &Source) -> bool {
-        let Source::Keys(filter) = source else { return false };
-        let is_strange =
-            |event: &RecordedEvent| filter.matched_item(event.event_type.as_str(), &event.payload).is_none();
-        self.events.iter().any(is_strange)
+    /// Removes events that do not match. False where others may have to take their place.
+    pub(super) fn sort_out(&mut self, filter: &CheckedFilter) -> bool {
+        let found = self.events.len();
+        self.events.retain(|event| filter.matched_item(event.event_type.as_str(), &event.payload).is_some());
+        self.events.len() == found || !self.is_full
     }
 
     pub(super) fn decode(rows: &[Row], direction: Direction, limit: usize) -> Result<Self, Undecodable> {
@@ -207,7 +193,7 @@ impl Page {
             standby: header.standby,
             log: header.log,
             is_full,
-            is_too_much: header.too_much,
+            is_exact: header.is_exact,
             missing_path: header.missing,
             witness_ids: header.verified.unwrap_or_default(),
         })

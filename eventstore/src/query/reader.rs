@@ -8,12 +8,13 @@ use tracing::{Instrument as _, debug, info_span, warn};
 use crate::consistency::Consistency;
 use crate::error::{Error, ErrorKind};
 use crate::filter::Path;
-use crate::pool::{self, Pool};
+use crate::pool::{self, Param, Pool};
 use crate::query::arguments::PageArguments;
+use crate::query::direct::{self, DirectArguments};
 use crate::query::page::Undecodable;
 use crate::query::{Page, PageRequest, Source};
 use crate::routing::{PROBATION, Replica, Servers};
-use crate::sql::{Finder, Statements};
+use crate::sql::Statements;
 use crate::telemetry::HeadClock;
 use crate::token::Token;
 
@@ -168,34 +169,39 @@ impl Reader {
         request: &PageRequest,
         deadline: Instant,
     ) -> Result<Page, Error> {
-        let page = self.run_with(request.finder(), pool, request, deadline).await?;
-        if request.finder() == Finder::Direct && (page.is_too_much || page.has_strangers(&request.source)) {
-            return self.run_with(request.thorough_finder(), pool, request, deadline).await;
+        if let Some(filter) = direct::filter(request) {
+            let sql = self.statements.direct(request.direction);
+            let arguments = DirectArguments::new(request, filter);
+            let mut page = run_with(sql, &arguments.as_params(), pool, request, deadline).await?;
+            if page.is_exact && page.sort_out(filter) {
+                return Ok(page);
+            }
         }
-        Ok(page)
-    }
-
-    async fn run_with(
-        &self,
-        finder: Finder,
-        pool: &Arc<dyn Pool>,
-        request: &PageRequest,
-        deadline: Instant,
-    ) -> Result<Page, Error> {
-        let span = info_span!("read_page", server = pool.server(), limit = request.limit);
+        let finder = request.finder();
         let sql = self.statements.page(finder, request.direction);
         let arguments = PageArguments::new(request, finder);
-        let rows = pool::read(pool, sql, &arguments.as_params(), deadline).instrument(span).await?;
-        Page::decode(&rows, request.direction, request.limit).map_err(|why| match why {
-            Undecodable::Column(error) => {
-                Error::internal(format!("{}: a page can not be read: {error}", pool.server()))
-            }
-            Undecodable::NoHeader => Error::internal("a page came without its header"),
-            Undecodable::OutOfOrder(first, second) => {
-                Error::internal(format!("a page came out of order: position {second} after {first}"))
-            }
-        })
+        run_with(sql, &arguments.as_params(), pool, request, deadline).await
     }
+}
+
+async fn run_with(
+    sql: &str,
+    arguments: &[Param<'_>],
+    pool: &Arc<dyn Pool>,
+    request: &PageRequest,
+    deadline: Instant,
+) -> Result<Page, Error> {
+    let span = info_span!("read_page", server = pool.server(), limit = request.limit);
+    let rows = pool::read(pool, sql, arguments, deadline).instrument(span).await?;
+    Page::decode(&rows, request.direction, request.limit).map_err(|why| match why {
+        Undecodable::Column(error) => {
+            Error::internal(format!("{}: a page can not be read: {error}", pool.server()))
+        }
+        Undecodable::NoHeader => Error::internal("a page came without its header"),
+        Undecodable::OutOfOrder(first, second) => {
+            Error::internal(format!("a page came out of order: position {second} after {first}"))
+        }
+    })
 }
 
 /// Who a failed read on a replica speaks against.

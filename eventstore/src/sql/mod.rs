@@ -34,8 +34,6 @@ struct Directions {
 /// What finds the positions of a page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Finder {
-    /// One driver an item, and nothing to recheck but types.
-    Direct,
     OnlyDriver,
     CheapestDriver,
     Scan,
@@ -53,8 +51,12 @@ impl Statements {
     pub(crate) fn new(schema: &SchemaName) -> Self {
         let directions = |sql: &str| {
             // The schema last: its name may look like anything.
-            let directed = |order: &str| for_schema(&sql.replace("{ascending}", order), schema);
-            Directions { forwards: directed("ASC"), backwards: directed("DESC") }
+            let directed = |order: &str, last: &str, before: &str| {
+                let sql =
+                    sql.replace("{ascending}", order).replace("{last}", last).replace("{before}", before);
+                for_schema(&sql, schema)
+            };
+            Directions { forwards: directed("ASC", "max", "<"), backwards: directed("DESC", "min", ">") }
         };
         let page = |hits: &str| {
             directions(&without_comments(include_str!("query/frame.sql")).replace("{hits}", hits.trim_end()))
@@ -75,15 +77,25 @@ impl Statements {
 
     pub(crate) fn page(&self, finder: Finder, direction: Direction) -> &str {
         let directions = match finder {
-            Finder::Direct => &self.direct,
             Finder::OnlyDriver => &self.by_only_driver,
             Finder::CheapestDriver => &self.by_cheapest_driver,
             Finder::Scan => &self.by_scan,
             Finder::Id => &self.by_id,
         };
+        directions.of(direction)
+    }
+
+    /// One driver an item, and nothing to recheck but types. Its page says whether it is exact.
+    pub(crate) fn direct(&self, direction: Direction) -> &str {
+        self.direct.of(direction)
+    }
+}
+
+impl Directions {
+    fn of(&self, direction: Direction) -> &str {
         match direction {
-            Direction::Forwards => &directions.forwards,
-            Direction::Backwards => &directions.backwards,
+            Direction::Forwards => &self.forwards,
+            Direction::Backwards => &self.backwards,
         }
     }
 }
@@ -94,7 +106,8 @@ pub(crate) fn for_schema(sql: &str, schema: &SchemaName) -> String {
 }
 
 fn without_comments(sql: &str) -> String {
-    sql.lines().filter(|line| !line.trim_start().starts_with("--")).flat_map(|line| [line, "\n"]).collect()
+    let lines = sql.lines().map(str::trim).filter(|line| !line.starts_with("--"));
+    lines.flat_map(|line| [line, "\n"]).collect()
 }
 
 /// What a server is, and whether the log has been made there; names no schema in its text.
