@@ -9,7 +9,7 @@ use tokio_postgres::tls::{MakeTlsConnect, TlsConnect};
 use tracing::warn;
 use uuid::Uuid;
 
-use crate::append::Writer;
+use crate::append::{Bulk, Writer};
 use crate::deadline;
 use crate::error::{Error, ErrorKind};
 use crate::filter::Path;
@@ -223,8 +223,17 @@ impl EventStoreBuilder {
         let registration =
             self.registry.as_ref().map(|registry| metrics.register(registry, &schema)).transpose()?;
         let settings = self.settings.clone();
+        let bulk = Bulk {
+            pool: Arc::clone(&primary.pool),
+            unconfirmed_commits: Arc::clone(&unconfirmed),
+            statements: Arc::clone(&statements),
+            settings: settings.clone(),
+            metrics: Arc::clone(&metrics),
+            heads: Arc::clone(&heads),
+        };
         Ok(EventStore::new(Inner {
             schema,
+            bulk,
             wanted_paths,
             reader: Reader::new(Arc::clone(&servers), Arc::clone(&statements), Arc::clone(&heads)),
             writer: Writer::spawn(for_writer, unconfirmed, statements, settings, Arc::clone(&metrics)),

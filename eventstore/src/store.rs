@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::time::Instant;
 
-use crate::append::{Append, Writer};
+use crate::append::{Append, Bulk, Writer};
 use crate::builder::EventStoreBuilder;
 use crate::deadline;
 use crate::decide::Decide;
@@ -37,6 +37,7 @@ pub(crate) struct Inner {
     pub(crate) servers: Arc<Servers>,
     pub(crate) reader: Reader,
     pub(crate) writer: Writer,
+    pub(crate) bulk: Bulk,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) heads: Arc<HeadClock>,
     pub(crate) _registration: Option<Registration>,

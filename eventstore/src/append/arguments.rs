@@ -113,6 +113,18 @@ impl<'a> Arguments<'a> {
         Self::default().as_params().map(|(_, ty)| ty).into()
     }
 
+    /// Those of `import_v1`: the event that these follow, and no conditions.
+    pub(super) fn of_import<'b>(&'b self, follows: &'b Option<Uuid>) -> [Param<'b>; 6] {
+        [
+            (follows, Type::UUID),
+            (&self.id, Type::UUID_ARRAY),
+            (&self.event_type, Type::TEXT_ARRAY),
+            (&self.occurred_at, Type::TIMESTAMPTZ_ARRAY),
+            (&self.payload, Type::JSONB_ARRAY),
+            (&self.metadata, Type::JSONB_ARRAY),
+        ]
+    }
+
     /// In the order of the function's parameters.
     pub(super) fn as_params(&self) -> [Param<'_>; 27] {
         [

@@ -9,6 +9,7 @@
 
 mod arguments;
 mod batch;
+mod bulk;
 mod call;
 mod condition;
 mod receipt;
@@ -18,6 +19,7 @@ mod verdict;
 mod writer;
 mod writer_task;
 
+pub(crate) use bulk::{Bulk, Placed};
 pub use call::Append;
 pub use receipt::Receipt;
 pub(crate) use writer::Writer;

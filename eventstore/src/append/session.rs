@@ -1,20 +1,16 @@
-//! The writer's connection, and one call of the append function on it.
+//! A connection that appends, and one call of an append function on it.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::time::timeout;
+use tokio_postgres::Row;
+use tokio_postgres::types::Type;
 
-use crate::append::arguments::Arguments;
-use crate::append::batch::Batch;
-use crate::append::verdict::{self, Answer};
-use crate::append::writer::outcome_unknown;
 use crate::deadline;
 use crate::error::{Error, ErrorKind};
-use crate::pool::{Pool, PooledConnection};
+use crate::pool::{Param, Pool, PooledConnection};
 use crate::settings::Settings;
-use crate::sql::Statements;
 use crate::sqlstate;
 
 /// A call waits for the log's lock for two seconds at most (`lock_timeout` of the append function). A server that
@@ -25,10 +21,15 @@ const LEAST_PATIENCE: Duration = Duration::from_secs(3);
 /// A connection to the primary, for one statement.
 pub(super) struct Session {
     connection: Box<dyn PooledConnection>,
-    statements: Arc<Statements>,
     server: String,
     patience: Duration,
-    max_rechecks: usize,
+}
+
+/// What a call returned that was committed.
+pub(super) struct Committed {
+    pub(super) rows: Vec<Row>,
+    /// Whether the synchronous standby has confirmed it, if the server has one. What it has not may be lost in a failover.
+    pub(super) is_confirmed: bool,
 }
 
 /// How a call ended that gave no verdicts.
@@ -52,6 +53,11 @@ pub(super) enum Refusal {
 }
 
 impl Failure {
+    pub(super) fn into_error(self) -> Error {
+        let (Self::Refused { error, .. } | Self::Unsent(error) | Self::Unknown(error)) = self;
+        error
+    }
+
     /// Whether nothing was written, and sending it again may help.
     pub(super) fn may_pass(&self) -> bool {
         match self {
@@ -63,22 +69,22 @@ impl Failure {
 }
 
 impl Session {
+    /// A session in which the statement is prepared.
     pub(super) async fn open(
         pool: &dyn Pool,
-        statements: &Arc<Statements>,
+        sql: &str,
+        types: &[Type],
         settings: &Settings,
     ) -> Result<Self, Error> {
         let connection = pool.acquire(deadline::after(settings.append_timeout)).await?;
         let server = pool.server().to_owned();
         // A stopped server still accepts connections, and then says nothing.
         let limit = settings.connect_timeout;
-        let error = match timeout(limit, connection.prepare(&statements.append, &Arguments::types())).await {
+        let error = match timeout(limit, connection.prepare(sql, types)).await {
             Ok(Ok(())) => {
                 // Half of an append's time, if that is long: a silent connection leaves the rest for another one.
                 let patience = (settings.append_timeout / 2).max(LEAST_PATIENCE);
-                let max_rechecks = settings.max_batch_rechecks;
-                let statements = Arc::clone(statements);
-                return Ok(Self { connection, statements, server, patience, max_rechecks });
+                return Ok(Self { connection, server, patience });
             }
             Ok(Err(error)) => sqlstate::classify(&error, &server),
             Err(_) => Error::timeout(ErrorKind::Unavailable, format!("{server}: no answer within {limit:?}")),
@@ -91,22 +97,19 @@ impl Session {
         self.connection.client().is_closed()
     }
 
-    /// One call for all requests of a batch. The session comes back only if it is known to be sound.
+    /// One call, in a transaction of its own. The session comes back only if it is known to be sound.
     pub(super) async fn call(
         self,
-        batch: &Batch,
+        sql: &str,
+        params: &[Param<'_>],
         unconfirmed_commits: &AtomicU64,
-    ) -> (Option<Self>, Result<Vec<Answer>, Failure>) {
+    ) -> (Option<Self>, Result<Committed, Failure>) {
         let unconfirmed = unconfirmed_commits.load(Ordering::SeqCst);
-        let arguments = Arguments::new(batch, self.max_rechecks);
-        let params = arguments.as_params();
-        let answer = timeout(self.patience, self.connection.query(&self.statements.append, &params)).await;
+        let answer = timeout(self.patience, self.connection.query(sql, params)).await;
         match answer {
             Ok(Ok(rows)) => {
-                let answers =
-                    verdict::read(batch, &rows).map_err(|error| Failure::Unknown(self.classify(&error)));
                 let is_confirmed = unconfirmed_commits.load(Ordering::SeqCst) == unconfirmed;
-                (Some(self), answers.map(|answers| if is_confirmed { answers } else { unconfirm(answers) }))
+                (Some(self), Ok(Committed { rows, is_confirmed }))
             }
             Ok(Err(error)) => {
                 let classified = self.classify(&error);
@@ -139,15 +142,4 @@ impl Session {
     fn classify(&self, error: &tokio_postgres::Error) -> Error {
         sqlstate::classify(error, &self.server)
     }
-}
-
-/// A commit that no synchronous standby has confirmed may be lost in a failover.
-fn unconfirm(answers: Vec<Answer>) -> Vec<Answer> {
-    let unconfirm = |answer| match answer {
-        Answer::Final(Ok(_)) => {
-            Answer::Final(Err(outcome_unknown("the wait for the synchronous standby was cancelled")))
-        }
-        other => other,
-    };
-    answers.into_iter().map(unconfirm).collect()
 }

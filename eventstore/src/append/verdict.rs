@@ -6,6 +6,8 @@ use crate::append::Receipt;
 use crate::append::batch::Batch;
 use crate::append::condition::Condition;
 use crate::append::request::Request;
+use crate::append::session::Committed;
+use crate::append::writer::outcome_unknown;
 use crate::error::{Conflict, Error, ErrorKind};
 use crate::position::Position;
 
@@ -17,8 +19,21 @@ pub(super) enum Answer {
     Unsettled,
 }
 
-/// Reads the verdicts: one answer for every request, in their order.
-pub(super) fn read(batch: &Batch, rows: &[Row]) -> Result<Vec<Answer>, tokio_postgres::Error> {
+/// Reads what a call returned: one answer for every request, in their order. A commit that no synchronous standby has
+/// confirmed may be lost in a failover.
+pub(super) fn answers(batch: &Batch, committed: &Committed) -> Result<Vec<Answer>, tokio_postgres::Error> {
+    let mut answers = read(batch, &committed.rows)?;
+    if !committed.is_confirmed {
+        for answer in &mut answers {
+            if let Answer::Final(result @ Ok(_)) = answer {
+                *result = Err(outcome_unknown("the wait for the synchronous standby was cancelled"));
+            }
+        }
+    }
+    Ok(answers)
+}
+
+fn read(batch: &Batch, rows: &[Row]) -> Result<Vec<Answer>, tokio_postgres::Error> {
     let mut verdicts: Vec<Option<Verdict>> = batch.requests.iter().map(|_| None).collect();
     let mut accepted = None;
     for row in rows {

@@ -10,15 +10,17 @@ use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument as _, debug, info_span, warn};
 
+use crate::append::arguments::Arguments;
 use crate::append::batch::Batch;
 use crate::append::request::Request;
 use crate::append::session::{Failure, Refusal, Session};
-use crate::append::verdict::Answer;
+use crate::append::verdict::{self, Answer};
 use crate::append::writer::outcome_unknown;
 use crate::error::{Error, ErrorKind};
 use crate::pool::Pool;
 use crate::settings::Settings;
 use crate::sql::Statements;
+use crate::sqlstate;
 use crate::telemetry::Metrics;
 
 /// How long a batch waits for the callers that the last one served, to be answered together again.
@@ -146,7 +148,8 @@ impl WriterTask {
         // One that died while it was idle was not used for this append: nothing has been sent.
         self.session = self.session.take().filter(|session| !session.is_closed());
         if self.session.is_none() {
-            self.session = Some(Session::open(&*self.pool, &self.statements, &self.settings).await?);
+            let (sql, types) = (&self.statements.append, Arguments::types());
+            self.session = Some(Session::open(&*self.pool, sql, &types, &self.settings).await?);
         }
         Ok(())
     }
@@ -187,8 +190,7 @@ impl WriterTask {
                     return Ok(());
                 }
                 Err(failure) if failure.may_pass() => {
-                    let (Failure::Refused { error, .. } | Failure::Unsent(error) | Failure::Unknown(error)) =
-                        failure;
+                    let error = failure.into_error();
                     if in_doubt.is_none() {
                         batch.put_back(&mut self.queue);
                         return Err(error);
@@ -224,8 +226,12 @@ impl WriterTask {
         let Some(session) = self.session.take() else {
             return Err(Failure::Unsent(Error::internal("connected without a session")));
         };
-        let (session, result) = session.call(batch, &self.unconfirmed_commits).await;
+        let server = self.pool.server();
+        let arguments = Arguments::new(batch, self.settings.max_batch_rechecks);
+        let (sql, params) = (&self.statements.append, arguments.as_params());
+        let (session, result) = session.call(sql, &params, &self.unconfirmed_commits).await;
         self.session = session;
-        result
+        verdict::answers(batch, &result?)
+            .map_err(|error| Failure::Unknown(sqlstate::classify(&error, server)))
     }
 }

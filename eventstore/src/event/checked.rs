@@ -63,7 +63,8 @@ pub(crate) fn check_events(
     Ok(events)
 }
 
-fn check_event(draft: NewEvent, settings: &Settings) -> Result<CheckedEvent, Error> {
+/// Checks one event.
+pub(crate) fn check_event(draft: NewEvent, settings: &Settings) -> Result<CheckedEvent, Error> {
     // First what may be wrong with the whole event.
     let (payload, payload_text) = check_json(draft.payload, "payload", settings)?;
     let event_type = EventType::new(draft.event_type)?;

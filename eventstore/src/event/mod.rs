@@ -7,7 +7,7 @@ mod event_type;
 mod json;
 mod recorded;
 
-pub(crate) use checked::{CheckedEvent, check_events, check_instant};
+pub(crate) use checked::{CheckedEvent, check_event, check_events, check_instant};
 pub use draft::NewEvent;
 pub use event_id::EventId;
 pub use event_type::EventType;

@@ -47,6 +47,12 @@ pub(super) const STEPS: &[Step] = &[
             include_str!("../sql/migrations/0002/6_delete_snapshot_v1.sql"),
         ],
     },
+    Step {
+        version: 3,
+        name: "imports with two calls under way",
+        works_with: 1,
+        objects: &[include_str!("../sql/migrations/0003/1_import_v1.sql")],
+    },
 ];
 
 /// The version that this library's schema has.

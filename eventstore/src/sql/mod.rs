@@ -18,6 +18,7 @@ use crate::schema::SchemaName;
 #[derive(Debug)]
 pub(crate) struct Statements {
     pub(crate) append: String,
+    pub(crate) import: String,
     direct: Directions,
     by_only_driver: Directions,
     by_cheapest_driver: Directions,
@@ -67,6 +68,7 @@ impl Statements {
         };
         Self {
             append: for_schema(include_str!("append.sql"), schema),
+            import: for_schema(include_str!("import.sql"), schema),
             direct: directions(&without_comments(include_str!("query/direct.sql"))),
             by_only_driver: by_keys(include_str!("query/only_driver.sql")),
             by_cheapest_driver: by_keys(include_str!("query/cheapest_driver.sql")),

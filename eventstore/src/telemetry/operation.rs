@@ -28,6 +28,7 @@ enum Call {
     Append,
     /// With the kind of server that answered, if one did.
     Query(Option<Target>),
+    Uncounted,
 }
 
 impl Operation {
@@ -53,6 +54,11 @@ impl Operation {
     /// The same events had been appended before.
     pub(crate) fn repeated(mut self) {
         self.outcome = "repeated";
+    }
+
+    /// Nothing came of it, and it is not counted: it will be made again.
+    pub(crate) fn undecided(mut self) {
+        self.call = Call::Uncounted;
     }
 
     /// A server of this kind answered with so many events.
@@ -90,6 +96,7 @@ impl Drop for Operation {
                 metrics.append_duration.observe(seconds);
                 metrics.append_outcomes.with_label_values(&[self.outcome]).inc();
             }
+            Call::Uncounted => {}
             Call::Query(target) => {
                 let target = match target {
                     Some(Target::Primary) => "primary",

@@ -10,7 +10,9 @@
 
 mod export;
 mod import;
+mod intake;
 mod line;
+mod lines;
 
 pub use export::{Export, Exported};
 pub use import::{Import, Imported};

@@ -61,16 +61,23 @@ impl Log {
 impl HeldLock {
     /// Returns when a session waits for the lock; its process id.
     pub(crate) async fn is_waited_for(&self) -> i32 {
+        self.waiting(1).await[0]
+    }
+
+    /// Returns when so many sessions wait for the lock; their process ids, the one that has waited longest first.
+    pub(crate) async fn waiting(&self, sessions: usize) -> Vec<i32> {
         let waiting = format!(
             "SELECT pid FROM pg_locks
-             WHERE locktype = 'advisory' AND NOT granted AND classid = 1163284301 AND objid = {}",
+             WHERE locktype = 'advisory' AND NOT granted AND classid = 1163284301 AND objid = {} AND waitstart IS NOT NULL
+             ORDER BY waitstart",
             self.events
         );
         let began = Instant::now();
         loop {
             assert!(began.elapsed() < Duration::from_secs(20), "no append waits for the log's lock");
-            if let Some(row) = self.session.query_opt(&waiting, &[]).await.unwrap() {
-                return row.get(0);
+            let rows = self.session.query(&waiting, &[]).await.unwrap();
+            if rows.len() >= sessions {
+                return rows.iter().map(|row| row.get(0)).collect();
             }
         }
     }

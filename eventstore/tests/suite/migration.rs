@@ -91,7 +91,7 @@ async fn a_writer_needs_few_rights_and_a_reader_fewer() {
         "CREATE ROLE {role}_writer LOGIN; CREATE ROLE {role}_reader LOGIN;
          GRANT USAGE ON SCHEMA {schema} TO {role}_writer, {role}_reader;
          GRANT SELECT ON ALL TABLES IN SCHEMA {schema} TO {role}_writer, {role}_reader;
-         GRANT EXECUTE ON FUNCTION {schema}.append_v1, {schema}.save_snapshot_v1, {schema}.delete_snapshot_v1
+         GRANT EXECUTE ON FUNCTION {schema}.append_v1, {schema}.import_v1, {schema}.save_snapshot_v1, {schema}.delete_snapshot_v1
              TO {role}_writer"
     );
     let owner = log.sql().await;

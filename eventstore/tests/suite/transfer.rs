@@ -199,6 +199,7 @@ async fn a_source_that_is_no_text_or_has_no_lines_is_refused_in_time() {
 async fn an_import_and_an_export_can_go_on_in_tasks_of_their_own() {
     let log = Log::new().await;
     log.store.append([NewEvent::new("A", json!({"n": 1}))]).await.unwrap();
+    log.replayed().await;
     let store = log.store.clone();
     let exported = tokio::spawn(async move {
         let mut lines = Vec::new();
@@ -209,4 +210,73 @@ async fn an_import_and_an_export_can_go_on_in_tasks_of_their_own() {
     let imported =
         tokio::spawn(async move { import.read_from(lines.as_slice()).await }).await.unwrap().unwrap();
     assert_eq!((imported.appended, imported.repeated), (0, 1));
+}
+
+fn numbered(n: u64) -> NewEvent {
+    NewEvent::new("Numbered", json!({"n": n})).id(uuid::Uuid::from_u128(u128::from(n) + 1))
+}
+
+/// That the log has the first `count` of them in their order, and no other.
+async fn assert_numbered(store: &EventStore, count: u64) {
+    let events = store.query(&Filter::event_types(["Numbered"])).await.unwrap();
+    let misplaced = events.iter().zip(0_u64..).find(|(event, n)| event.payload["n"] != *n);
+    assert_eq!(misplaced, None);
+    assert_eq!(events.len() as u64, count);
+}
+
+/// A log whose imports have chunks of 100 events.
+async fn small_chunks() -> Log {
+    let mut settings = fixture::settings();
+    settings.max_events_per_append = 100;
+    Log::with(|builder| builder.settings(settings)).await
+}
+
+/// Of a call that the server ended nobody knows whether it wrote; the one after it waits for the log's lock already.
+#[tokio::test(flavor = "multi_thread")]
+async fn chunks_keep_their_order_when_the_first_of_two_that_are_under_way_is_lost() {
+    let log = small_chunks().await;
+    let held = log.hold_lock().await;
+    let store = log.store.clone();
+    let import = tokio::spawn(async move {
+        store.import().read_events(futures_util::stream::iter((0..1_000).map(numbered))).await
+    });
+    let first = held.waiting(2).await[0];
+    held.terminate(first).await;
+    held.release().await;
+    let imported = import.await.unwrap().unwrap();
+    assert_eq!((imported.appended, imported.repeated, imported.last_position.get()), (1_000, 0, 1_000));
+    assert_numbered(&log.store, 1_000).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_imported_after_an_event_that_can_not_be() {
+    let log = small_chunks().await;
+    log.store.append([NewEvent::new("Other", json!({})).id(numbered(555).event_id())]).await.unwrap();
+    let events = futures_util::stream::iter((0..1_000).map(numbered));
+    let error = log.store.import().read_events(events).await.unwrap_err();
+    assert!(error.kind() == ErrorKind::Invalid && error.to_string().contains("event 556:"), "{error}");
+    // What was under way with it comes to its end.
+    log.store.append([NewEvent::new("Other", json!({}))]).await.unwrap();
+    assert_numbered(&log.store, 555).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_import_beside_other_writers_keeps_its_order_and_they_lose_nothing() {
+    let log = small_chunks().await;
+    let import = log.store.import().read_events(futures_util::stream::iter((0..3_000).map(numbered)));
+    let rival = log.handle().await;
+    let rivals = async {
+        let mut appended = 0;
+        for n in 0..100 {
+            appended +=
+                rival.append([NewEvent::new("Rival", json!({"n": n}))]).await.unwrap().positions().count();
+        }
+        appended
+    };
+    let (imported, appended) = tokio::join!(import, rivals);
+    assert_eq!((imported.unwrap().appended, appended), (3_000, 100));
+    assert_numbered(&log.store, 3_000).await;
+    assert_eq!(log.store.head().await.unwrap().position().get(), 3_100);
+    let again = log.store.import().read_events(futures_util::stream::iter((0..3_100).map(numbered))).await;
+    assert_eq!(again.map(|imported| (imported.appended, imported.repeated)).unwrap(), (100, 3_000));
 }
