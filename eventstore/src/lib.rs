@@ -94,6 +94,9 @@
 //! For a pooler that lends sessions for a transaction at a time see [`Settings::prepared_statements`].
 
 mod append;
+#[cfg(feature = "benches")]
+#[doc(hidden)]
+pub mod benching;
 mod builder;
 mod condition;
 mod consistency;

@@ -29,14 +29,14 @@ const MAX_PROBES: usize = 4_000;
 
 /// Requests that are sent in one call.
 #[derive(Debug)]
-pub(super) struct Batch {
-    pub(super) requests: Vec<Request>,
-    pub(super) pairs: Vec<Pair>,
+pub(crate) struct Batch {
+    pub(crate) requests: Vec<Request>,
+    pub(crate) pairs: Vec<Pair>,
 }
 
 /// If the request `blocker` is accepted, the request `blocked` is refused. Both count from 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Pair {
+pub(crate) struct Pair {
     pub(super) blocker: usize,
     pub(super) blocked: usize,
     pub(super) condition: usize,
@@ -48,7 +48,7 @@ pub(super) struct Pair {
 impl Batch {
     /// Takes requests from the front of the queue while they fit. What is put off stays in the queue, in order.
     /// At least one is taken if any waits.
-    pub(super) fn take(queue: &mut VecDeque<Request>, settings: &Settings) -> Self {
+    pub(crate) fn take(queue: &mut VecDeque<Request>, settings: &Settings) -> Self {
         let mut batch = Self { requests: Vec::new(), pairs: Vec::new() };
         let mut index = EventIndex::new(queue.iter());
         let mut ids = HashSet::new();

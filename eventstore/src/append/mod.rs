@@ -19,7 +19,13 @@ mod verdict;
 mod writer;
 mod writer_task;
 
+#[cfg(feature = "benches")]
+pub(crate) use batch::Batch;
 pub(crate) use bulk::{Bulk, Placed};
 pub use call::Append;
+#[cfg(feature = "benches")]
+pub(crate) use condition::Condition;
 pub use receipt::Receipt;
+#[cfg(feature = "benches")]
+pub(crate) use request::{Request, Ticket};
 pub(crate) use writer::Writer;

@@ -130,7 +130,7 @@ fn always() -> bool {
 
 /// Why rows are not a page.
 #[derive(Debug)]
-pub(super) enum Undecodable {
+pub(crate) enum Undecodable {
     Column(tokio_postgres::Error),
     NoHeader,
     OutOfOrder(Position, Position),
@@ -155,7 +155,7 @@ impl Page {
         self.events.len() == found || !self.is_full
     }
 
-    pub(super) fn decode(rows: &[Row], direction: Direction, limit: usize) -> Result<Self, Undecodable> {
+    pub(crate) fn decode(rows: &[Row], direction: Direction, limit: usize) -> Result<Self, Undecodable> {
         let mut header = None;
         let mut events: Vec<RecordedEvent> = Vec::with_capacity(rows.len().saturating_sub(1));
         for row in rows {

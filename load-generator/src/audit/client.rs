@@ -83,6 +83,10 @@ impl Client for Audited {
         self.client.knows_ids()
     }
 
+    fn retries(&self) -> u64 {
+        self.client.retries()
+    }
+
     fn is_closed(&self) -> bool {
         self.client.is_closed()
     }

@@ -11,7 +11,6 @@ use crate::bench::{Stage, schema};
 use crate::engine::{Books, EngineError, EngineName};
 use crate::environment::resident_mib;
 use crate::error::RunError;
-use crate::histogram::Latencies;
 use crate::servers::Servers;
 
 pub(super) async fn cases(stage: &Stage) -> Result<(Vec<Case>, Vec<String>), RunError> {
@@ -27,11 +26,11 @@ pub(super) async fn cases(stage: &Stage) -> Result<(Vec<Case>, Vec<String>), Run
     ];
     let note =
         format!("catch-up: the first stream of {events} events made this process {growth:.1} MiB larger");
-    Ok((vec![Case { name: format!("{events} events"), contestants }], vec![note]))
+    Ok((vec![Case { name: format!("{events} events"), clients: None, contestants }], vec![note]))
 }
 
 fn sample(events: u64, took: std::time::Duration) -> Sample {
-    Sample { rate: events as f64 / took.as_secs_f64(), latencies: Latencies::new() }
+    Sample::of_rate(events as f64 / took.as_secs_f64())
 }
 
 async fn stream(servers: Arc<Servers>, events: u64) -> Result<Sample, RunError> {

@@ -8,6 +8,7 @@ use tokio::task::JoinSet;
 
 use crate::bench::rounds::{Case, Contestant, Sample};
 use crate::engine::{Client, Engine, EngineError, EngineName};
+use crate::environment::resident_mib;
 use crate::error::RunError;
 use crate::histogram::Latencies;
 
@@ -50,6 +51,7 @@ pub(super) fn cases<O: Operation>(
         })
     };
     let case = |clients: usize| Case {
+        clients: Some(clients),
         name: format!("{clients} clients"),
         contestants: engines.iter().map(|engine| contestant(clients, engine)).collect(),
     };
@@ -69,10 +71,15 @@ pub(super) async fn run<O: Operation>(
         let mut operation = operation(number);
         running.spawn(async move {
             let (mut ended_in_time, mut latencies) = (0_u64, Latencies::new());
+            let mut retries_before = None;
             loop {
                 let began = Instant::now();
                 if began >= until {
-                    return Ok::<_, EngineError>((ended_in_time, latencies));
+                    let retries = client.retries() - retries_before.unwrap_or_default();
+                    return Ok::<_, EngineError>((ended_in_time, latencies, retries));
+                }
+                if began >= from {
+                    retries_before.get_or_insert(client.retries());
                 }
                 let counts = operation.once(&mut *client).await?;
                 let ended = Instant::now();
@@ -84,11 +91,14 @@ pub(super) async fn run<O: Operation>(
             }
         });
     }
-    let (mut total, mut latencies) = (0, Latencies::new());
+    let (mut total, mut latencies, mut retries) = (0, Latencies::new(), 0);
     while let Some(ended) = running.join_next().await {
-        let (ended_in_time, of_client) = ended.map_err(RunError::task)??;
+        let (ended_in_time, of_client, its_retries) = ended.map_err(RunError::task)??;
         total += ended_in_time;
         latencies.merge(&of_client);
+        retries += its_retries;
     }
-    Ok(Sample { rate: total as f64 / duration.as_secs_f64(), latencies })
+    let a_second = |count: u64| count as f64 / duration.as_secs_f64();
+    let resident_mib = Some(resident_mib());
+    Ok(Sample { rate: a_second(total), latencies, retries: a_second(retries), resident_mib })
 }

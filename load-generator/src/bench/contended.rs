@@ -37,6 +37,7 @@ pub(super) async fn cases(stage: &Stage) -> Result<(Vec<Case>, Vec<String>), Run
     let usual = [EngineName::Eventstore, EngineName::Serializable];
     let names = if stage.plan.engines.is_empty() { usual.to_vec() } else { stage.plan.engines.clone() };
     let cases = stage.clients(&[50]).into_iter().map(|clients| Case {
+        clients: Some(clients),
         name: format!("{clients} clients, Zipf {EXPONENT} over {KEYS} keys, a log that begins empty"),
         contestants: names
             .iter()

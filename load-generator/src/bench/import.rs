@@ -13,7 +13,6 @@ use crate::bench::Stage;
 use crate::bench::rounds::{Case, Contestant, Sample};
 use crate::engine::{BENCH_PATHS, Books, Draft, EngineError, EngineName, book_event};
 use crate::error::RunError;
-use crate::histogram::Latencies;
 use crate::servers::Servers;
 
 /// Events of one import.
@@ -30,7 +29,7 @@ pub(super) async fn cases(stage: &Stage) -> Result<(Vec<Case>, Vec<String>), Run
         Contestant::new("eventstore", move |_| import(Arc::clone(&by_import))),
         Contestant::new("copy", move |_| copy(Arc::clone(&by_copy))),
     ];
-    Ok((vec![Case { name: format!("{EVENTS} events"), contestants }], Vec::new()))
+    Ok((vec![Case { name: format!("{EVENTS} events"), clients: None, contestants }], Vec::new()))
 }
 
 /// Other events each time.
@@ -40,7 +39,7 @@ fn drafts() -> Vec<Draft> {
 }
 
 fn sample(took: std::time::Duration) -> Sample {
-    Sample { rate: EVENTS as f64 / took.as_secs_f64(), latencies: Latencies::new() }
+    Sample::of_rate(EVENTS as f64 / took.as_secs_f64())
 }
 
 async fn import(servers: Arc<Servers>) -> Result<Sample, RunError> {

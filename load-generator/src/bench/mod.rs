@@ -11,12 +11,14 @@ mod contended;
 mod decide;
 mod import;
 mod lending;
+mod picture;
 mod processes;
 mod query;
 mod report;
 mod rounds;
 mod scale;
 
+use std::fs::OpenOptions;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -48,6 +50,8 @@ pub(crate) struct BenchPlan {
     pub(crate) primary: Option<String>,
     pub(crate) replicas: Vec<String>,
     pub(crate) json: Option<PathBuf>,
+    /// Where rates against numbers of clients are to be drawn.
+    pub(crate) picture: Option<PathBuf>,
 }
 
 /// Which benchmark.
@@ -88,9 +92,21 @@ impl BenchName {
         }
     }
 
-    /// Whether the number of clients, the engines, and the size of the log can be said.
+    /// What a picture of it shows.
+    fn title(self) -> &'static str {
+        match self {
+            Self::Append => "Conditional appends a second",
+            Self::Contended => "Decisions a second that compete for 1,000 keys",
+            Self::Decide => "Decisions a second: a query and a conditional append",
+            _ => self.as_str(),
+        }
+    }
+
+    /// Whether the number of clients, the engines, and the size of the log can be said, and a picture can be drawn.
     pub(crate) fn takes(self, flag: &str) -> bool {
         match self {
+            Self::Append | Self::Decide | Self::Contended if flag == "picture" => true,
+            _ if flag == "picture" => false,
             Self::Append | Self::Decide | Self::Query | Self::All => true,
             Self::Contended => flag != "preload",
             Self::Import | Self::CatchUp | Self::Processes => flag == "preload",
@@ -119,6 +135,12 @@ struct Stage {
 /// Carries it out and reports.
 pub(crate) async fn run(plan: BenchPlan) -> Result<(), RunError> {
     let output = Output::open(plan.json.as_deref())?;
+    let picture = plan.picture.clone();
+    if let Some(path) = &picture {
+        // Before anything is measured; what is there stays until there is something to take its place.
+        let opened = OpenOptions::new().write(true).create(true).truncate(false).open(path);
+        opened.map_err(RunError::io(format!("writing {}", path.display())))?;
+    }
     let servers = Arc::new(Servers::find(plan.primary.as_ref(), &plan.replicas).await?);
     let settings = environment::settings(&servers.primary).await.ok_or_else(|| {
         RunError::new("the server's settings can not be read, without which the figures mean nothing")
@@ -130,6 +152,10 @@ pub(crate) async fn run(plan: BenchPlan) -> Result<(), RunError> {
         let (cases, notes) = stage.prepare(bench).await?;
         let measured = rounds::run(&stage, bench.as_str(), &cases).await?;
         report.add(bench.as_str(), &cases, measured, notes);
+    }
+    if let Some(path) = picture {
+        std::fs::write(&path, report.picture(&stage.plan).to_string())
+            .map_err(RunError::io(format!("writing {}", path.display())))?;
     }
     output.publish(&report)
 }

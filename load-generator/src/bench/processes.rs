@@ -18,7 +18,6 @@ use crate::bench::rounds::{Case, Contestant, Sample};
 use crate::bench::{Stage, schema};
 use crate::engine::{BENCH_PATHS, Books, EngineName};
 use crate::error::RunError;
-use crate::histogram::Latencies;
 use crate::servers::Servers;
 use crate::subprocess::Subprocess;
 
@@ -47,7 +46,7 @@ pub(super) async fn cases(stage: &Stage) -> Result<(Vec<Case>, Vec<String>), Run
             measure(processes, clients, duration, primary.clone())
         })
     });
-    let case = Case { name: "processes".to_owned(), contestants: contestants.into() };
+    let case = Case { name: "processes".to_owned(), clients: None, contestants: contestants.into() };
     Ok((vec![case], Vec::new()))
 }
 
@@ -70,7 +69,7 @@ async fn measure(
         serde_json::from_str::<PartResult>(&line)
             .map_err(|_| RunError::new(format!("a process of the benchmark said {line:?}")))
     }));
-    let mut total = Sample { rate: 0.0, latencies: Latencies::new() };
+    let mut total = Sample::of_rate(0.0);
     for part in results.await? {
         total.rate += part.rate;
         for (us, count) in part.latencies {

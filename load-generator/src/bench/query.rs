@@ -69,7 +69,11 @@ pub(super) async fn cases(stage: &Stage) -> Result<(Vec<Case>, Vec<String>), Run
                     async move { closed_loop(&engine, clients, duration, reads).await }
                 }));
             }
-            cases.push(Case { name: format!("{clients} clients: {}", shape.name()), contestants });
+            cases.push(Case {
+                name: format!("{clients} clients: {}", shape.name()),
+                clients: None,
+                contestants,
+            });
         }
     }
     cases.push(bare(stage, &engines, &singles).await?);
@@ -158,7 +162,7 @@ async fn bare(
             }
         }));
     }
-    Ok(Case { name: "1 client: two predicates ORed, some 85 rows".to_owned(), contestants })
+    Ok(Case { name: "1 client: two predicates ORed, some 85 rows".to_owned(), clients: None, contestants })
 }
 
 /// Sends one statement.

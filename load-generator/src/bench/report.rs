@@ -6,6 +6,7 @@ use std::fmt;
 use serde::Serialize;
 
 use crate::bench::BenchPlan;
+use crate::bench::picture::{Line, Picture};
 use crate::bench::rounds::{Case, Measured};
 use crate::histogram::{LatencySummary, milliseconds};
 
@@ -47,12 +48,17 @@ pub(super) struct Report {
 struct Row {
     bench: &'static str,
     case: String,
+    clients: Option<usize>,
     engine: String,
     /// Median of the rounds, a second.
     rate: f64,
     p50_ms: Option<f64>,
     p99_ms: Option<f64>,
     p999_ms: Option<f64>,
+    /// Statements that the server refused to serialize and that were sent again, a second.
+    retries: f64,
+    /// Of this process, at the end of a measurement.
+    resident_mib: Option<f64>,
     /// This engine's median over that of each other one.
     ratio: BTreeMap<String, f64>,
     /// (highest − lowest) ÷ median.
@@ -89,11 +95,14 @@ impl Report {
                 self.rows.push(Row {
                     bench,
                     case: case.name.clone(),
+                    clients: case.clients,
                     engine: name.clone(),
                     rate: round(of.rate(), 10.0),
                     p50_ms: of.latency(|summary| summary.p50_ms),
                     p99_ms: of.latency(|summary| summary.p99_ms),
                     p999_ms: of.latency(|summary| summary.p999_ms),
+                    retries: round(median(of.retries.clone()).unwrap_or_default(), 10.0),
+                    resident_mib: median(of.resident_mib.clone()).map(|mib| round(mib, 10.0)),
                     ratio: ratio.collect(),
                     spread: round(of.spread(), 1_000.0),
                     rates: of.rates.iter().map(|rate| round(*rate, 10.0)).collect(),
@@ -101,6 +110,30 @@ impl Report {
             }
         }
         self.notes.extend(notes);
+    }
+
+    /// Of the cases that are numbers of clients.
+    pub(super) fn picture(&self, plan: &BenchPlan) -> Picture {
+        let mut lines: Vec<Line> = Vec::new();
+        for row in &self.rows {
+            let Some(clients) = row.clients else { continue };
+            let nth = lines.iter().position(|line| line.name == row.engine).unwrap_or_else(|| {
+                lines.push(Line { name: row.engine.clone(), points: Vec::new() });
+                lines.len() - 1
+            });
+            lines[nth].points.push((clients, row.rate));
+        }
+        lines.iter_mut().for_each(|line| line.points.sort_by_key(|(clients, _)| *clients));
+        let version = self.postgresql.get("server_version").map_or("?", String::as_str);
+        let version = version.split_whitespace().next().unwrap_or(version);
+        Picture {
+            title: plan.bench.title().to_owned(),
+            conditions: format!(
+                "PostgreSQL {version}, {} CPUs, {} replica(s), {} events before, medians of {} rounds",
+                self.cpus, self.replicas, self.events_before, self.rounds
+            ),
+            lines,
+        }
     }
 }
 
@@ -125,18 +158,27 @@ impl fmt::Display for Report {
             if under != (row.bench, &row.case) {
                 under = (row.bench, &row.case);
                 writeln!(f, "\n{}: {}", row.bench, row.case)?;
-                writeln!(f, "  {:<16} {:>9}/s  p50 ms  p99 ms  p99.9 ms  spread  times the rate of", "", "")?;
+                writeln!(
+                    f,
+                    "  {:<16} {:>9}/s  p50 ms  p99 ms  p99.9 ms  spread    MiB  times the rate of",
+                    "", ""
+                )?;
             }
             let ratios: Vec<_> = row.ratio.iter().map(|(name, ratio)| format!("{name} {ratio:.2}")).collect();
+            let retries = match row.retries {
+                0.0 => String::new(),
+                retries => format!("; {retries:.0} statements/s sent again"),
+            };
             writeln!(
                 f,
-                "  {:<16} {:>9.0}    {} {}  {}  {:>5.0}%  {}",
+                "  {:<16} {:>9.0}    {} {}  {}  {:>5.0}% {:>6}  {}{retries}",
                 row.engine,
                 row.rate,
                 milliseconds(row.p50_ms, 6),
                 milliseconds(row.p99_ms, 7),
                 milliseconds(row.p999_ms, 8),
                 row.spread * 100.0,
+                row.resident_mib.map_or_else(|| "-".to_owned(), |mib| format!("{mib:.0}")),
                 ratios.join(", ")
             )?;
         }

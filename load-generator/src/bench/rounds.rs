@@ -13,6 +13,8 @@ use crate::histogram::{Latencies, LatencySummary};
 /// What several contestants do, each in its own way.
 pub(super) struct Case {
     pub(super) name: String,
+    /// Where it is a number of clients that tells it from others.
+    pub(super) clients: Option<usize>,
     pub(super) contestants: Vec<Contestant>,
 }
 
@@ -29,6 +31,10 @@ pub(super) struct Sample {
     /// A second.
     pub(super) rate: f64,
     pub(super) latencies: Latencies,
+    /// Statements that the server refused to serialize, and that were sent again; a second.
+    pub(super) retries: f64,
+    /// What this process had in memory at the end, with all its clients; where it is this process that does the work.
+    pub(super) resident_mib: Option<f64>,
 }
 
 /// One contestant of a case, over all rounds.
@@ -36,6 +42,15 @@ pub(super) struct Sample {
 pub(super) struct Measured {
     pub(super) rates: Vec<f64>,
     pub(super) latencies: Vec<LatencySummary>,
+    pub(super) retries: Vec<f64>,
+    pub(super) resident_mib: Vec<f64>,
+}
+
+impl Sample {
+    /// Of what has a rate and nothing else.
+    pub(super) fn of_rate(rate: f64) -> Self {
+        Self { rate, latencies: Latencies::new(), retries: 0.0, resident_mib: None }
+    }
 }
 
 impl Contestant {
@@ -64,6 +79,8 @@ pub(super) async fn run(stage: &Stage, bench: &str, cases: &[Case]) -> Result<Ve
                 let sample = (contestant.measure)(stage.plan.duration).await?;
                 measured[nth].rates.push(sample.rate);
                 measured[nth].latencies.push(sample.latencies.summary());
+                measured[nth].retries.push(sample.retries);
+                measured[nth].resident_mib.extend(sample.resident_mib);
                 bar.inc(1);
             }
         }

@@ -35,7 +35,8 @@ pub(super) async fn cases(stage: &Stage) -> Result<(Vec<Case>, Vec<String>), Run
             async move { closed_loop(&engine, WRITERS, duration, FreshAppends::new).await }
         })
     });
-    let appends = Case { name: format!("append, {WRITERS} clients"), contestants: appends.collect() };
+    let appends =
+        Case { name: format!("append, {WRITERS} clients"), clients: None, contestants: appends.collect() };
     let queries = logs.iter().map(|(size, engine)| {
         let (size, engine) = (*size, Arc::clone(engine));
         Contestant::new(format!("{size} events"), move |duration: Duration| {
@@ -48,8 +49,11 @@ pub(super) async fn cases(stage: &Stage) -> Result<(Vec<Case>, Vec<String>), Run
             }
         })
     });
-    let queries =
-        Case { name: format!("query, {READERS} clients, some 85 rows"), contestants: queries.collect() };
+    let queries = Case {
+        name: format!("query, {READERS} clients, some 85 rows"),
+        clients: None,
+        contestants: queries.collect(),
+    };
     let mut cases = vec![appends, queries];
     if let Some((size, engine)) = largest {
         let mut contestants = Vec::new();
@@ -61,6 +65,7 @@ pub(super) async fn cases(stage: &Stage) -> Result<(Vec<Case>, Vec<String>), Run
             }));
         }
         cases.push(Case {
+            clients: None,
             name: format!("append after a position, {WRITERS} clients, {size} events"),
             contestants,
         });

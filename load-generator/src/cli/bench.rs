@@ -15,6 +15,7 @@ use crate::engine::EngineName;
 #[command(after_help = "\
 Examples:
   load-generator bench append --clients 1,8,50,200 --json append.json
+  load-generator bench append --clients 1,2,4,8,16,32,64,128 --picture appends.svg
   load-generator bench query --engines eventstore,gin
   load-generator bench all --rounds 3
 
@@ -47,6 +48,9 @@ pub(super) struct BenchArgs {
     /// Write the result as JSON to this file; - for standard output
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
+    /// Draw rates against numbers of clients into this file, as SVG; for append, contended and decide
+    #[arg(long, value_name = "FILE")]
+    picture: Option<PathBuf>,
     /// Be one of several processes
     #[arg(long, hide = true, requires = "primary")]
     part: bool,
@@ -61,11 +65,16 @@ impl BenchArgs {
             return Ok(Command::BenchPart(PartPlan { clients, duration: self.duration, primary }));
         }
         let is_typed = |flag: &str| typed.value_source(flag) == Some(ValueSource::CommandLine);
-        let refused = ["clients", "engines", "preload"]
+        let refused = ["clients", "engines", "preload", "picture"]
             .into_iter()
             .find(|flag| is_typed(flag) && !self.bench.takes(flag));
         if let Some(flag) = refused {
-            let why = format!("--{flag}: the benchmark {} has its own", self.bench.as_str());
+            let why = match flag {
+                "picture" => {
+                    format!("--picture: the benchmark {} has one number of clients", self.bench.as_str())
+                }
+                _ => format!("--{flag}: the benchmark {} has its own", self.bench.as_str()),
+            };
             return Err(Cli::command().error(ErrorKind::ArgumentConflict, why));
         }
         Ok(Command::Bench(BenchPlan {
@@ -78,6 +87,7 @@ impl BenchArgs {
             primary: self.servers.primary,
             replicas: self.servers.replica,
             json: self.json,
+            picture: self.picture,
         }))
     }
 }

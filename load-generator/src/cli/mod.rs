@@ -195,6 +195,7 @@ mod tests {
             "bench append --rounds 0",
             "bench scale --preload 5",
             "bench import --engines cte",
+            "bench query --picture x.svg",
             "bench catch-up --clients 3",
         ] {
             assert!(resolve_line(&format!("load-generator {flags}")).is_err(), "{flags}");

@@ -80,7 +80,7 @@ impl Engine for Cte {
         if self.guard == Guard::Serializable {
             session.batch_execute("SET default_transaction_isolation = 'serializable'").await?;
         }
-        Ok(Box::new(CteClient { session, guard: self.guard, prepared: HashMap::new() }))
+        Ok(Box::new(CteClient { session, guard: self.guard, prepared: HashMap::new(), retries: 0 }))
     }
 
     async fn head(&self) -> Result<u64, EngineError> {
@@ -126,6 +126,7 @@ struct CteClient {
     guard: Guard,
     /// By their texts: one for each shape of filter.
     prepared: HashMap<String, Statement>,
+    retries: u64,
 }
 
 impl CteClient {
@@ -199,11 +200,15 @@ impl Client for CteClient {
                     let first = rows.iter().map(position).next().transpose()?;
                     return Ok(first.map_or(Appended::Conflict(None), Appended::At));
                 }
-                Err(error) if error.code() == Some(&SqlState::T_R_SERIALIZATION_FAILURE) => {}
+                Err(error) if error.code() == Some(&SqlState::T_R_SERIALIZATION_FAILURE) => self.retries += 1,
                 Err(error) => return Err(error.into()),
             }
         }
         Err(EngineError::new("the server refuses to serialize this append"))
+    }
+
+    fn retries(&self) -> u64 {
+        self.retries
     }
 
     fn is_closed(&self) -> bool {
@@ -228,6 +233,7 @@ impl Client for CteClient {
             if !rows.as_ref().is_err_and(is_refused) {
                 break;
             }
+            self.retries += 1;
             rows = self.session.query(&statement, &params).await;
         }
         let rows = rows?;

@@ -83,6 +83,11 @@ pub(crate) trait Client: Send {
         false
     }
 
+    /// How many statements it has sent again by itself, as the server refused to serialize them.
+    fn retries(&self) -> u64 {
+        0
+    }
+
     /// Whether its connection is gone for good, so that there must be a new client.
     fn is_closed(&self) -> bool {
         false
