@@ -19,8 +19,9 @@ const MAX_MESSAGE_BYTES: usize = 512 << 20;
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Settings {
-    /// Connections to each server, at most. 16: a read takes less than a millisecond, so that 16 connections serve
-    /// some ten thousand a second; more of them only queue inside the server.
+    /// Connections to each server, at most. 8: a read takes less than a millisecond, so that 8 connections serve some ten
+    /// thousand a second. More of them than twice the server's processors compete for these: with 50 clients on two
+    /// processors 16 made 9 % fewer decisions a second than 8, and 5 made 9 % more.
     pub pool_size: usize,
     /// Whether statements are prepared, once for the life of each connection. On: planning is the greater part of a small
     /// query. Off for a pooler that lends sessions for a transaction at a time and knows no prepared statements, as
@@ -100,7 +101,7 @@ impl Settings {
 impl Default for Settings {
     fn default() -> Self {
         Self {
-            pool_size: 16,
+            pool_size: 8,
             prepared_statements: true,
             connect_timeout: Duration::from_secs(5),
             query_timeout: Duration::from_secs(30),

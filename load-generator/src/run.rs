@@ -28,9 +28,6 @@ use crate::workers::{self, Shared};
 
 /// How long the store may take to send what was left at the end.
 const CLOSE_WITHIN: Duration = Duration::from_secs(2);
-/// Connections to each server, at most: what a server of few cores can still use.
-const MOST_CONNECTIONS: usize = 50;
-
 /// Carries a plan out and reports.
 pub(crate) async fn run(plan: Plan) -> Result<Verdict, RunError> {
     // What can fail without any load does so first.
@@ -115,7 +112,7 @@ async fn close(engine: &Arc<dyn Engine>) {
 
 async fn connect(plan: &Plan, servers: &Arc<Servers>) -> Result<Arc<dyn Engine>, RunError> {
     let mut settings = Settings::default();
-    settings.pool_size = plan.workers.min(MOST_CONNECTIONS);
+    settings.pool_size = settings.pool_size.min(plan.workers);
     // The worker's time-out is the one that counts.
     settings.append_timeout = settings.append_timeout.max(plan.timeout * 2);
     settings.query_timeout = settings.query_timeout.max(plan.timeout);
