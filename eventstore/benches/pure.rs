@@ -1,4 +1,5 @@
-//! The parts of the store that need no server: what they cost of the time of an append or a query.
+//! What the store does by itself of an append or a query, without waiting for a server; but for rows to decode, which only a
+//! server makes.
 
 #![allow(missing_docs)] // of what criterion's macros make
 #![allow(clippy::unwrap_used)] // a benchmark that can not go on has nothing to say
@@ -70,8 +71,8 @@ fn batch(criterion: &mut Criterion) {
         (50, 10, "50 requests for 10 keys"),
         (500, 500, "500 requests, no conflict"),
     ] {
-        let (taken, pairs) = waiting(requests, keys).batch();
-        assert_eq!((taken as u64, pairs > 0), (requests, keys < requests), "{name}");
+        let made = waiting(requests, keys).batch();
+        assert_eq!((made.requests() as u64, made.pairs() > 0), (requests, keys < requests), "{name}");
         group.throughput(Throughput::Elements(requests));
         group.bench_function(name, |b| {
             b.iter_batched(|| waiting(requests, keys), Waiting::batch, BatchSize::LargeInput);

@@ -55,11 +55,32 @@ impl Waiting {
         Ok(())
     }
 
-    /// Makes a batch of those that can go together; how many these are, and how many pairs could refuse each other.
+    /// Makes a batch of those that can go together.
     #[must_use]
-    pub fn batch(mut self) -> (usize, usize) {
+    pub fn batch(mut self) -> Made {
         let batch = Batch::take(&mut self.requests, &self.settings);
-        (batch.requests.len(), batch.pairs.len())
+        Made { batch, _left: self }
+    }
+}
+
+/// A batch, with what it was made of: dropping it is not what is measured.
+#[derive(Debug)]
+pub struct Made {
+    batch: Batch,
+    _left: Waiting,
+}
+
+impl Made {
+    /// How many requests it has.
+    #[must_use]
+    pub fn requests(&self) -> usize {
+        self.batch.requests.len()
+    }
+
+    /// How many pairs of them could refuse each other.
+    #[must_use]
+    pub fn pairs(&self) -> usize {
+        self.batch.pairs.len()
     }
 }
 

@@ -223,17 +223,17 @@ impl EventStoreBuilder {
         let registration =
             self.registry.as_ref().map(|registry| metrics.register(registry, &schema)).transpose()?;
         let settings = self.settings.clone();
-        let bulk = Bulk {
-            pool: Arc::clone(&primary.pool),
-            unconfirmed_commits: Arc::clone(&unconfirmed),
-            statements: Arc::clone(&statements),
-            settings: settings.clone(),
-            metrics: Arc::clone(&metrics),
-            heads: Arc::clone(&heads),
-        };
+        let bulk = Bulk::new(
+            Arc::clone(&primary.pool),
+            Arc::clone(&unconfirmed),
+            Arc::clone(&statements),
+            settings.clone(),
+            Arc::clone(&metrics),
+            Arc::clone(&heads),
+        );
         Ok(EventStore::new(Inner {
             schema,
-            bulk,
+            bulk: Arc::new(bulk),
             wanted_paths,
             reader: Reader::new(Arc::clone(&servers), Arc::clone(&statements), Arc::clone(&heads)),
             writer: Writer::spawn(for_writer, unconfirmed, statements, settings, Arc::clone(&metrics)),

@@ -49,7 +49,8 @@ fn hint(code: &str) -> &'static str {
             "; was the schema migrated? EventStore::migrate() creates what is missing"
         }
         "42501" => {
-            "; the role lacks a right on the log: readers need USAGE and SELECT, writers EXECUTE on append_v1"
+            "; the role lacks a right on the log: readers need USAGE and SELECT, writers EXECUTE on \
+             append_v1, imports on import_v1"
         }
         // Two sessions of the pool were given the same session of the server's.
         "42P05" | "26000" => {

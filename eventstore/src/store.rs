@@ -37,7 +37,7 @@ pub(crate) struct Inner {
     pub(crate) servers: Arc<Servers>,
     pub(crate) reader: Reader,
     pub(crate) writer: Writer,
-    pub(crate) bulk: Bulk,
+    pub(crate) bulk: Arc<Bulk>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) heads: Arc<HeadClock>,
     pub(crate) _registration: Option<Registration>,
@@ -242,13 +242,15 @@ impl EventStore {
     }
 
     /// Closes the store: new calls are refused, accepted appends are sent and answered, then connections are
-    /// closed. An append whose condition has to be searched by a read by then is refused as closed, and not written.
+    /// closed. An append whose condition has to be searched by a read by then is refused as closed, and not written. An import
+    /// ends with the chunks that are under way.
     /// Further calls to `close` wait for the same end.
     ///
     /// # Errors
     /// [`Internal`](crate::ErrorKind::Internal) if the writer had died.
     pub async fn close(&self) -> Result<(), Error> {
         let result = self.0.writer.close().await;
+        self.0.bulk.close().await;
         self.0.servers.close();
         result
     }

@@ -63,12 +63,12 @@ impl Environment {
     }
 }
 
-/// How much memory this process has, in MiB; 0 where the system does not say.
-pub(crate) fn resident_mib() -> f64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    let kib = line.and_then(|line| line.trim().trim_end_matches(" kB").trim().parse::<f64>().ok());
-    kib.unwrap_or(0.0) / 1_024.0
+/// How much memory this process has, in MiB; `None` where the system does not say.
+pub(crate) fn resident_mib() -> Option<f64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    let kib: f64 = line.trim().trim_end_matches(" kB").trim().parse().ok()?;
+    Some(kib / 1_024.0)
 }
 
 /// The server's settings; `None` where it can not be asked without TLS.

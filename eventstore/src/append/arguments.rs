@@ -113,10 +113,17 @@ impl<'a> Arguments<'a> {
         Self::default().as_params().map(|(_, ty)| ty).into()
     }
 
-    /// Those of `import_v1`: the event that these follow, and no conditions.
-    pub(super) fn of_import<'b>(&'b self, follows: &'b Option<Uuid>) -> [Param<'b>; 6] {
+    /// Those of `import_v1`, which has no conditions: the place in an import, and the events.
+    pub(super) fn of_import<'b>(
+        &'b self,
+        import: &'b Uuid,
+        after: &'b i32,
+        completes: &'b Option<i32>,
+    ) -> [Param<'b>; 8] {
         [
-            (follows, Type::UUID),
+            (import, Type::UUID),
+            (after, Type::INT4),
+            (completes, Type::INT4),
             (&self.id, Type::UUID_ARRAY),
             (&self.event_type, Type::TEXT_ARRAY),
             (&self.occurred_at, Type::TIMESTAMPTZ_ARRAY),

@@ -1,19 +1,26 @@
 //! Chunks of an import: appends without conditions, beside the writer, two of them under way at a time.
 //!
-//! *Owner.* An import owns its chunks; each call has a connection of the readers' pool for as long as it takes.
+//! *Owner.* Each call is a task, which owns its chunk and has a connection of the readers' pool for as long as it takes. An
+//! import owns the tasks' handles; a chunk that it has given up comes to its end all the same, but is not sent again.
 //!
-//! *Order.* A chunk names the event that it follows. The function that appends it takes the log's lock as every append does, and
-//! writes nothing before that event is in the log: the call may be sent while the chunk before it is being written, or sent
-//! again, or arrive after its caller has given up, and the log has the chunks in their order all the same.
+//! *Order.* The log keeps how far each import has come. The function that appends a chunk takes the log's lock as every append
+//! does, and writes nothing before the chunk before it is in the log: the call may be sent while that one is being written,
+//! or sent again, or arrive after its caller has given up, and the log has the chunks in their order all the same.
 //!
-//! *Failures.* As for the writer's batches: what was rolled back is told; what is unknown is sent again with the same ids. A
-//! call is never cancelled on the server.
+//! *Failures.* What was rolled back and may pass is sent again, and so is what is unknown, with the same ids, for as long as a
+//! failover takes ([`PATIENCE`] times [`Settings::append_timeout`]). A call is never cancelled on the server.
+//!
+//! *End.* [`Bulk::close`] has nothing sent any more, and waits for the calls that are under way.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
-use tokio::time::sleep;
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use uuid::Uuid;
 
 use crate::append::Receipt;
 use crate::append::arguments::Arguments;
@@ -22,55 +29,106 @@ use crate::append::request::Request;
 use crate::append::session::{Committed, Failure, Refusal, Session};
 use crate::append::verdict::{self, Answer};
 use crate::append::writer::outcome_unknown;
-use crate::deadline;
 use crate::error::{Error, ErrorKind};
-use crate::event::{CheckedEvent, EventId};
+use crate::event::CheckedEvent;
 use crate::pool::Pool;
 use crate::settings::Settings;
 use crate::sql::Statements;
 use crate::sqlstate;
 use crate::telemetry::{HeadClock, Metrics, Operation};
 
-/// How often a chunk is sent again that the server did not take, or did not answer.
-const RETRIES: u32 = 5;
-const PAUSE: Duration = Duration::from_millis(500);
+/// How many times as long as an append a chunk may take, retries included.
+const PATIENCE: u32 = 6;
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
 /// The way into the log that imports take.
 #[derive(Debug)]
 pub(crate) struct Bulk {
-    pub(crate) pool: Arc<dyn Pool>,
-    pub(crate) unconfirmed_commits: Arc<AtomicU64>,
-    pub(crate) statements: Arc<Statements>,
-    pub(crate) settings: Settings,
-    pub(crate) metrics: Arc<Metrics>,
-    pub(crate) heads: Arc<HeadClock>,
+    pool: Arc<dyn Pool>,
+    unconfirmed_commits: Arc<AtomicU64>,
+    statements: Arc<Statements>,
+    settings: Settings,
+    metrics: Arc<Metrics>,
+    heads: Arc<HeadClock>,
+    closing: CancellationToken,
+    calls: TaskTracker,
 }
 
-/// What became of a chunk.
+/// Events that are sent in one call, and their place in an import.
+#[derive(Debug)]
+pub(crate) struct Shipment {
+    pub(crate) events: Vec<CheckedEvent>,
+    pub(crate) import: Uuid,
+    /// Which chunk of the import it is, from 1, or a piece of it.
+    pub(crate) chunk: i32,
+    /// Whether the chunk is in the log when this is.
+    pub(crate) is_last_piece: bool,
+    /// Whether it was sent before without an answer: what is found in the log then may be what was sent.
+    pub(crate) in_doubt: bool,
+}
+
+/// What became of a shipment, which comes back.
+pub(crate) type Delivery = (Shipment, Result<Placed, Error>);
+
 #[derive(Debug)]
 pub(crate) enum Placed {
     At(Receipt),
-    /// Nothing was written: the event that it follows is not in the log.
+    /// Nothing was written: the chunk before is not in the log.
     TooEarly,
+    /// Nothing was written: some of the events can not be.
+    Refused(Error),
 }
 
 impl Bulk {
-    /// Appends a chunk after an event. The events come back, so that they can be sent in another way.
-    pub(crate) async fn append(
-        &self,
-        events: Vec<CheckedEvent>,
-        follows: Option<EventId>,
-    ) -> (Vec<CheckedEvent>, Result<Placed, Error>) {
+    pub(crate) fn new(
+        pool: Arc<dyn Pool>,
+        unconfirmed_commits: Arc<AtomicU64>,
+        statements: Arc<Statements>,
+        settings: Settings,
+        metrics: Arc<Metrics>,
+        heads: Arc<HeadClock>,
+    ) -> Self {
+        let (closing, calls) = (CancellationToken::new(), TaskTracker::new());
+        Self { pool, unconfirmed_commits, statements, settings, metrics, heads, closing, calls }
+    }
+
+    /// Cancelled when an import is to end: its owner's, and every import's when the store is closed.
+    pub(crate) fn import_token(&self) -> CancellationToken {
+        self.closing.child_token()
+    }
+
+    /// Sends a shipment, until it is decided or hopeless, or `ended`.
+    pub(crate) fn send(
+        self: &Arc<Self>,
+        shipment: Shipment,
+        ended: CancellationToken,
+    ) -> JoinHandle<Delivery> {
+        let bulk = Arc::clone(self);
+        self.calls.spawn(async move { bulk.deliver(shipment, &ended).await })
+    }
+
+    /// Has nothing sent any more, and waits for what is under way.
+    pub(crate) async fn close(&self) {
+        self.closing.cancel();
+        self.calls.close();
+        self.calls.wait().await;
+    }
+
+    async fn deliver(&self, mut shipment: Shipment, ended: &CancellationToken) -> Delivery {
         let operation = Operation::append(&self.metrics);
-        let (request, _ticket) =
-            Request::new(events, Vec::new(), deadline::after(self.settings.append_timeout));
+        let events = std::mem::take(&mut shipment.events);
+        let (request, _ticket) = Request::new(events, Vec::new(), Instant::now());
         let batch = Batch::of_one(request);
-        let result = match batch.requests[0].check_size(&self.settings) {
-            Ok(()) => self.deliver(&batch, follows).await,
-            Err(error) => Err(error),
+        let mut result = match batch.requests[0].check_size(&self.settings) {
+            Ok(()) => self.send_until_decided(&batch, &mut shipment, ended).await,
+            Err(error) => Ok(Placed::Refused(error)),
         };
-        match &result {
+        match &mut result {
             Ok(Placed::At(receipt)) => {
+                if shipment.in_doubt {
+                    *receipt = Receipt::new(receipt.first_position(), receipt.token(), false);
+                }
                 self.heads.saw(receipt.last_position());
                 match receipt.is_repeated() {
                     true => operation.repeated(),
@@ -78,42 +136,54 @@ impl Bulk {
                 }
             }
             Ok(Placed::TooEarly) => operation.undecided(),
-            Err(error) => operation.failed(error),
+            Ok(Placed::Refused(error)) | Err(error) => operation.failed(error),
         }
-        let events = batch.requests.into_iter().flat_map(|request| request.events).collect();
-        (events, result)
+        shipment.events = batch.requests.into_iter().flat_map(|request| request.events).collect();
+        (shipment, result)
     }
 
-    /// Until it is decided, or hopeless.
-    async fn deliver(&self, batch: &Batch, follows: Option<EventId>) -> Result<Placed, Error> {
-        let mut in_doubt = None;
-        for retry in 0.. {
-            let error = match self.call(batch, follows).await {
-                // Written by ourselves, if an earlier call of this very chunk was not answered.
-                Ok(Placed::At(receipt)) if in_doubt.is_some() => {
-                    return Ok(Placed::At(Receipt::new(receipt.first_position(), receipt.token(), false)));
-                }
+    async fn send_until_decided(
+        &self,
+        batch: &Batch,
+        shipment: &mut Shipment,
+        ended: &CancellationToken,
+    ) -> Result<Placed, Error> {
+        let give_up = Instant::now() + self.settings.append_timeout.saturating_mul(PATIENCE);
+        let mut pause = FIRST_PAUSE;
+        loop {
+            if ended.is_cancelled() {
+                return Err(Error::closed());
+            }
+            let error = match self.call(batch, shipment).await {
                 Ok(placed) => return Ok(placed),
+                Err(Failure::Refused { error, because: Refusal::BadValue }) => {
+                    return Ok(Placed::Refused(error));
+                }
                 Err(Failure::Unknown(error)) => {
-                    in_doubt = Some(error.clone());
+                    shipment.in_doubt = true;
                     error
                 }
-                Err(failure) if failure.may_pass() => failure.into_error(),
-                // A refusal does not end a doubt: the call sent before may still be under way.
-                Err(failure) => return Err(in_doubt.map_or(failure.into_error(), outcome_unknown)),
+                Err(failure) => failure.into_error(),
             };
-            if retry == RETRIES {
-                return Err(in_doubt.map_or(error, outcome_unknown));
+            let may_pass = shipment.in_doubt || error.kind() == ErrorKind::Unavailable;
+            let is_over = ended.is_cancelled() || Instant::now() + pause > give_up;
+            if !may_pass || is_over {
+                // A refusal does not end a doubt: the call sent before may still be under way.
+                return Err(if shipment.in_doubt { outcome_unknown(error) } else { error });
             }
-            sleep(PAUSE).await;
+            tokio::select! {
+                () = sleep(pause) => {}
+                () = ended.cancelled() => {}
+            }
+            pause = (pause * 2).min(LONGEST_PAUSE);
         }
-        Err(Error::internal("an import was never sent"))
     }
 
-    async fn call(&self, batch: &Batch, follows: Option<EventId>) -> Result<Placed, Failure> {
+    async fn call(&self, batch: &Batch, shipment: &Shipment) -> Result<Placed, Failure> {
         let arguments = Arguments::new(batch, 0);
-        let follows = follows.map(EventId::uuid);
-        let params = arguments.of_import(&follows);
+        let after = shipment.chunk - 1;
+        let completes = shipment.is_last_piece.then_some(shipment.chunk);
+        let params = arguments.of_import(&shipment.import, &after, &completes);
         let types = params.each_ref().map(|(_, ty)| ty.clone());
         let (sql, pool) = (&self.statements.import, &*self.pool);
         let session = Session::open(pool, sql, &types, &self.settings).await.map_err(Failure::Unsent)?;
@@ -121,10 +191,11 @@ impl Bulk {
         let committed = result?;
         let placed = placed(batch, &committed)
             .map_err(|error| Failure::Unknown(sqlstate::classify(&error, pool.server())))?;
-        placed.map_err(|error| match error.kind() {
+        placed.or_else(|error| match error.kind() {
+            ErrorKind::Invalid => Ok(Placed::Refused(error)),
             // The standby did not confirm it.
-            ErrorKind::Indeterminate => Failure::Unknown(error),
-            _ => Failure::Refused { error, because: Refusal::Final },
+            ErrorKind::Indeterminate => Err(Failure::Unknown(error)),
+            _ => Err(Failure::Refused { error, because: Refusal::Final }),
         })
     }
 }

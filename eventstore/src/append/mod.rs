@@ -5,6 +5,8 @@
 //!       ▲    ▲                                                │
 //!       │    └──────── far: settled by a read, and again ◀────┤
 //!       └───────────────── verdict, by oneshot ◀──────────────┘
+//!
+//!  Import ──chunks, two under way──▶ Bulk (a task a call) ──────────────────────────────▶ import_v1 ──▶ append_v1
 //! ```
 
 mod arguments;
@@ -21,7 +23,7 @@ mod writer_task;
 
 #[cfg(feature = "benches")]
 pub(crate) use batch::Batch;
-pub(crate) use bulk::{Bulk, Placed};
+pub(crate) use bulk::{Bulk, Delivery, Placed, Shipment};
 pub use call::Append;
 #[cfg(feature = "benches")]
 pub(crate) use condition::Condition;

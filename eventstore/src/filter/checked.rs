@@ -93,10 +93,12 @@ impl CheckedFilter {
         self.items.iter().map(CheckedItem::size).sum()
     }
 
-    /// The event types that the filter asks for, each once; `None` if any will do.
-    pub(crate) fn types(&self) -> Option<BTreeSet<&EventType>> {
+    /// Which event types are left to be asked for of what the default drivers find, each once; `None` if there is nothing to
+    /// ask: any will do, or what was found under a type has it.
+    pub(crate) fn types_to_recheck(&self) -> Option<BTreeSet<&EventType>> {
         let any_will_do = self.items.iter().any(|item| item.types.is_empty());
-        (!any_will_do).then(|| self.items.iter().flat_map(|item| &item.types).collect())
+        let by_types_alone = self.items.iter().all(|item| item.groups.is_empty());
+        (!any_will_do && !by_types_alone).then(|| self.items.iter().flat_map(|item| &item.types).collect())
     }
 
     /// The paths that the filter mentions, each once.

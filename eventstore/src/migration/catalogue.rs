@@ -51,7 +51,10 @@ pub(super) const STEPS: &[Step] = &[
         version: 3,
         name: "imports with two calls under way",
         works_with: 1,
-        objects: &[include_str!("../sql/migrations/0003/1_import_v1.sql")],
+        objects: &[
+            include_str!("../sql/migrations/0003/1_imports.sql"),
+            include_str!("../sql/migrations/0003/2_import_v1.sql"),
+        ],
     },
 ];
 

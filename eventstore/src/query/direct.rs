@@ -22,7 +22,7 @@ pub(super) struct DirectArguments<'a> {
     limit: i64,
     witnesses: Vec<i64>,
     paths: Vec<&'a str>,
-    are_top_level: bool,
+    nested_paths: Vec<&'a str>,
     max_bytes: i64,
     probe_paths: Vec<Option<&'a str>>,
     probe_values: Vec<Cow<'a, str>>,
@@ -54,12 +54,18 @@ impl<'a> DirectArguments<'a> {
             high: request.high.map_or(i64::MAX, Position::to_sql),
             limit: number(request.limit),
             witnesses: request.witnesses.iter().map(|token| token.position().to_sql()).collect(),
-            are_top_level: paths.iter().all(|path| path.is_top_level()),
+            nested_paths: paths
+                .iter()
+                .filter(|path| !path.is_top_level())
+                .map(|path| path.canonical())
+                .collect(),
             paths: paths.into_iter().map(|path| path.canonical()).collect(),
             max_bytes: number(request.max_bytes),
             probe_paths,
             probe_values,
-            types: filter.types().map(|types| types.into_iter().map(|name| name.as_str()).collect()),
+            types: filter
+                .types_to_recheck()
+                .map(|types| types.into_iter().map(|name| name.as_str()).collect()),
             walk: number(walk(request)),
         }
     }
@@ -71,7 +77,7 @@ impl<'a> DirectArguments<'a> {
             (&self.limit, Type::INT8),
             (&self.witnesses, Type::INT8_ARRAY),
             (&self.paths, Type::TEXT_ARRAY),
-            (&self.are_top_level, Type::BOOL),
+            (&self.nested_paths, Type::TEXT_ARRAY),
             (&self.max_bytes, Type::INT8),
             (&self.probe_paths, Type::TEXT_ARRAY),
             (&self.probe_values, Type::TEXT_ARRAY),

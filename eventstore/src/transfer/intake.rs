@@ -1,21 +1,21 @@
 //! Events on their way into the log: chunks in their order, two of them under way.
 //!
-//! *Owner.* The intake collects events into a chunk, and owns the calls that are under way; each of them owns its chunk, and gives
-//! it back with the answer. Answers are taken in the order of the chunks.
+//! *Owner.* The intake collects events into a chunk and sends it; what is under way is a task ([`Bulk`](crate::append::Bulk)), which
+//! goes on while more events are collected, however slowly these come. Answers are taken in the order of the chunks.
 //!
-//! *Order.* Each chunk follows the last event of the one before ([`Bulk`](crate::append::Bulk)): if that one is not written,
-//! this one is not either, and is sent again when its turn comes.
+//! *Order.* Where the chunk before is not in the log, a chunk is not written, and is sent again when its turn comes.
 //!
-//! *Failures.* A chunk that the log refuses is halved until what is refused is one event, so that this one can be named and all
-//! before it are there: of an import that was broken off some events are in the log, others not. With the first event that
-//! can not be imported the intake ends; what is under way then follows something that will never be there.
+//! *Failures.* A chunk of which the log refuses something is halved until that is one event, so that it can be named and all before
+//! it are there: of an import that was broken off some events are in the log, others not. With the first event that can not
+//! be imported the intake ends, and what is under way after it writes nothing.
 
-use std::collections::HashSet;
+use std::collections::{HashSet, VecDeque};
 
-use futures_util::future::BoxFuture;
-use futures_util::stream::{FuturesOrdered, StreamExt as _};
+use tokio::task::JoinHandle;
+use tokio_util::sync::{CancellationToken, DropGuard};
+use uuid::Uuid;
 
-use crate::append::Placed;
+use crate::append::{Delivery, Placed, Shipment};
 use crate::error::{Error, ErrorKind};
 use crate::event::{CheckedEvent, EventId, NewEvent, check_event};
 use crate::store::EventStore;
@@ -31,32 +31,40 @@ pub(super) struct Intake {
     store: EventStore,
     on_progress: Option<OnProgress>,
     unit: &'static str,
+    import: Uuid,
     imported: Imported,
-    chunk: Chunk,
-    /// Of the events in the chunk.
-    ids: HashSet<EventId>,
-    under_way: FuturesOrdered<BoxFuture<'static, Answered>>,
-}
-
-/// Consecutive events with different ids, each with its number in the import.
-#[derive(Default)]
-struct Chunk {
-    numbers: Vec<u64>,
+    /// How many chunks were sent.
+    sent: i32,
     events: Vec<CheckedEvent>,
+    numbers: Vec<u64>,
     bytes: usize,
-    /// The last event of the chunk before.
-    follows: Option<EventId>,
+    /// Of the events that are collected: one call can not have the same twice.
+    ids: HashSet<EventId>,
+    /// Each with the numbers of its events.
+    under_way: VecDeque<(Vec<u64>, JoinHandle<Delivery>)>,
+    ended: CancellationToken,
+    _end_on_drop: DropGuard,
 }
-
-/// A chunk that came back, and what became of it.
-type Answered = (Chunk, Result<Placed, Error>);
 
 impl Intake {
     /// `unit` is what errors number.
     pub(super) fn new(store: EventStore, on_progress: Option<OnProgress>, unit: &'static str) -> Self {
-        let (imported, under_way) = (Imported::default(), FuturesOrdered::new());
-        let (chunk, ids) = (Chunk::default(), HashSet::new());
-        Self { store, on_progress, unit, imported, chunk, ids, under_way }
+        let ended = store.inner().bulk.import_token();
+        Self {
+            store,
+            on_progress,
+            unit,
+            import: Uuid::new_v4(),
+            imported: Imported::default(),
+            sent: 0,
+            events: Vec::new(),
+            numbers: Vec::new(),
+            bytes: 0,
+            ids: HashSet::new(),
+            under_way: VecDeque::new(),
+            ended: ended.clone(),
+            _end_on_drop: ended.drop_guard(),
+        }
     }
 
     /// Takes the next event. An error may be that of an event before it.
@@ -74,8 +82,10 @@ impl Intake {
             self.send().await?;
             self.ids.insert(event.id);
         }
-        self.chunk.push(number, event);
-        if self.chunk.events.len() >= most || self.chunk.bytes >= CHUNK_BYTES {
+        self.bytes += event.size();
+        self.events.push(event);
+        self.numbers.push(number);
+        if self.events.len() >= most || self.bytes >= CHUNK_BYTES {
             self.send().await?;
         }
         Ok(())
@@ -89,55 +99,91 @@ impl Intake {
     }
 
     async fn send(&mut self) -> Result<(), Error> {
-        let chunk = std::mem::take(&mut self.chunk);
-        self.ids.clear();
-        let Some(last) = chunk.events.last() else { return Ok(()) };
-        self.chunk.follows = Some(last.id);
+        if self.events.is_empty() {
+            return Ok(());
+        }
         while self.under_way.len() >= UNDER_WAY {
             self.take_answer().await?;
         }
-        self.under_way.push_back(Box::pin(deliver(self.store.clone(), chunk)));
+        self.sent = self.sent.checked_add(1).ok_or_else(|| Error::invalid("import has too many chunks"))?;
+        self.ids.clear();
+        self.bytes = 0;
+        let shipment = Shipment {
+            events: std::mem::take(&mut self.events),
+            import: self.import,
+            chunk: self.sent,
+            is_last_piece: true,
+            in_doubt: false,
+        };
+        let call = self.store.inner().bulk.send(shipment, self.ended.clone());
+        self.under_way.push_back((std::mem::take(&mut self.numbers), call));
         Ok(())
     }
 
-    /// Waits for the oldest chunk that is under way; false if none is.
+    /// Waits until the oldest chunk that is under way is in the log; false if none is under way.
     async fn take_answer(&mut self) -> Result<bool, Error> {
-        let Some((chunk, result)) = self.under_way.next().await else { return Ok(false) };
-        // What is to be sent again, the first of it last.
-        let mut again = self.judge(chunk, result)?;
-        while let Some(chunk) = again.pop() {
-            let (chunk, result) = deliver(self.store.clone(), chunk).await;
-            if matches!(result, Ok(Placed::TooEarly)) {
-                return Err(self.at(chunk.first(), &lost()));
-            }
-            again.extend(self.judge(chunk, result)?);
+        let Some(was_early) = self.take_oldest().await? else { return Ok(false) };
+        if was_early {
+            // What came after it was early too: they go one by one, until none is under way.
+            while self.take_oldest().await?.is_some() {}
+        }
+        Ok(true)
+    }
+
+    /// The same, and whether it had come too early.
+    async fn take_oldest(&mut self) -> Result<Option<bool>, Error> {
+        // Its handle stays where it is until there is an answer: whoever gives this up can ask again.
+        let Some((_, call)) = self.under_way.front_mut() else { return Ok(None) };
+        let delivery = call.await;
+        let Some((numbers, _)) = self.under_way.pop_front() else { return Ok(None) };
+        let (shipment, result) = delivered(delivery)?;
+        let was_early = matches!(result, Ok(Placed::TooEarly));
+        // What is to be sent now, the first of it last: by now the chunk before is there, as it was answered before.
+        let mut again = match was_early {
+            true => vec![(numbers, shipment)],
+            false => self.judge(numbers, shipment, result)?,
+        };
+        while let Some((numbers, shipment)) = again.pop() {
+            let call = self.store.inner().bulk.send(shipment, self.ended.clone());
+            let (shipment, result) = delivered(call.await)?;
+            again.extend(self.judge(numbers, shipment, result)?);
         }
         if let Some(tell) = &mut self.on_progress {
             let events = self.imported.appended + self.imported.repeated;
             tell(TransferProgress { events, position: self.imported.last_position });
         }
-        Ok(true)
+        Ok(Some(was_early))
     }
 
-    /// Counts a chunk, or says what of it is to be sent again.
-    fn judge(&mut self, mut chunk: Chunk, result: Result<Placed, Error>) -> Result<Vec<Chunk>, Error> {
+    /// Counts a shipment, or says what of it is to be sent in which pieces.
+    fn judge(
+        &mut self,
+        mut numbers: Vec<u64>,
+        mut shipment: Shipment,
+        result: Result<Placed, Error>,
+    ) -> Result<Vec<(Vec<u64>, Shipment)>, Error> {
+        let first = numbers.first().copied().unwrap_or_default();
         match result {
             Ok(Placed::At(receipt)) => {
-                let count = chunk.events.len() as u64;
                 match receipt.is_repeated() {
-                    true => self.imported.repeated += count,
-                    false => self.imported.appended += count,
+                    true => self.imported.repeated += numbers.len() as u64,
+                    false => self.imported.appended += numbers.len() as u64,
                 }
                 self.imported.last_position = receipt.last_position();
                 Ok(Vec::new())
             }
-            // By now what it follows is there: it came before, and was taken before.
-            Ok(Placed::TooEarly) => Ok(vec![chunk]),
-            Err(error) if error.kind() == ErrorKind::Invalid && chunk.events.len() > 1 => {
-                let second = chunk.split_off(chunk.events.len() / 2);
-                Ok(vec![second, chunk])
+            Ok(Placed::TooEarly) => Err(lost()),
+            Ok(Placed::Refused(error)) if numbers.len() < 2 => Err(self.at(first, &error)),
+            Ok(Placed::Refused(_)) => {
+                let half = numbers.len() / 2;
+                let second = Shipment { events: shipment.events.split_off(half), ..shipment };
+                shipment.is_last_piece = false;
+                Ok(vec![(numbers.split_off(half), second), (numbers, shipment)])
             }
-            Err(error) => Err(self.at(chunk.first(), &error)),
+            // No event is to blame.
+            Err(error) => {
+                Err(Error::new(error.kind(), format!("import, from {} {first} on: {error}", self.unit)))
+            }
         }
     }
 
@@ -146,21 +192,8 @@ impl Intake {
     }
 }
 
-impl Chunk {
-    fn first(&self) -> u64 {
-        self.numbers.first().copied().unwrap_or_default()
-    }
-
-    fn push(&mut self, number: u64, event: CheckedEvent) {
-        self.bytes += event.size();
-        self.numbers.push(number);
-        self.events.push(event);
-    }
-
-    fn split_off(&mut self, at: usize) -> Self {
-        let (numbers, events) = (self.numbers.split_off(at), self.events.split_off(at));
-        Self { numbers, events, bytes: 0, follows: self.events.last().map(|event| event.id) }
-    }
+fn delivered(delivery: Result<Delivery, tokio::task::JoinError>) -> Result<Delivery, Error> {
+    delivery.map_err(|_| Error::internal("the task of an import panicked"))
 }
 
 fn lost() -> Error {
@@ -168,13 +201,4 @@ fn lost() -> Error {
         ErrorKind::HistoryDiverged,
         "what was imported before is not in the log any more; it was lost in a failover: import all of it again",
     )
-}
-
-async fn deliver(store: EventStore, mut chunk: Chunk) -> Answered {
-    if store.writer().is_closed() {
-        return (chunk, Err(Error::closed()));
-    }
-    let (events, result) = store.inner().bulk.append(chunk.events, chunk.follows).await;
-    chunk.events = events;
-    (chunk, result)
 }

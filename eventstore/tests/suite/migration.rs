@@ -150,8 +150,16 @@ async fn an_older_log_is_brought_up_to_date_with_what_is_in_it() {
     let client = testutil::connect(schema.primary()).await.unwrap();
     client.batch_execute(&made_by_the_first).await.unwrap();
 
+    let role = format!("importer_{}", schema.name());
+    let grant =
+        format!("CREATE ROLE {role}; GRANT EXECUTE ON FUNCTION {}.append_v1 TO {role}", schema.name());
+    client.batch_execute(&grant).await.unwrap();
+
     // It can be used as it is: this library works with it.
     let store = builder(&schema).connect().await.unwrap();
+    let lines = "{\"id\":\"00000000-0000-4000-8000-000000000001\",\"type\":\"T\",\"occurred_at\":\"2026-01-31T09:30:00Z\",\"payload\":{}}";
+    let error = store.import().read_from(lines.as_bytes()).await.unwrap_err();
+    assert!(error.to_string().contains("migrate()"), "all but imports: {error}");
     store.append([NewEvent::new("T", json!({"n": 1}))]).await.unwrap();
     assert_eq!(store.query(&Filter::where_all([("n", 1)])).await.unwrap().len(), 1);
     let status = store.migration_status().await.unwrap();
@@ -160,6 +168,12 @@ async fn an_older_log_is_brought_up_to_date_with_what_is_in_it() {
     assert!(
         store.migration_status().await.unwrap().iter().all(|step| step.applied_at.is_some() && step.is_known)
     );
+    let may_import = format!(
+        "SELECT has_function_privilege('{role}', oid, 'EXECUTE') FROM pg_proc WHERE proname = 'import_v1' AND pronamespace = $1::text::regnamespace"
+    );
+    let row = client.query_one(&may_import, &[&schema.name()]).await.unwrap();
+    assert!(row.get::<_, bool>(0), "who may append may import");
+    client.batch_execute(&format!("DROP OWNED BY {role}; DROP ROLE {role}")).await.unwrap();
     store.append([NewEvent::new("T", json!({"n": 2}))]).await.unwrap();
     let folded = store.fold("count", &Filter::all(), 0, |count, _| *count += 1).save_every(1).await.unwrap();
     assert_eq!(folded.state, 2);

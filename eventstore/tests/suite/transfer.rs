@@ -248,16 +248,67 @@ async fn chunks_keep_their_order_when_the_first_of_two_that_are_under_way_is_los
     assert_numbered(&log.store, 1_000).await;
 }
 
+/// Also where it ends a chunk, so that the next one could take it for the one that it follows.
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_imported_after_an_event_that_can_not_be() {
+    for bad in [0, 555, 599, 600, 999] {
+        let log = small_chunks().await;
+        log.store.append([NewEvent::new("Other", json!({})).id(numbered(bad).event_id())]).await.unwrap();
+        let events = futures_util::stream::iter((0..1_000).map(numbered));
+        let error = log.store.import().read_events(events).await.unwrap_err();
+        let named = error.to_string().contains(&format!("event {}:", bad + 1));
+        assert!(error.kind() == ErrorKind::Invalid && named, "{error}");
+        // What was under way with it comes to its end.
+        log.store.close().await.unwrap();
+        assert_numbered(&log.handle().await, bad).await;
+    }
+}
+
+/// What is there already stays where it is, and the rest is in order; also with one connection for all.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_there_already_puts_nothing_else_out_of_order() {
+    let mut settings = fixture::settings();
+    (settings.max_events_per_append, settings.pool_size) = (100, 1);
+    let log = Log::with(|builder| builder.settings(settings)).await;
+    let there = [99, 150, 299, 300];
+    for n in there {
+        log.store.append([numbered(n)]).await.unwrap();
+    }
+    let events = futures_util::stream::iter((0..500).map(numbered));
+    let imported = log.store.import().read_events(events).await.unwrap();
+    assert_eq!((imported.appended, imported.repeated), (496, 4));
+    let found = log.store.query(&Filter::event_types(["Numbered"])).await.unwrap();
+    let found: Vec<u64> = found.iter().map(|event| event.payload["n"].as_u64().unwrap()).collect();
+    let rest = (0..500).filter(|n| !there.contains(n));
+    assert_eq!(found, there.into_iter().chain(rest).collect::<Vec<_>>());
+}
+
+/// Nothing is written after `close` has returned, and a dropped import leaves its connection to nobody.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_import_that_is_dropped_or_closed_leaves_nothing_behind() {
     let log = small_chunks().await;
-    log.store.append([NewEvent::new("Other", json!({})).id(numbered(555).event_id())]).await.unwrap();
-    let events = futures_util::stream::iter((0..1_000).map(numbered));
-    let error = log.store.import().read_events(events).await.unwrap_err();
-    assert!(error.kind() == ErrorKind::Invalid && error.to_string().contains("event 556:"), "{error}");
-    // What was under way with it comes to its end.
-    log.store.append([NewEvent::new("Other", json!({}))]).await.unwrap();
-    assert_numbered(&log.store, 555).await;
+    let held = log.hold_lock().await;
+    let store = log.store.clone();
+    let import = tokio::spawn(async move {
+        store.import().read_events(futures_util::stream::iter((0..1_000).map(numbered))).await
+    });
+    held.waiting(2).await;
+    import.abort();
+    assert!(import.await.unwrap_err().is_cancelled());
+    let read = log.store.query(&Filter::all()).timeout(std::time::Duration::from_secs(1)).await;
+    assert_eq!(read.unwrap().len(), 0, "reads have connections of their own");
+    let mut closing = tokio::spawn({
+        let store = log.store.clone();
+        async move { store.close().await }
+    });
+    let early = tokio::time::timeout(std::time::Duration::from_millis(300), &mut closing).await;
+    assert!(early.is_err(), "calls are under way");
+    held.release().await;
+    closing.await.unwrap().unwrap();
+    let other = log.handle().await;
+    let written = other.head().await.unwrap().position().get();
+    assert!([100, 200].contains(&written), "{written}: the second chunk may have come to the lock first");
+    assert_numbered(&other, written).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -75,7 +75,7 @@ pub(super) async fn run<O: Operation>(
             loop {
                 let began = Instant::now();
                 if began >= until {
-                    let retries = client.retries() - retries_before.unwrap_or_default();
+                    let retries = client.retries() - retries_before.unwrap_or(client.retries());
                     return Ok::<_, EngineError>((ended_in_time, latencies, retries));
                 }
                 if began >= from {
@@ -91,14 +91,22 @@ pub(super) async fn run<O: Operation>(
             }
         });
     }
-    let (mut total, mut latencies, mut retries) = (0, Latencies::new(), 0);
-    while let Some(ended) = running.join_next().await {
-        let (ended_in_time, of_client, its_retries) = ended.map_err(RunError::task)??;
-        total += ended_in_time;
-        latencies.merge(&of_client);
-        retries += its_retries;
-    }
+    let all_ended = async {
+        let (mut total, mut latencies, mut retries) = (0, Latencies::new(), 0);
+        while let Some(ended) = running.join_next().await {
+            let (ended_in_time, of_client, its_retries) = ended.map_err(RunError::task)??;
+            total += ended_in_time;
+            latencies.merge(&of_client);
+            retries += its_retries;
+        }
+        Ok::<_, RunError>((total, latencies, retries))
+    };
+    // While all clients are there.
+    let resident = async {
+        tokio::time::sleep_until(until.into()).await;
+        Ok(resident_mib())
+    };
+    let ((total, latencies, retries), resident_mib) = tokio::try_join!(all_ended, resident)?;
     let a_second = |count: u64| count as f64 / duration.as_secs_f64();
-    let resident_mib = Some(resident_mib());
     Ok(Sample { rate: a_second(total), latencies, retries: a_second(retries), resident_mib })
 }

@@ -153,11 +153,12 @@ pub(crate) async fn run(plan: BenchPlan) -> Result<(), RunError> {
         let measured = rounds::run(&stage, bench.as_str(), &cases).await?;
         report.add(bench.as_str(), &cases, measured, notes);
     }
-    if let Some(path) = picture {
-        std::fs::write(&path, report.picture(&stage.plan).to_string())
-            .map_err(RunError::io(format!("writing {}", path.display())))?;
+    output.publish(&report)?;
+    match picture {
+        Some(path) => std::fs::write(&path, report.picture(&stage.plan).to_string())
+            .map_err(RunError::io(format!("writing {}", path.display()))),
+        None => Ok(()),
     }
-    output.publish(&report)
 }
 
 impl Stage {

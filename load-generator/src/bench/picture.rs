@@ -146,10 +146,10 @@ fn axes(f: &mut fmt::Formatter<'_>, scale: &Scale, lines: &[Line]) -> fmt::Resul
     writeln!(f, "<text x=\"{}\" y=\"{}\" text-anchor=\"end\">a second</text>", LEFT - 8.0, TOP - 8.0)
 }
 
-/// The nearest place below those that are taken.
+/// The nearest place above that is not taken: below the lowest line are the numbers of clients.
 fn free(taken: &[f64], y: f64) -> f64 {
     let is_taken = |y: f64| taken.iter().any(|other| (other - y).abs() < LINE_HEIGHT);
-    (0..).map(|steps| y + f64::from(steps) * 3.0).find(|y| !is_taken(*y)).unwrap_or(y)
+    (0..).map(|steps| y - f64::from(steps) * 3.0).find(|y| !is_taken(*y)).unwrap_or(y)
 }
 
 fn thousands(number: f64) -> String {

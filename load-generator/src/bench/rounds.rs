@@ -33,7 +33,8 @@ pub(super) struct Sample {
     pub(super) latencies: Latencies,
     /// Statements that the server refused to serialize, and that were sent again; a second.
     pub(super) retries: f64,
-    /// What this process had in memory at the end, with all its clients; where it is this process that does the work.
+    /// What this process had in memory at the end, with all its clients and whatever else it holds: the engines of the other
+    /// contestants, and what these left with the allocator. Where it is this process that does the work.
     pub(super) resident_mib: Option<f64>,
 }
 

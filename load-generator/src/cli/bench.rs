@@ -70,9 +70,7 @@ impl BenchArgs {
             .find(|flag| is_typed(flag) && !self.bench.takes(flag));
         if let Some(flag) = refused {
             let why = match flag {
-                "picture" => {
-                    format!("--picture: the benchmark {} has one number of clients", self.bench.as_str())
-                }
+                "picture" => "--picture: drawn of append, contended and decide only".to_owned(),
                 _ => format!("--{flag}: the benchmark {} has its own", self.bench.as_str()),
             };
             return Err(Cli::command().error(ErrorKind::ArgumentConflict, why));

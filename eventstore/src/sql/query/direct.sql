@@ -39,11 +39,13 @@ WITH probes AS MATERIALIZED (
                            WHERE cardinality(p.positions) = $11::bigint
                              AND ($10::text[] IS NOT NULL AND $3 > 16
                                   OR f.hits < $3 OR p.positions[$11::integer] {before} f.last))
-           AND (l.index_top_level AND $6::boolean
-                OR cardinality($5::text[]) = (SELECT count(*) FROM {schema}.indexed_paths i
-                                              WHERE i.path = ANY ($5::text[]) AND i.state = 'ready')) AS is_exact,
+           AND (cardinality(l.declared) = 0
+                OR cardinality(l.declared) = (SELECT count(*) FROM {schema}.indexed_paths i
+                                              WHERE i.path = ANY (l.declared) AND i.state = 'ready')) AS is_exact,
            l.id AS log
-    FROM found AS f, {schema}.log AS l
+    FROM found AS f, (             -- which paths of the filter ($5; those deeper than the top: $6) must have been declared
+        SELECT g.id, CASE WHEN g.index_top_level THEN $6::text[] ELSE $5::text[] END AS declared FROM {schema}.log AS g
+    ) AS l
 )
 SELECT coalesce(head.position, 0) AS position, head.id, NULL::timestamptz AS recorded_at, NULL::timestamptz AS occurred_at,
        NULL::text AS event_type,
