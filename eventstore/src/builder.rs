@@ -235,7 +235,12 @@ impl EventStoreBuilder {
             schema,
             bulk: Arc::new(bulk),
             wanted_paths,
-            reader: Reader::new(Arc::clone(&servers), Arc::clone(&statements), Arc::clone(&heads)),
+            reader: Reader::new(
+                Arc::clone(&servers),
+                Arc::clone(&statements),
+                Arc::clone(&heads),
+                &self.settings,
+            ),
             writer: Writer::spawn(for_writer, unconfirmed, statements, settings, Arc::clone(&metrics)),
             servers,
             settings: self.settings,

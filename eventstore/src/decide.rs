@@ -14,6 +14,7 @@ use tracing::{Instrument as _, debug};
 
 use crate::append::Receipt;
 use crate::condition::AppendCondition;
+use crate::consistency::Consistency;
 use crate::deadline;
 use crate::error::{Error, ErrorKind};
 use crate::event::NewEvent;
@@ -125,7 +126,7 @@ impl Boundary {
     }
 
     async fn read(&self, after: Option<Token>) -> Result<History, Error> {
-        let mut query = self.store.query(&self.filter);
+        let mut query = self.store.query(&self.filter).consistency(Consistency::Strong);
         if let Some(token) = after {
             query = query.after(token);
         }

@@ -81,6 +81,10 @@ impl Servers {
         (0..count).map(move |nth| &self.replicas[turn.wrapping_add(nth) % count])
     }
 
+    pub(crate) fn has_replicas(&self) -> bool {
+        !self.replicas.is_empty()
+    }
+
     /// Gives out no more connections.
     pub(crate) fn close(&self) {
         self.primary.close();

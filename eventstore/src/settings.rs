@@ -58,9 +58,26 @@ pub struct Settings {
     /// but at least 16 for each value or type that is searched. A condition that finds more is searched by a read first,
     /// which holds nothing up. 1,000: some 2 ms for events of a kilobyte.
     pub max_batch_rechecks: usize,
+    /// How long a read that needs [`AtLeast`](crate::Consistency::AtLeast) waits for a replica to come as far. 50 ms: a replica
+    /// that keeps up has an append within a few.
+    pub replica_wait: Duration,
+    /// Who reads where no replica can: none is in rotation, or none is new enough. The primary.
+    pub replica_fallback: ReplicaFallback,
     /// How long a replica that failed stays out of rotation before it is tried again. 1 s, and twice as long each time
     /// that it fails again, up to 32 s.
     pub replica_retry_after: Duration,
+}
+
+/// What becomes of a read that no replica can answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum ReplicaFallback {
+    /// The primary answers it.
+    #[default]
+    Primary,
+    /// It fails as [`Unavailable`](crate::ErrorKind::Unavailable): the primary has work enough. A store without replicas reads the
+    /// primary all the same.
+    Fail,
 }
 
 impl Settings {
@@ -116,6 +133,8 @@ impl Default for Settings {
             page_size: 1_000,
             max_page_bytes: 16 << 20,
             max_batch_rechecks: 1_000,
+            replica_wait: Duration::from_millis(50),
+            replica_fallback: ReplicaFallback::Primary,
             replica_retry_after: Duration::from_secs(1),
         }
     }

@@ -6,6 +6,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::time::Instant;
 
+use uuid::Uuid;
+
 use crate::append::{Append, Bulk, Writer};
 use crate::builder::EventStoreBuilder;
 use crate::deadline;
@@ -19,15 +21,21 @@ use crate::position::Position;
 use crate::query::{History, PageRequest, Query, Reader, Source};
 use crate::routing::Servers;
 use crate::schema::SchemaName;
+use crate::session::{Seen, Session};
 use crate::settings::Settings;
 use crate::snapshot::{Fold, SnapshotKey};
 use crate::telemetry::{HeadClock, Metrics, Registration};
 use crate::token::Token;
+use crate::token_text;
 use crate::transfer::{Export, Import};
 
 /// One log, on a primary and any number of replicas. Cheap to clone; all clones share one writer and one pool.
 #[derive(Debug, Clone)]
-pub struct EventStore(Arc<Inner>);
+pub struct EventStore {
+    inner: Arc<Inner>,
+    /// What a session has seen, if this is one's.
+    seen: Option<Arc<Seen>>,
+}
 
 #[derive(Debug)]
 pub(crate) struct Inner {
@@ -51,7 +59,7 @@ impl EventStore {
     }
 
     pub(crate) fn new(inner: Inner) -> Self {
-        Self(Arc::new(inner))
+        Self { inner: Arc::new(inner), seen: None }
     }
 
     /// Creates the log in its schema, or brings it to the version of this library. Many processes may call it at
@@ -191,7 +199,7 @@ impl EventStore {
     /// As [`head`](Self::head).
     pub async fn indexed_paths(&self) -> Result<IndexedPaths, Error> {
         self.check_open()?;
-        IndexedPaths::read(self.0.servers.primary(), &self.0.schema, self.read_deadline()).await
+        IndexedPaths::read(self.inner.servers.primary(), &self.inner.schema, self.read_deadline()).await
     }
 
     /// Writes events to a file or another sink as lines of JSON, in position order.
@@ -204,6 +212,37 @@ impl EventStore {
         Import::new(self)
     }
 
+    /// A session: reads that never go back in time, whichever server they come from.
+    #[must_use]
+    pub fn session(&self) -> Session {
+        Session::new(self)
+    }
+
+    /// A token as text: 55 characters that need no escaping, for a browser to keep and bring back. Not secret: it shows the
+    /// position.
+    ///
+    /// # Errors
+    /// As [`head`](Self::head), where this handle has read nothing yet and has to ask which log it is.
+    pub async fn token_text(&self, token: Token) -> Result<String, Error> {
+        Ok(token_text::write(token, self.log_identity().await?))
+    }
+
+    /// The token of such a text.
+    ///
+    /// # Errors
+    /// [`Invalid`](crate::ErrorKind::Invalid) for a text that was changed, or that a store of another log wrote; else as
+    /// [`token_text`](Self::token_text).
+    pub async fn parse_token(&self, text: &str) -> Result<Token, Error> {
+        token_text::parse(text, self.log_identity().await?)
+    }
+
+    async fn log_identity(&self) -> Result<Uuid, Error> {
+        if self.inner.servers.log().is_none() {
+            self.head().await?;
+        }
+        self.inner.servers.log().ok_or_else(|| Error::internal("a page came without the identity of its log"))
+    }
+
     /// The end of the log, as the primary has it now: [`Token::START`] if it is empty.
     ///
     /// # Errors
@@ -212,7 +251,7 @@ impl EventStore {
     pub async fn head(&self) -> Result<Token, Error> {
         self.check_open()?;
         let page =
-            self.0.reader.primary_page(&PageRequest::new(Source::Nothing), self.read_deadline()).await?;
+            self.inner.reader.primary_page(&PageRequest::new(Source::Nothing), self.read_deadline()).await?;
         Ok(page.head)
     }
 
@@ -228,7 +267,7 @@ impl EventStore {
             high: Some(position),
             ..PageRequest::new(Source::filter(Filter::all().check()?))
         };
-        Ok(self.0.reader.primary_page(&request, self.read_deadline()).await?.events.pop())
+        Ok(self.inner.reader.primary_page(&request, self.read_deadline()).await?.events.pop())
     }
 
     /// The event with an id, if it is in the log. Reads the primary.
@@ -238,7 +277,7 @@ impl EventStore {
     pub async fn event_by_id(&self, id: EventId) -> Result<Option<RecordedEvent>, Error> {
         self.check_open()?;
         let request = PageRequest::new(Source::Id(id));
-        Ok(self.0.reader.primary_page(&request, self.read_deadline()).await?.events.pop())
+        Ok(self.inner.reader.primary_page(&request, self.read_deadline()).await?.events.pop())
     }
 
     /// Closes the store: new calls are refused, accepted appends are sent and answered, then connections are
@@ -249,41 +288,56 @@ impl EventStore {
     /// # Errors
     /// [`Internal`](crate::ErrorKind::Internal) if the writer had died.
     pub async fn close(&self) -> Result<(), Error> {
-        let result = self.0.writer.close().await;
-        self.0.bulk.close().await;
-        self.0.servers.close();
+        let result = self.inner.writer.close().await;
+        self.inner.bulk.close().await;
+        self.inner.servers.close();
         result
     }
 
+    /// A handle on the same log that notes what it sees.
+    pub(crate) fn with_seen(&self, seen: Arc<Seen>) -> Self {
+        Self { inner: Arc::clone(&self.inner), seen: Some(seen) }
+    }
+
+    pub(crate) fn seen(&self) -> Option<&Seen> {
+        self.seen.as_deref()
+    }
+
+    pub(crate) fn saw(&self, token: Token) {
+        if let Some(seen) = &self.seen {
+            seen.saw(token);
+        }
+    }
+
     pub(crate) fn inner(&self) -> &Inner {
-        &self.0
+        &self.inner
     }
 
     pub(crate) fn metrics(&self) -> &Arc<Metrics> {
-        &self.0.metrics
+        &self.inner.metrics
     }
 
     fn migrator(&self) -> Migrator<'_> {
-        Migrator::new(self.0.servers.primary(), &self.0.schema, self.0.wanted_paths.as_ref())
+        Migrator::new(self.inner.servers.primary(), &self.inner.schema, self.inner.wanted_paths.as_ref())
     }
 
     pub(crate) fn settings(&self) -> &Settings {
-        &self.0.settings
+        &self.inner.settings
     }
 
     pub(crate) fn reader(&self) -> &Reader {
-        &self.0.reader
+        &self.inner.reader
     }
 
     pub(crate) fn writer(&self) -> &Writer {
-        &self.0.writer
+        &self.inner.writer
     }
 
     pub(crate) fn check_open(&self) -> Result<(), Error> {
-        if self.0.writer.is_closed() { Err(Error::closed()) } else { Ok(()) }
+        if self.inner.writer.is_closed() { Err(Error::closed()) } else { Ok(()) }
     }
 
     pub(crate) fn read_deadline(&self) -> Instant {
-        deadline::after(self.0.settings.query_timeout)
+        deadline::after(self.inner.settings.query_timeout)
     }
 }

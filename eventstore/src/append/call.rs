@@ -86,7 +86,10 @@ impl Append {
             Ok(receipt) => operation.accepted(receipt.positions().count()),
             Err(error) => operation.failed(error),
         }
-        result.inspect(|receipt| store.inner().heads.saw(receipt.last_position()))
+        result.inspect(|receipt| {
+            store.inner().heads.saw(receipt.last_position());
+            store.saw(receipt.token());
+        })
     }
 
     async fn send(self) -> Result<Receipt, Error> {

@@ -50,7 +50,7 @@ impl Query {
         Self {
             store: store.clone(),
             filter: filter.clone(),
-            consistency: Consistency::Strong,
+            consistency: store.seen().map_or(Consistency::Strong, |seen| Consistency::AtLeast(seen.token())),
             after: Token::START,
             until: None,
             limit: None,
@@ -248,6 +248,7 @@ impl Pages {
             // A bound on time may lie before `after`: up to there the caller's reading was complete already.
             let after = self.query.after;
             self.complete = if page.complete.position() < after.position() { after } else { page.complete };
+            self.query.store.saw(self.complete);
             self.request.high = Some(self.complete.position());
             // Later pages may come from another server: it must have come as far as this one.
             self.request.witnesses.extend(Some(self.complete).filter(|token| !token.is_start()));

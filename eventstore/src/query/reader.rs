@@ -1,8 +1,9 @@
 //! Runs page statements on the server that the wanted consistency allows.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 use tracing::{Instrument as _, debug, info_span, warn};
 
 use crate::consistency::Consistency;
@@ -10,13 +11,22 @@ use crate::error::{Error, ErrorKind};
 use crate::filter::Path;
 use crate::pool::{self, Param, Pool};
 use crate::query::arguments::PageArguments;
+use crate::query::blame::Blame;
 use crate::query::direct::{self, DirectArguments};
+use crate::query::freshness::Freshness;
 use crate::query::page::Undecodable;
 use crate::query::{Page, PageRequest, Source};
 use crate::routing::{PROBATION, Replica, Servers};
+use crate::settings::{ReplicaFallback, Settings};
 use crate::sql::Statements;
 use crate::telemetry::HeadClock;
 use crate::token::Token;
+
+/// How long a read waits before it asks again how far a replica has come.
+const PAUSES_MS: [u64; 4] = [1, 2, 5, 10];
+
+/// How often a read that was in the way of a replica's replay is asked again.
+const REPLAY_CONFLICTS: usize = 3;
 
 /// The reading half of a store handle.
 #[derive(Debug)]
@@ -24,6 +34,9 @@ pub(crate) struct Reader {
     servers: Arc<Servers>,
     statements: Arc<Statements>,
     heads: Arc<HeadClock>,
+    freshness: Freshness,
+    replica_wait: Duration,
+    fallback: ReplicaFallback,
 }
 
 /// What a server's answer is worth.
@@ -35,9 +48,24 @@ enum Answer {
     Diverged(Token),
 }
 
+/// What a replica made of a read.
+enum FromReplica {
+    Page(Page),
+    /// It serves, but has not come as far as it must.
+    Behind,
+    /// Another server has to answer.
+    Unfit,
+}
+
 impl Reader {
-    pub(crate) fn new(servers: Arc<Servers>, statements: Arc<Statements>, heads: Arc<HeadClock>) -> Self {
-        Self { servers, statements, heads }
+    pub(crate) fn new(
+        servers: Arc<Servers>,
+        statements: Arc<Statements>,
+        heads: Arc<HeadClock>,
+        settings: &Settings,
+    ) -> Self {
+        let (replica_wait, fallback) = (settings.replica_wait, settings.replica_fallback);
+        Self { servers, statements, heads, freshness: Freshness::default(), replica_wait, fallback }
     }
 
     /// A page from a server that satisfies the consistency.
@@ -47,28 +75,87 @@ impl Reader {
         consistency: Consistency,
         deadline: Instant,
     ) -> Result<Page, Error> {
-        let mut request = request.clone();
-        if let Consistency::AtLeast(token) = consistency {
-            request.witnesses.extend(Some(token).filter(|token| !token.is_start()));
+        if consistency == Consistency::Strong || !self.servers.has_replicas() {
+            return self.primary_page(&with_token(request, consistency), deadline).await;
         }
-        if consistency != Consistency::Strong {
-            for replica in self.servers.in_rotation() {
-                if let Some(page) = self.replica_page(replica, &request, deadline).await? {
-                    return Ok(page);
+        let request = with_token(request, consistency);
+        if let Consistency::MaxLag(lag) = consistency {
+            self.know_primary(lag, deadline).await?;
+        }
+        for replica in self.servers.in_rotation() {
+            match self.replica_page(replica, &request, consistency, deadline).await? {
+                FromReplica::Page(page) => return Ok(page),
+                FromReplica::Behind if matches!(consistency, Consistency::AtLeast(_)) => {
+                    if let Some(page) = self.awaited_page(replica, &request, consistency, deadline).await? {
+                        return Ok(page);
+                    }
+                    // The wait is over for the other replicas too.
+                    break;
                 }
+                FromReplica::Behind | FromReplica::Unfit => {}
             }
         }
-        self.primary_page(&request, deadline).await
+        match self.fallback {
+            ReplicaFallback::Primary => self.primary_page(&request, deadline).await,
+            ReplicaFallback::Fail => Err(Error::unavailable(
+                "no replica can answer this read now, and Settings::replica_fallback keeps it from the primary",
+            )),
+        }
+    }
+
+    /// Waits for a replica to come as far as the tokens, and reads it then; `None` if it did not in time.
+    async fn awaited_page(
+        &self,
+        replica: &Replica,
+        request: &PageRequest,
+        consistency: Consistency,
+        deadline: Instant,
+    ) -> Result<Option<Page>, Error> {
+        let until = (Instant::now() + self.replica_wait).min(share_of(deadline));
+        let wanted = furthest(&request.witnesses).position();
+        let mut pauses = PAUSES_MS.into_iter().chain(std::iter::repeat(PAUSES_MS[PAUSES_MS.len() - 1]));
+        while let Some(pause) = pauses.next().map(Duration::from_millis) {
+            if Instant::now() + pause > until {
+                break;
+            }
+            sleep(pause).await;
+            // The head alone, and then what the read is for: in its own snapshot, which tells again.
+            let Ok(page) = self.run(replica.pool(), &PageRequest::new(Source::Nothing), until).await else {
+                break;
+            };
+            if page.head.position() < wanted {
+                continue;
+            }
+            return match self.replica_page(replica, request, consistency, deadline).await? {
+                FromReplica::Page(page) => Ok(Some(page)),
+                FromReplica::Behind | FromReplica::Unfit => Ok(None),
+            };
+        }
+        Ok(None)
+    }
+
+    /// Sees to it that there is a sample of the primary that tells who lags by more.
+    async fn know_primary(&self, lag: Duration, deadline: Instant) -> Result<(), Error> {
+        if self.freshness.is_known(lag) {
+            return Ok(());
+        }
+        let _turn = self.freshness.turn().await;
+        if !self.freshness.is_known(lag) {
+            self.primary_page(&PageRequest::new(Source::Nothing), deadline).await?;
+        }
+        Ok(())
     }
 
     /// A page from the primary.
     pub(crate) async fn primary_page(&self, request: &PageRequest, deadline: Instant) -> Result<Page, Error> {
         let pool = self.servers.primary();
+        let begun = Instant::now();
         let page = self.run(pool, request, deadline).await?;
         if page.standby {
             return Err(Error::unavailable(format!("{} is a standby at the moment", pool.server())));
         }
         self.heads.saw_on_primary(page.head.position());
+        self.freshness.saw(begun, page.head.position());
         page.log.inspect(|log| self.servers.is_log(*log));
         match self.judge(page, request)? {
             Answer::Good(page) => Ok(page),
@@ -77,25 +164,25 @@ impl Reader {
         }
     }
 
-    /// A page from a replica; `None` if another server has to answer.
     async fn replica_page(
         &self,
         replica: &Replica,
         request: &PageRequest,
+        consistency: Consistency,
         deadline: Instant,
-    ) -> Result<Option<Page>, Error> {
+    ) -> Result<FromReplica, Error> {
         let server = replica.pool().server();
         let failures = replica.failures();
         if let Err(error) = self.sound_out(replica, deadline).await {
             warn!(server, %error, "replica stays out of rotation");
             replica.rest(failures);
-            return Ok(None);
+            return Ok(FromReplica::Unfit);
         }
         // Half of the time that is left: the next server needs some too.
-        let page = match self.run(replica.pool(), request, share_of(deadline)).await {
+        let page = match self.run_on_replica(replica, request, share_of(deadline)).await {
             Ok(page) => page,
             Err(error) => {
-                match blame(&error) {
+                match Blame::of(&error) {
                     Blame::Server => {
                         warn!(server, %error, "replica leaves the rotation: a read failed");
                         replica.rest(failures);
@@ -106,29 +193,37 @@ impl Reader {
                     }
                     Blame::Call => debug!(server, %error, "replica can not answer"),
                 }
-                return Ok(None);
+                return Ok(FromReplica::Unfit);
             }
         };
         if !page.standby {
             warn!(server, "replica leaves the rotation: it is a primary at the moment");
             replica.rest(failures);
-            return Ok(None);
+            return Ok(FromReplica::Unfit);
         }
         if self.servers.log().is_some_and(|log| page.log != Some(log)) {
             warn!(server, "replica leaves the rotation: its log is another one than the primary's");
             replica.rest(failures);
-            return Ok(None);
+            return Ok(FromReplica::Unfit);
         }
         replica.lags_by(self.heads.lag_of(page.head.position()));
         match self.judge(page, request) {
             Ok(Answer::Good(page)) => {
                 replica.has_served();
-                Ok(Some(page))
+                let is_fresh = match consistency {
+                    Consistency::MaxLag(lag) => self.freshness.covers(page.head.position(), lag),
+                    _ => true,
+                };
+                Ok(if is_fresh { FromReplica::Page(page) } else { FromReplica::Behind })
+            }
+            Ok(Answer::Behind) => {
+                replica.has_served();
+                Ok(FromReplica::Behind)
             }
             // It may not have replayed yet what makes the call valid: the primary knows.
-            Ok(Answer::Behind) | Err(_) => {
+            Err(_) => {
                 replica.has_served();
-                Ok(None)
+                Ok(FromReplica::Unfit)
             }
             Ok(Answer::Diverged(token)) => {
                 warn!(
@@ -137,9 +232,26 @@ impl Reader {
                     "replica has another history than its reader"
                 );
                 replica.rest(failures);
-                Ok(None)
+                Ok(FromReplica::Unfit)
             }
         }
+    }
+
+    /// What a replica cancels because it is in the way of what it replays is asked again: it is not the server's fault, and the
+    /// rows that were in the way are gone then.
+    async fn run_on_replica(
+        &self,
+        replica: &Replica,
+        request: &PageRequest,
+        deadline: Instant,
+    ) -> Result<Page, Error> {
+        for _ in 0..REPLAY_CONFLICTS {
+            match self.run(replica.pool(), request, deadline).await {
+                Err(error) if error.sqlstate() == Some("40001") => debug!(%error, "asked again"),
+                result => return result,
+            }
+        }
+        self.run(replica.pool(), request, deadline).await
     }
 
     /// Asks a replica that has failed for no more than the head, before it is trusted with a read.
@@ -204,26 +316,13 @@ async fn run_with(
     })
 }
 
-/// Who a failed read on a replica speaks against.
-enum Blame {
-    /// The replica: others should not ask it for a while. One that refuses the user is to blame, too.
-    Server,
-    /// The replica is frozen, or the call was too much for its time.
-    Unclear,
-    /// The call, or this handle: the primary tells. It may also be something that the replica has not replayed yet, or a
-    /// conflict with what it replays.
-    Call,
-}
-
-fn blame(error: &Error) -> Blame {
-    let code = error.sqlstate().unwrap_or_default();
-    match error.kind() {
-        _ if code.starts_with("28") || code.starts_with("3D") => Blame::Server,
-        _ if error.is_exhausted() || matches!(code, "40001" | "40P01" | "57014") => Blame::Call,
-        ErrorKind::Unavailable if error.is_timeout() => Blame::Unclear,
-        ErrorKind::Unavailable | ErrorKind::Internal => Blame::Server,
-        _ => Blame::Call,
+/// The page must come from a server that has the event a token names.
+fn with_token(request: &PageRequest, consistency: Consistency) -> PageRequest {
+    let mut request = request.clone();
+    if let Consistency::AtLeast(token) = consistency {
+        request.witnesses.extend(Some(token).filter(|token| !token.is_start()));
     }
+    request
 }
 
 fn share_of(deadline: Instant) -> Instant {

@@ -14,6 +14,7 @@ mod decide;
 mod examples;
 mod faults;
 mod fixture;
+mod freshness;
 mod hostile;
 mod keys;
 mod metrics;

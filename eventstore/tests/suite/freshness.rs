@@ -1,0 +1,194 @@
+//! How new a read is, and where it comes from.
+
+use std::time::Duration;
+
+use eventstore::{Consistency, ErrorKind, EventStore, Filter, NewEvent, ReplicaFallback, Settings, Token};
+use serde_json::json;
+use testutil::Cluster;
+use tokio::sync::oneshot;
+
+use crate::fixture::{self, Log};
+
+const SCHEMA: &str = "fresh";
+const HOUR: Duration = Duration::from_secs(3_600);
+
+fn event(n: u64) -> NewEvent {
+    NewEvent::new("T", json!({"n": n}))
+}
+
+async fn start(replicas: usize) -> Cluster {
+    tokio::task::spawn_blocking(move || Cluster::builder().replicas(replicas).start()).await.unwrap().unwrap()
+}
+
+async fn connect(cluster: &Cluster, wait: Duration, fallback: ReplicaFallback) -> EventStore {
+    let mut settings = fixture::settings();
+    (settings.replica_wait, settings.replica_fallback) = (wait, fallback);
+    settings.replica_retry_after = Duration::ZERO;
+    let builder = fixture::store().primary(cluster.primary().dsn()).schema(SCHEMA).settings(settings);
+    let replicas = cluster.replicas().iter().map(testutil::Server::dsn);
+    replicas.fold(builder, |builder, replica| builder.replica(replica)).connect().await.unwrap()
+}
+
+async fn replayed(cluster: &Cluster) {
+    for replica in cluster.replicas() {
+        testutil::replayed(&cluster.primary().dsn(), &replica.dsn()).await.unwrap();
+    }
+}
+
+async fn pause_replay(replica: &testutil::Server) {
+    let client = testutil::connect(&replica.dsn()).await.unwrap();
+    client.batch_execute("SELECT pg_wal_replay_pause()").await.unwrap();
+    let state = "SELECT pg_get_wal_replay_pause_state() = 'paused'";
+    while !client.query_one(state, &[]).await.unwrap().get::<_, bool>(0) {}
+}
+
+async fn resume_replay(replica: &testutil::Server) {
+    let client = testutil::connect(&replica.dsn()).await.unwrap();
+    client.batch_execute("SELECT pg_wal_replay_resume()").await.unwrap();
+}
+
+/// How many events a read of everything gives.
+async fn count(store: &EventStore, consistency: Consistency) -> Result<usize, eventstore::Error> {
+    store.query(&Filter::all()).consistency(consistency).await.map(|history| history.len())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_read_of_at_least_a_token_waits_for_a_replica_and_then_falls_back_or_fails() {
+    let cluster = start(1).await;
+    let replica = &cluster.replicas()[0];
+    let patient = connect(&cluster, HOUR, ReplicaFallback::Fail).await;
+    let strict = connect(&cluster, Duration::from_millis(30), ReplicaFallback::Fail).await;
+    let usual = connect(&cluster, Duration::from_millis(30), ReplicaFallback::Primary).await;
+    usual.migrate().await.unwrap();
+    usual.append([event(1)]).await.unwrap();
+    replayed(&cluster).await;
+    pause_replay(replica).await;
+    let second = usual.append([event(2)]).await.unwrap().token();
+
+    let error = count(&strict, Consistency::AtLeast(second)).await.unwrap_err();
+    assert!(error.kind() == ErrorKind::Unavailable && error.to_string().contains("no replica"), "{error}");
+    assert_eq!(count(&usual, Consistency::AtLeast(second)).await.unwrap(), 2, "the primary answers");
+    assert_eq!(count(&strict, Consistency::Eventual).await.unwrap(), 1);
+
+    let mut waiting = tokio::spawn(async move { count(&patient, Consistency::AtLeast(second)).await });
+    assert!(tokio::time::timeout(Duration::from_millis(100), &mut waiting).await.is_err(), "it waits");
+    resume_replay(replica).await;
+    assert_eq!(waiting.await.unwrap().unwrap(), 2, "the replica answers when it has it");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bound_on_lag_is_measured_by_what_the_primary_had() {
+    let cluster = start(1).await;
+    let replica = &cluster.replicas()[0];
+    let store = connect(&cluster, Duration::ZERO, ReplicaFallback::Primary).await;
+    let strict = connect(&cluster, Duration::ZERO, ReplicaFallback::Fail).await;
+    store.migrate().await.unwrap();
+    store.append([event(1)]).await.unwrap();
+    replayed(&cluster).await;
+    for store in [&store, &strict] {
+        store.head().await.unwrap();
+    }
+    pause_replay(replica).await;
+    store.append([event(2)]).await.unwrap();
+    assert_eq!(count(&store, Consistency::MaxLag(HOUR)).await.unwrap(), 1, "the replica is new enough");
+    assert_eq!(count(&strict, Consistency::MaxLag(HOUR)).await.unwrap(), 1);
+    assert_eq!(count(&store, Consistency::MaxLag(Duration::ZERO)).await.unwrap(), 2, "the primary answers");
+    let error = count(&strict, Consistency::MaxLag(Duration::ZERO)).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unavailable);
+    // Nobody writes: only the time that passes makes the replica too old.
+    let lag = Duration::from_millis(50);
+    while count(&strict, Consistency::MaxLag(lag)).await.is_ok() {}
+    resume_replay(replica).await;
+    replayed(&cluster).await;
+    // Replayed, and nobody writes: no lag, whatever the age of what was replayed last.
+    assert_eq!(count(&strict, Consistency::MaxLag(Duration::from_secs(5))).await.unwrap(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_never_goes_back_in_time() {
+    let cluster = start(2).await;
+    let store = connect(&cluster, Duration::ZERO, ReplicaFallback::Primary).await;
+    store.migrate().await.unwrap();
+    store.append([event(1)]).await.unwrap();
+    replayed(&cluster).await;
+    pause_replay(&cluster.replicas()[1]).await;
+    store.append([event(2)]).await.unwrap();
+    testutil::replayed(&cluster.primary().dsn(), &cluster.replicas()[0].dsn()).await.unwrap();
+
+    let mut without = Vec::new();
+    let session = store.session();
+    let mut within = Vec::new();
+    for _ in 0..10 {
+        without.push(count(&store, Consistency::Eventual).await.unwrap());
+    }
+    for _ in 0..10 {
+        within.push(session.query(&Filter::all()).await.unwrap().len());
+    }
+    assert!(without.contains(&1) && without.contains(&2), "reads take turns: {without:?}");
+    assert!(within.is_sorted(), "{within:?}");
+    assert_eq!(within.last(), Some(&2));
+
+    // What it wrote it reads; and so does who was told its token, here by way of a browser.
+    let receipt = session.append([event(3)]).await.unwrap();
+    assert_eq!(session.token(), receipt.token());
+    assert_eq!(session.query(&Filter::all()).await.unwrap().len(), 3);
+    let text = store.token_text(session.token()).await.unwrap();
+    let resumed = connect(&cluster, Duration::ZERO, ReplicaFallback::Primary).await;
+    let session = resumed.session();
+    session.has_seen(resumed.parse_token(&text).await.unwrap());
+    assert_eq!(session.query(&Filter::all()).await.unwrap().len(), 3);
+    let decided = session
+        .decide(&Filter::all(), |history| Ok::<_, eventstore::Error>(vec![event(history.len() as u64 + 1)]));
+    let receipt = decided.await.unwrap().unwrap();
+    assert_eq!((receipt.first_position().get(), session.token()), (4, receipt.token()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_text_of_a_token_is_good_for_its_log_alone() {
+    let (log, other) = (Log::new().await, Log::new().await);
+    let token = log.store.append([event(1)]).await.unwrap().token();
+    other.store.append([event(1)]).await.unwrap();
+    let text = log.store.token_text(token).await.unwrap();
+    assert_eq!(log.handle().await.parse_token(&text).await.unwrap(), token);
+    assert_eq!(
+        log.store.parse_token(&log.store.token_text(Token::START).await.unwrap()).await.unwrap(),
+        Token::START
+    );
+    for (store, text) in
+        [(&other.store, text.clone()), (&log.store, text.replace('A', "B")), (&log.store, "1".to_owned())]
+    {
+        let error = store.parse_token(&text).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Invalid, "{error}");
+    }
+}
+
+/// A replica whose replay is paused and resumed all the time.
+#[tokio::test(flavor = "multi_thread")]
+async fn reads_of_at_least_a_token_are_never_stale() {
+    let cluster = start(1).await;
+    let store = connect(&cluster, Settings::default().replica_wait, ReplicaFallback::Primary).await;
+    store.migrate().await.unwrap();
+    replayed(&cluster).await;
+    let (stop, mut stopped) = oneshot::channel::<()>();
+    let replica = cluster.replicas()[0].dsn();
+    let pauses = tokio::spawn(async move {
+        let client = testutil::connect(&replica).await.unwrap();
+        let mut pauses = 0;
+        while stopped.try_recv().is_err() {
+            pauses += 1;
+            client.batch_execute("SELECT pg_wal_replay_pause(), pg_sleep(random() * 0.02)").await.unwrap();
+            client.batch_execute("SELECT pg_wal_replay_resume(), pg_sleep(random() * 0.02)").await.unwrap();
+        }
+        pauses
+    });
+    for n in 0..500 {
+        let receipt = store.append([event(n)]).await.unwrap();
+        let found = store
+            .query(&Filter::where_all([("n", n)]))
+            .consistency(Consistency::AtLeast(receipt.token()))
+            .await;
+        assert_eq!(found.unwrap().len(), 1, "event {n}");
+    }
+    stop.send(()).unwrap();
+    assert!(pauses.await.unwrap() > 5);
+}
