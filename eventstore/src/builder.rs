@@ -14,6 +14,7 @@ use crate::deadline;
 use crate::error::{Error, ErrorKind};
 use crate::filter::Path;
 use crate::keys::WantedPaths;
+use crate::known_history::KnownHistory;
 use crate::migration::ServerState;
 use crate::pool::{Connector, Dsn, Metered, Pool, PoolBackend, TlsConnector};
 use crate::query::Reader;
@@ -219,6 +220,7 @@ impl EventStoreBuilder {
         let for_writer = self.backend.pool(primary.connector, 1, &self.settings)?;
         let for_writer: Arc<dyn Pool> = Arc::new(Metered::new(for_writer, metrics.pool_wait("writer")));
         let heads = Arc::new(HeadClock::default());
+        let known = Arc::new(KnownHistory::new(Arc::clone(&metrics)));
         // Last: a handle that did not come to be leaves nothing in it.
         let registration =
             self.registry.as_ref().map(|registry| metrics.register(registry, &schema)).transpose()?;
@@ -230,6 +232,7 @@ impl EventStoreBuilder {
             settings.clone(),
             Arc::clone(&metrics),
             Arc::clone(&heads),
+            Arc::clone(&known),
         );
         Ok(EventStore::new(Inner {
             schema,
@@ -239,9 +242,18 @@ impl EventStoreBuilder {
                 Arc::clone(&servers),
                 Arc::clone(&statements),
                 Arc::clone(&heads),
+                Arc::clone(&known),
                 &self.settings,
             ),
-            writer: Writer::spawn(for_writer, unconfirmed, statements, settings, Arc::clone(&metrics)),
+            writer: Writer::spawn(
+                for_writer,
+                unconfirmed,
+                statements,
+                settings,
+                Arc::clone(&metrics),
+                Arc::clone(&known),
+            ),
+            known,
             servers,
             settings: self.settings,
             metrics,

@@ -109,6 +109,7 @@ mod filter;
 #[doc(hidden)]
 pub mod fuzzing;
 mod keys;
+mod known_history;
 mod migration;
 mod pool;
 mod position;

@@ -16,6 +16,7 @@ use crate::error::Error;
 use crate::event::{EventId, NewEvent, RecordedEvent};
 use crate::filter::Filter;
 use crate::keys::{IndexBuild, IndexedPaths, WantedPaths};
+use crate::known_history::KnownHistory;
 use crate::migration::{MigrationStatus, Migrator};
 use crate::position::Position;
 use crate::query::{History, PageRequest, Query, Reader, Source};
@@ -48,6 +49,7 @@ pub(crate) struct Inner {
     pub(crate) bulk: Arc<Bulk>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) heads: Arc<HeadClock>,
+    pub(crate) known: Arc<KnownHistory>,
     pub(crate) _registration: Option<Registration>,
 }
 

@@ -31,6 +31,7 @@ use crate::append::verdict::{self, Answer};
 use crate::append::writer::outcome_unknown;
 use crate::error::{Error, ErrorKind};
 use crate::event::CheckedEvent;
+use crate::known_history::KnownHistory;
 use crate::pool::Pool;
 use crate::settings::Settings;
 use crate::sql::Statements;
@@ -51,6 +52,7 @@ pub(crate) struct Bulk {
     settings: Settings,
     metrics: Arc<Metrics>,
     heads: Arc<HeadClock>,
+    known: Arc<KnownHistory>,
     closing: CancellationToken,
     calls: TaskTracker,
 }
@@ -88,9 +90,10 @@ impl Bulk {
         settings: Settings,
         metrics: Arc<Metrics>,
         heads: Arc<HeadClock>,
+        known: Arc<KnownHistory>,
     ) -> Self {
         let (closing, calls) = (CancellationToken::new(), TaskTracker::new());
-        Self { pool, unconfirmed_commits, statements, settings, metrics, heads, closing, calls }
+        Self { pool, unconfirmed_commits, statements, settings, metrics, heads, known, closing, calls }
     }
 
     /// Cancelled when an import is to end: its owner's, and every import's when the store is closed.
@@ -130,6 +133,7 @@ impl Bulk {
                     *receipt = Receipt::new(receipt.first_position(), receipt.token(), false);
                 }
                 self.heads.saw(receipt.last_position());
+                self.known.saw(receipt.token());
                 match receipt.is_repeated() {
                     true => operation.repeated(),
                     false => operation.accepted(receipt.positions().count()),

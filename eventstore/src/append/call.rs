@@ -80,7 +80,7 @@ impl Append {
 
     async fn carry_out(self) -> Result<Receipt, Error> {
         let (store, operation) = (self.store.clone(), Operation::append(self.store.metrics()));
-        let result = self.send().await;
+        let result = self.send().await.map_err(|error| store.inner().known.explain(error));
         match &result {
             Ok(receipt) if receipt.is_repeated() => operation.repeated(),
             Ok(receipt) => operation.accepted(receipt.positions().count()),
@@ -88,6 +88,7 @@ impl Append {
         }
         result.inspect(|receipt| {
             store.inner().heads.saw(receipt.last_position());
+            store.inner().known.saw(receipt.token());
             store.saw(receipt.token());
         })
     }

@@ -6,10 +6,14 @@ use std::time::Duration;
 use tokio::time::timeout;
 use tokio_postgres::Row;
 use tokio_postgres::types::Type;
+use uuid::Uuid;
 
 use crate::deadline;
 use crate::error::{Error, ErrorKind};
+use crate::event::EventId;
+use crate::known_history::KnownHistory;
 use crate::pool::{Param, Pool, PooledConnection};
+use crate::position::Position;
 use crate::settings::Settings;
 use crate::sqlstate;
 
@@ -93,6 +97,29 @@ impl Session {
         Err(error)
     }
 
+    /// Has what is known of the log looked up where this connection leads to. The session comes back only if it is sound.
+    pub(super) async fn verify(self, known: &KnownHistory, sql: &str) -> Result<Self, Error> {
+        let tokens = known.tokens();
+        if tokens.is_empty() {
+            return Ok(self);
+        }
+        let positions: Vec<i64> = tokens.iter().map(|token| token.position().to_sql()).collect();
+        let params: [Param<'_>; 1] = [(&positions, Type::INT8_ARRAY)];
+        let error = match timeout(self.patience, self.connection.query(sql, &params)).await {
+            Ok(Ok(rows)) => match rows.iter().map(event_at).collect::<Result<Vec<_>, _>>() {
+                Ok(found) => {
+                    known.found(&tokens, &found, &self.server);
+                    return Ok(self);
+                }
+                Err(error) => self.classify(&error),
+            },
+            Ok(Err(error)) => self.classify(&error),
+            Err(_) => Error::timeout(ErrorKind::Unavailable, format!("{}: no answer", self.server)),
+        };
+        self.connection.discard();
+        Err(error)
+    }
+
     pub(super) fn is_closed(&self) -> bool {
         self.connection.client().is_closed()
     }
@@ -142,4 +169,8 @@ impl Session {
     fn classify(&self, error: &tokio_postgres::Error) -> Error {
         sqlstate::classify(error, &self.server)
     }
+}
+
+fn event_at(row: &Row) -> Result<(Position, EventId), tokio_postgres::Error> {
+    Ok((Position::from_sql(row.try_get(0)?), EventId::from(row.try_get::<_, Uuid>(1)?)))
 }

@@ -40,6 +40,7 @@ use tokio_util::sync::CancellationToken;
 use crate::append::request::{Outcome, Request, Ticket};
 use crate::append::writer_task::WriterTask;
 use crate::error::{Error, ErrorKind};
+use crate::known_history::KnownHistory;
 use crate::pool::Pool;
 use crate::settings::Settings;
 use crate::sql::Statements;
@@ -61,11 +62,13 @@ impl Writer {
         statements: Arc<Statements>,
         settings: Settings,
         metrics: Arc<Metrics>,
+        known: Arc<KnownHistory>,
     ) -> Self {
         let (inbox, receiver) = mpsc::channel(settings.append_queue);
         let closing = CancellationToken::new();
         let inbox_end = (receiver, closing.clone());
-        let task = WriterTask::new(inbox_end, pool, unconfirmed_commits, statements, settings, metrics);
+        let task =
+            WriterTask::new(inbox_end, pool, unconfirmed_commits, statements, settings, metrics, known);
         Self { inbox, closing, task: Mutex::new(Some(tokio::spawn(task.run()))) }
     }
 

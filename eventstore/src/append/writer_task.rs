@@ -17,6 +17,7 @@ use crate::append::session::{Failure, Refusal, Session};
 use crate::append::verdict::{self, Answer};
 use crate::append::writer::outcome_unknown;
 use crate::error::{Error, ErrorKind};
+use crate::known_history::KnownHistory;
 use crate::pool::Pool;
 use crate::settings::Settings;
 use crate::sql::Statements;
@@ -43,6 +44,7 @@ pub(super) struct WriterTask {
     statements: Arc<Statements>,
     settings: Settings,
     metrics: Arc<Metrics>,
+    known: Arc<KnownHistory>,
 }
 
 impl WriterTask {
@@ -53,6 +55,7 @@ impl WriterTask {
         statements: Arc<Statements>,
         settings: Settings,
         metrics: Arc<Metrics>,
+        known: Arc<KnownHistory>,
     ) -> Self {
         Self {
             inbox,
@@ -65,6 +68,7 @@ impl WriterTask {
             statements,
             settings,
             metrics,
+            known,
         }
     }
 
@@ -149,7 +153,9 @@ impl WriterTask {
         self.session = self.session.take().filter(|session| !session.is_closed());
         if self.session.is_none() {
             let (sql, types) = (&self.statements.append, Arguments::types());
-            self.session = Some(Session::open(&*self.pool, sql, &types, &self.settings).await?);
+            let session = Session::open(&*self.pool, sql, &types, &self.settings).await?;
+            // It may lead to another server than the last one.
+            self.session = Some(session.verify(&self.known, &self.statements.known).await?);
         }
         Ok(())
     }

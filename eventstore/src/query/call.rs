@@ -238,6 +238,7 @@ impl Pages {
         let span = tracing::info_span!("query_page", after = self.request.low.get());
         let operation = Operation::query(self.query.store.metrics());
         let page = self.read().instrument(span).await;
+        let page = page.map_err(|error| self.query.store.inner().known.explain(error));
         match &page {
             Ok(page) => operation.answered(page.target(), page.events.len()),
             Err(error) => operation.failed(error),

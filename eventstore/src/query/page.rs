@@ -7,6 +7,7 @@ use tokio_postgres::Row;
 use tokio_postgres::types::Json;
 use uuid::Uuid;
 
+use crate::consistency::Consistency;
 use crate::event::{EventId, EventType, RecordedEvent};
 use crate::filter::{CheckedFilter, CheckedItem};
 use crate::position::Position;
@@ -77,6 +78,15 @@ impl PageRequest {
             direction: Direction::Forwards,
             witnesses: Vec::new(),
         }
+    }
+
+    /// The same, from a server that has the event of the token that the consistency names, if it names one.
+    pub(super) fn at_least(&self, consistency: Consistency) -> Self {
+        let mut request = self.clone();
+        if let Consistency::AtLeast(token) = consistency {
+            request.witnesses.extend(Some(token).filter(|token| !token.is_start()));
+        }
+        request
     }
 
     /// What finds the events, whatever the filter.

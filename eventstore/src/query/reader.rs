@@ -9,6 +9,7 @@ use tracing::{Instrument as _, debug, info_span, warn};
 use crate::consistency::Consistency;
 use crate::error::{Error, ErrorKind};
 use crate::filter::Path;
+use crate::known_history::KnownHistory;
 use crate::pool::{self, Param, Pool};
 use crate::query::arguments::PageArguments;
 use crate::query::blame::Blame;
@@ -35,6 +36,7 @@ pub(crate) struct Reader {
     statements: Arc<Statements>,
     heads: Arc<HeadClock>,
     freshness: Freshness,
+    known: Arc<KnownHistory>,
     replica_wait: Duration,
     fallback: ReplicaFallback,
 }
@@ -62,10 +64,11 @@ impl Reader {
         servers: Arc<Servers>,
         statements: Arc<Statements>,
         heads: Arc<HeadClock>,
+        known: Arc<KnownHistory>,
         settings: &Settings,
     ) -> Self {
         let (replica_wait, fallback) = (settings.replica_wait, settings.replica_fallback);
-        Self { servers, statements, heads, freshness: Freshness::default(), replica_wait, fallback }
+        Self { servers, statements, heads, freshness: Freshness::default(), known, replica_wait, fallback }
     }
 
     /// A page from a server that satisfies the consistency.
@@ -76,9 +79,9 @@ impl Reader {
         deadline: Instant,
     ) -> Result<Page, Error> {
         if consistency == Consistency::Strong || !self.servers.has_replicas() {
-            return self.primary_page(&with_token(request, consistency), deadline).await;
+            return self.primary_page(&request.at_least(consistency), deadline).await;
         }
-        let request = with_token(request, consistency);
+        let request = request.at_least(consistency);
         if let Consistency::MaxLag(lag) = consistency {
             self.know_primary(lag, deadline).await?;
         }
@@ -149,13 +152,17 @@ impl Reader {
     /// A page from the primary.
     pub(crate) async fn primary_page(&self, request: &PageRequest, deadline: Instant) -> Result<Page, Error> {
         let pool = self.servers.primary();
-        let begun = Instant::now();
+        let (begun, known_end) = (Instant::now(), self.known.end());
         let page = self.run(pool, request, deadline).await?;
         if page.standby {
             return Err(Error::unavailable(format!("{} is a standby at the moment", pool.server())));
         }
         self.heads.saw_on_primary(page.head.position());
         self.freshness.saw(begun, page.head.position());
+        if page.head.position() < known_end {
+            self.known.ends_at(page.head.position(), pool.server());
+        }
+        self.known.saw(page.head);
         page.log.inspect(|log| self.servers.is_log(*log));
         match self.judge(page, request)? {
             Answer::Good(page) => Ok(page),
@@ -314,15 +321,6 @@ async fn run_with(
             Error::internal(format!("a page came out of order: position {second} after {first}"))
         }
     })
-}
-
-/// The page must come from a server that has the event a token names.
-fn with_token(request: &PageRequest, consistency: Consistency) -> PageRequest {
-    let mut request = request.clone();
-    if let Consistency::AtLeast(token) = consistency {
-        request.witnesses.extend(Some(token).filter(|token| !token.is_start()));
-    }
-    request
 }
 
 fn share_of(deadline: Instant) -> Instant {

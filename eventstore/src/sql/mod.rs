@@ -19,6 +19,7 @@ use crate::schema::SchemaName;
 pub(crate) struct Statements {
     pub(crate) append: String,
     pub(crate) import: String,
+    pub(crate) known: String,
     direct: Directions,
     by_only_driver: Directions,
     by_cheapest_driver: Directions,
@@ -69,6 +70,7 @@ impl Statements {
         Self {
             append: for_schema(include_str!("append.sql"), schema),
             import: for_schema(include_str!("import.sql"), schema),
+            known: for_schema(include_str!("known.sql"), schema),
             direct: directions(&without_comments(include_str!("query/direct.sql"))),
             by_only_driver: by_keys(include_str!("query/only_driver.sql")),
             by_cheapest_driver: by_keys(include_str!("query/cheapest_driver.sql")),

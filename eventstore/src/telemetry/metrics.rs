@@ -27,6 +27,8 @@ pub(crate) struct Metrics {
     pub(super) events_queried: IntCounter,
     pub(crate) append_batch_events: Histogram,
     pub(crate) append_queue_depth: IntGauge,
+    pub(crate) history_losses: IntCounter,
+    pub(crate) history_lost_from: IntGauge,
     pool_wait: HistogramVec,
     replica_lag: GaugeVec,
 }
@@ -77,6 +79,14 @@ impl Metrics {
                 "append_queue_depth",
                 "Appends that waited when the last batch was sent.",
             ))?,
+            history_losses: IntCounter::with_opts(opts(
+                "history_losses_total",
+                "How often this handle found that a failover had lost the end of the log.",
+            ))?,
+            history_lost_from: IntGauge::with_opts(opts(
+                "history_lost_from_position",
+                "The first position that this handle knows to have been lost last; 0 for none.",
+            ))?,
             pool_wait: HistogramVec::new(
                 buckets(
                     "pool_wait_seconds",
@@ -110,7 +120,7 @@ impl Metrics {
         Ok(registration)
     }
 
-    fn collectors(&self) -> [Box<dyn Collector>; 10] {
+    fn collectors(&self) -> [Box<dyn Collector>; 12] {
         [
             Box::new(self.append_duration.clone()),
             Box::new(self.append_outcomes.clone()),
@@ -118,6 +128,8 @@ impl Metrics {
             Box::new(self.query_duration.clone()),
             Box::new(self.query_outcomes.clone()),
             Box::new(self.events_queried.clone()),
+            Box::new(self.history_losses.clone()),
+            Box::new(self.history_lost_from.clone()),
             Box::new(self.append_batch_events.clone()),
             Box::new(self.append_queue_depth.clone()),
             Box::new(self.pool_wait.clone()),

@@ -12,6 +12,7 @@ mod contract;
 mod dcb;
 mod decide;
 mod examples;
+mod failover;
 mod faults;
 mod fixture;
 mod freshness;

@@ -1,0 +1,162 @@
+//! What this handle knows to be in the log, so that a failover that lost some of it is noticed and told.
+//!
+//! *What is known.* Tokens of receipts, and of heads that the primary showed: the newest ones, and ever fewer of the older.
+//!
+//! *When it is checked.* Whenever the writer has opened a new connection, before anything is sent on it: it may lead to another
+//! server. And whenever the primary shows a head that lies below what was known before it was asked.
+//!
+//! *What follows.* The loss is logged and counted once, what was lost is not known any more, and all goes on: it is for whoever holds
+//! a token of the lost tail to be refused ([`HistoryDiverged`](crate::ErrorKind::HistoryDiverged)), and then the error says
+//! from where on the log is known to be lost.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tracing::error;
+
+use crate::error::{Error, ErrorKind};
+use crate::event::EventId;
+use crate::position::Position;
+use crate::telemetry::Metrics;
+use crate::token::Token;
+
+/// How many tokens are kept. Of the older half every second one goes when there are more.
+const MOST: usize = 64;
+
+#[derive(Debug)]
+pub(crate) struct KnownHistory {
+    state: Mutex<State>,
+    metrics: Arc<Metrics>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// By ascending position.
+    tokens: VecDeque<Token>,
+    first_lost: Option<Position>,
+}
+
+impl KnownHistory {
+    pub(crate) fn new(metrics: Arc<Metrics>) -> Self {
+        Self { state: Mutex::default(), metrics }
+    }
+
+    /// Notes that this event is in the log, and durable.
+    pub(crate) fn saw(&self, token: Token) {
+        let tokens = &mut self.lock().tokens;
+        if token.is_start() || tokens.back().is_some_and(|newest| newest.position() >= token.position()) {
+            return;
+        }
+        tokens.push_back(token);
+        if tokens.len() > MOST {
+            let mut nth = 0;
+            tokens.retain(|_| {
+                nth += 1;
+                nth > MOST / 2 || nth % 2 == 1
+            });
+        }
+    }
+
+    pub(crate) fn tokens(&self) -> Vec<Token> {
+        self.lock().tokens.iter().copied().collect()
+    }
+
+    /// The position of the newest event that is known.
+    pub(crate) fn end(&self) -> Position {
+        self.lock().tokens.back().map_or(Position::START, Token::position)
+    }
+
+    /// Says what the primary has at the positions of the tokens that were known.
+    pub(crate) fn found(&self, known: &[Token], found: &[(Position, EventId)], server: &str) {
+        let is_there = |token: &Token| found.contains(&(token.position(), token.id()));
+        if let Some(first) = known.iter().find(|token| !is_there(token)) {
+            self.lost_from(first.position(), server);
+        }
+    }
+
+    /// Says that the primary's log ends here, although more was known before it was asked.
+    pub(crate) fn ends_at(&self, head: Position, server: &str) {
+        let first = self.lock().tokens.iter().map(Token::position).find(|position| *position > head);
+        if let Some(first) = first {
+            self.lost_from(first, server);
+        }
+    }
+
+    /// The error, and from where on the log is known to be lost if that is why.
+    pub(crate) fn explain(&self, error: Error) -> Error {
+        match self.lock().first_lost {
+            Some(first) if error.kind() == ErrorKind::HistoryDiverged => Error::new(
+                error.kind(),
+                format!(
+                    "{error}; this handle knows that the log was lost from position {first} on, or before"
+                ),
+            ),
+            _ => error,
+        }
+    }
+
+    fn lost_from(&self, first: Position, server: &str) {
+        {
+            let mut state = self.lock();
+            let before = state.tokens.len();
+            state.tokens.retain(|token| token.position() < first);
+            if state.tokens.len() == before {
+                return; // somebody else has told it
+            }
+            state.first_lost = Some(first);
+        }
+        self.metrics.history_losses.inc();
+        self.metrics.history_lost_from.set(i64::try_from(first.get()).unwrap_or(i64::MAX));
+        error!(
+            server,
+            position = first.get(),
+            "the end of the log was lost in a failover, from this position on or before"
+        );
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::schema::SchemaName;
+
+    fn token(position: u64) -> Token {
+        Token::new(Position::new(position), EventId::from(uuid::Uuid::from_u128(position.into())))
+    }
+
+    fn known(positions: impl IntoIterator<Item = u64>) -> KnownHistory {
+        let metrics = Metrics::new(&SchemaName::new("s").unwrap()).unwrap();
+        let known = KnownHistory::new(Arc::new(metrics));
+        positions.into_iter().for_each(|position| known.saw(token(position)));
+        known
+    }
+
+    #[test]
+    fn the_first_event_that_is_not_where_it_was_is_told_once_and_what_follows_it_forgotten() {
+        let known = known([1, 5, 9]);
+        let asked = known.tokens();
+        let other = (Position::new(9), EventId::generate());
+        let found = [(token(1).position(), token(1).id()), (token(5).position(), token(5).id()), other];
+        known.found(&asked, &found, "server");
+        known.found(&asked, &found, "server");
+        assert_eq!((known.end().get(), known.metrics.history_losses.get()), (5, 1));
+        let error = known.explain(Error::new(ErrorKind::HistoryDiverged, "gone"));
+        assert!(error.to_string().contains("position 9"), "{error}");
+        assert!(!known.explain(Error::invalid("x")).to_string().contains("lost"));
+        known.ends_at(Position::new(4), "server");
+        assert_eq!((known.end().get(), known.metrics.history_lost_from.get()), (1, 5));
+    }
+
+    #[test]
+    fn the_newest_are_kept_and_ever_fewer_of_the_older() {
+        let known = known(1..=10_000);
+        let positions: Vec<u64> = known.tokens().iter().map(|token| token.position().get()).collect();
+        assert!(positions.len() <= MOST && positions.is_sorted());
+        assert_eq!((positions[0], positions.last()), (1, Some(&10_000)));
+        assert!(positions.contains(&9_990));
+    }
+}

@@ -1,0 +1,161 @@
+//! A promoted replica takes over: what was lost is told, and all goes on.
+
+use std::time::Duration;
+
+use eventstore::{Consistency, ErrorKind, EventStore, Filter, NewEvent, Token};
+use prometheus::Registry;
+use serde_json::json;
+use testutil::{Cluster, Server};
+
+use crate::fixture;
+
+const SCHEMA: &str = "failover";
+
+fn event(n: u64) -> NewEvent {
+    NewEvent::new("T", json!({"n": n}))
+}
+
+async fn start() -> Cluster {
+    tokio::task::spawn_blocking(|| Cluster::builder().replicas(1).start()).await.unwrap().unwrap()
+}
+
+/// Both servers in one connection string: whichever can write is the primary.
+fn whichever_can_write(cluster: &Cluster) -> String {
+    let ports = [cluster.primary(), &cluster.replicas()[0]].map(|server| server.port().to_string());
+    format!(
+        "host=127.0.0.1,127.0.0.1 port={} user=postgres dbname=postgres target_session_attrs=read-write",
+        ports.join(",")
+    )
+}
+
+async fn connect(cluster: &Cluster, registry: &Registry) -> EventStore {
+    let mut settings = fixture::settings();
+    settings.append_timeout = Duration::from_secs(60);
+    let builder = fixture::store().primary(whichever_can_write(cluster)).schema(SCHEMA).settings(settings);
+    builder.metrics(registry).connect().await.unwrap()
+}
+
+async fn append(store: &EventStore, n: u64) -> Token {
+    store.append([event(n)]).await.unwrap().token()
+}
+
+/// What is written from here on does not reach the replica.
+async fn cut_off(replica: &Server) {
+    let client = testutil::connect(&replica.dsn()).await.unwrap();
+    client.batch_execute("ALTER SYSTEM SET primary_conninfo = ''").await.unwrap();
+    client.batch_execute("SELECT pg_reload_conf()").await.unwrap();
+    let receivers = "SELECT count(*) FROM pg_stat_wal_receiver";
+    while client.query_one(receivers, &[]).await.unwrap().get::<_, i64>(0) > 0 {}
+}
+
+async fn promote(replica: &Server) {
+    let client = testutil::connect(&replica.dsn()).await.unwrap();
+    let row = client.query_one("SELECT pg_promote(true, 60)", &[]).await.unwrap();
+    assert!(row.get::<_, bool>(0), "promoted");
+}
+
+fn gauge(registry: &Registry, name: &str) -> f64 {
+    let families = registry.gather();
+    let family = families.iter().find(|family| family.name() == name).unwrap();
+    let metric = &family.get_metric()[0];
+    metric.get_gauge().get_value() + metric.get_counter().get_value()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_tail_is_told_and_refused_and_appends_go_on() {
+    let mut cluster = start().await;
+    let registry = Registry::new();
+    let store = connect(&cluster, &registry).await;
+    store.migrate().await.unwrap();
+    let kept = append(&store, 1).await;
+    testutil::replayed(&cluster.primary().dsn(), &cluster.replicas()[0].dsn()).await.unwrap();
+    cut_off(&cluster.replicas()[0]).await;
+    let lost = [append(&store, 2).await, append(&store, 3).await];
+
+    tokio::task::block_in_place(|| cluster.primary_mut().crash());
+    promote(&cluster.replicas()[0]).await;
+    let next = append(&store, 4).await;
+    assert_eq!(next.position(), lost[0].position(), "what was lost has left its position to others");
+    assert_eq!(gauge(&registry, "eventstore_history_losses_total"), 1.0);
+    assert_eq!(gauge(&registry, "eventstore_history_lost_from_position"), 2.0);
+
+    // Who holds a token of the lost tail is refused, and told from where on.
+    let all = Filter::all();
+    for token in lost {
+        let errors = [
+            store.append([event(5)]).fail_if_matches(&all).after(token).await.unwrap_err(),
+            store.query(&all).after(token).await.unwrap_err(),
+            store.query(&all).consistency(Consistency::AtLeast(token)).await.unwrap_err(),
+        ];
+        for error in errors {
+            assert_eq!(error.kind(), ErrorKind::HistoryDiverged, "{error}");
+            assert!(error.to_string().contains("lost from position 2 on"), "{error}");
+        }
+    }
+    // Others are not.
+    assert_eq!(store.query(&all).after(kept).await.unwrap().token(), next);
+    store.append([event(6)]).fail_if_matches(&all).after(next).await.unwrap();
+    let events = store.query(&all).await.unwrap();
+    assert_eq!(
+        events.iter().map(|event| event.payload["n"].as_u64().unwrap()).collect::<Vec<_>>(),
+        [1, 4, 6]
+    );
+    assert_eq!(gauge(&registry, "eventstore_history_losses_total"), 1.0, "it is told once");
+}
+
+/// A handle that only reads finds out too, as long as the log is shorter than it was.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reader_notices_that_the_log_is_shorter_than_it_was() {
+    let mut cluster = start().await;
+    let (registry, writes) = (Registry::new(), Registry::new());
+    let (reader, writer) = (connect(&cluster, &registry).await, connect(&cluster, &writes).await);
+    writer.migrate().await.unwrap();
+    append(&writer, 1).await;
+    testutil::replayed(&cluster.primary().dsn(), &cluster.replicas()[0].dsn()).await.unwrap();
+    cut_off(&cluster.replicas()[0]).await;
+    append(&writer, 2).await;
+    assert_eq!(reader.query(&Filter::all()).await.unwrap().len(), 2);
+    tokio::task::block_in_place(|| cluster.primary_mut().crash());
+    promote(&cluster.replicas()[0]).await;
+    while reader.query(&Filter::all()).await.is_err() {}
+    assert_eq!(reader.query(&Filter::all()).await.unwrap().len(), 1);
+    assert_eq!(gauge(&registry, "eventstore_history_losses_total"), 1.0);
+}
+
+/// Nothing acknowledged is lost where the replica confirms each commit, and what was in flight is resolved.
+#[tokio::test(flavor = "multi_thread")]
+async fn with_synchronous_replication_nothing_acknowledged_is_lost() {
+    let mut cluster = start().await;
+    let registry = Registry::new();
+    let store = connect(&cluster, &registry).await;
+    store.migrate().await.unwrap();
+    let primary = testutil::connect(&cluster.primary().dsn()).await.unwrap();
+    primary.batch_execute("ALTER SYSTEM SET synchronous_standby_names = '*'").await.unwrap();
+    primary.batch_execute("SELECT pg_reload_conf()").await.unwrap();
+    let is_synchronous = "SELECT count(*) FROM pg_stat_replication WHERE sync_state = 'sync'";
+    while primary.query_one(is_synchronous, &[]).await.unwrap().get::<_, i64>(0) == 0 {}
+
+    let writers: Vec<_> = (0..8)
+        .map(|writer| {
+            let store = store.clone();
+            tokio::spawn(async move {
+                let mut acknowledged = Vec::new();
+                for n in 0..100 {
+                    acknowledged.push((append(&store, writer * 1_000 + n).await, writer * 1_000 + n));
+                }
+                acknowledged
+            })
+        })
+        .collect();
+    while store.head().await.unwrap().position().get() < 200 {}
+    tokio::task::block_in_place(|| cluster.primary_mut().crash());
+    promote(&cluster.replicas()[0]).await;
+    for writer in writers {
+        for (token, n) in writer.await.unwrap() {
+            let event = store.event_at(token.position()).await.unwrap().unwrap();
+            assert_eq!((event.token(), event.payload["n"].as_u64()), (token, Some(n)));
+        }
+    }
+    assert_eq!(store.head().await.unwrap().position().get(), 800, "and each once");
+    assert_eq!(gauge(&registry, "eventstore_history_losses_total"), 0.0);
+}
