@@ -108,6 +108,9 @@ mod filter;
 #[cfg(fuzzing)]
 #[doc(hidden)]
 pub mod fuzzing;
+mod health;
+#[cfg(feature = "axum")]
+pub mod health_http;
 mod keys;
 mod known_history;
 mod migration;
@@ -137,6 +140,7 @@ pub use decide::Decide;
 pub use error::{Conflict, Error, ErrorKind};
 pub use event::{EventId, EventType, NewEvent, RecordedEvent};
 pub use filter::{FieldValue, Filter, FilterFingerprint};
+pub use health::{Health, PrimaryHealth, ReplicaHealth};
 pub use keys::{IndexBuild, IndexProgress, IndexState, IndexedPath, IndexedPaths};
 pub use migration::MigrationStatus;
 pub use pool::PoolBackend;

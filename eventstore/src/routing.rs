@@ -81,8 +81,8 @@ impl Servers {
         (0..count).map(move |nth| &self.replicas[turn.wrapping_add(nth) % count])
     }
 
-    pub(crate) fn has_replicas(&self) -> bool {
-        !self.replicas.is_empty()
+    pub(crate) fn replicas(&self) -> &[Replica] {
+        &self.replicas
     }
 
     /// Gives out no more connections.
@@ -141,6 +141,11 @@ impl Replica {
     /// Notes by how much it was behind when it was read.
     pub(crate) fn lags_by(&self, lag: Duration) {
         self.lag.set(lag.as_secs_f64());
+    }
+
+    /// By how much it was behind when it was last read.
+    pub(crate) fn lag_seconds(&self) -> f64 {
+        self.lag.get()
     }
 
     fn may_be_asked(&self) -> bool {

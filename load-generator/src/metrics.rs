@@ -1,8 +1,13 @@
 //! The load generator's metrics, for Prometheus. The warm-up counts too.
 
+use std::sync::{Arc, OnceLock};
+
 use axum::Router;
+use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
+use axum::response::IntoResponse as _;
 use axum::routing::get;
+use eventstore::{EventStore, health_http};
 use prometheus::{
     Encoder as _, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts, Registry,
     TextEncoder,
@@ -136,13 +141,24 @@ impl Metrics {
         self.busy_workers.get()
     }
 
-    /// Serves `/metrics` until the task is aborted; the caller owns it.
-    pub(crate) async fn serve(self, listener: TcpListener) {
+    /// Serves `/metrics`, and `/health` and `/ready` of the store once there is one, until the task is aborted; the caller owns
+    /// it.
+    pub(crate) async fn serve(self, listener: TcpListener, store: Arc<OnceLock<EventStore>>) {
         let page = move || {
             let text = self.encode();
             async move { ([(CONTENT_TYPE, prometheus::TEXT_FORMAT)], text) }
         };
-        let router = Router::new().route("/metrics", get(page));
+        let not_yet = || (StatusCode::SERVICE_UNAVAILABLE, "there is no store yet\n").into_response();
+        let (of_health, of_ready) = (Arc::clone(&store), store);
+        let health = async move || of_health.get().map_or_else(not_yet, health_http::health);
+        let ready = async move || match of_ready.get() {
+            Some(store) => health_http::ready(store).await,
+            None => not_yet(),
+        };
+        let router = Router::new()
+            .route("/metrics", get(page))
+            .route("/health", get(health))
+            .route("/ready", get(ready));
         if let Err(error) = axum::serve(listener, router).await {
             tracing::warn!(%error, "metrics are no longer served");
         }

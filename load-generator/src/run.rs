@@ -1,7 +1,7 @@
 //! One run, from beginning to end.
 
-use std::sync::Arc;
 use std::sync::mpsc::Sender;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use eventstore::Settings;
@@ -41,12 +41,14 @@ pub(crate) async fn run(plan: Plan) -> Result<Verdict, RunError> {
     let metrics = Metrics::new(plan.rate.per_second(), plan.workers)
         .map_err(|error| RunError::new(error.to_string()))?;
     // From the beginning: a dashboard shows that the load is being prepared.
-    let served = listener.map(|listener| tokio::spawn(metrics.clone().serve(listener)));
+    let store = Arc::new(OnceLock::new());
+    let served = listener.map(|listener| tokio::spawn(metrics.clone().serve(listener, Arc::clone(&store))));
     let interrupt = Interrupt::listen()?;
     // Dropped last of all, after the store.
     let servers = interrupt.or_stop(Servers::find(plan.primary.as_ref(), &plan.replicas)).await?;
     let servers = Arc::new(servers);
     let engine = interrupt.or_stop(connect(&plan, &servers)).await?;
+    engine.store().map(|connected| store.set(connected));
     let (shelf, head) = interrupt
         .or_stop(async { Ok(preload::preload(&engine, plan.preload, plan.workers, plan.seed).await?) })
         .await?;

@@ -128,8 +128,15 @@ fn running(schema: &TestSchema, flags: &str) -> (Child, u16) {
 }
 
 fn scrape(port: u16) -> Option<String> {
+    get(port, "/metrics")
+}
+
+/// The whole answer.
+fn get(port: u16, path: &str) -> Option<String> {
     let mut stream = TcpStream::connect(("localhost", port)).ok()?;
-    stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").ok()?;
+    stream
+        .write_all(format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").as_bytes())
+        .ok()?;
     let mut text = String::new();
     stream.read_to_string(&mut text).ok()?;
     Some(text)
@@ -143,7 +150,9 @@ fn metric(port: u16, begins: &str) -> Option<f64> {
 #[test]
 fn an_interrupt_ends_the_schedule_and_what_ran_is_reported() {
     let schema = TestSchema::new();
-    let (child, _) = running(&schema, "--rate 100 --duration 10m --warmup 0s --preload 500 --json -");
+    let (child, port) = running(&schema, "--rate 100 --duration 10m --warmup 0s --preload 500 --json -");
+    let ready = get(port, "/ready").unwrap();
+    assert!(ready.starts_with("HTTP/1.1 200") && ready.contains("\"in_rotation\":true"), "{ready}");
     let pid = nix::unistd::Pid::from_raw(i32::try_from(child.id()).unwrap());
     nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGINT).unwrap();
     let report = json(&child.wait_with_output().unwrap());

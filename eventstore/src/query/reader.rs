@@ -78,7 +78,7 @@ impl Reader {
         consistency: Consistency,
         deadline: Instant,
     ) -> Result<Page, Error> {
-        if consistency == Consistency::Strong || !self.servers.has_replicas() {
+        if consistency == Consistency::Strong || self.servers.replicas().is_empty() {
             return self.primary_page(&request.at_least(consistency), deadline).await;
         }
         let request = request.at_least(consistency);

@@ -70,6 +70,10 @@ impl Engine for Store {
         Ok(())
     }
 
+    fn store(&self) -> Option<EventStore> {
+        Some(self.store.clone())
+    }
+
     async fn client(&self) -> Result<Box<dyn Client>, EngineError> {
         Ok(Box::new(StoreClient { store: self.store.clone() }))
     }

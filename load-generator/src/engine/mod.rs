@@ -38,6 +38,11 @@ pub(crate) trait Engine: Send + Sync {
     /// Makes the log anew, with so many events of the benchmarks' form in it, which are about these books.
     async fn fill(&self, events: u64, books: Books) -> Result<(), EngineError>;
 
+    /// The store, where that is the engine.
+    fn store(&self) -> Option<::eventstore::EventStore> {
+        None
+    }
+
     /// One more client, with its connection if it needs one of its own.
     async fn client(&self) -> Result<Box<dyn Client>, EngineError>;
 

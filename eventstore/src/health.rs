@@ -1,0 +1,83 @@
+//! How the servers of a handle are.
+
+use std::time::Duration;
+
+use serde::Serialize;
+use tokio::time::Instant;
+
+use crate::error::Error;
+use crate::query::{PageRequest, Source};
+use crate::store::EventStore;
+
+/// Orchestrators give a probe a second.
+const ANSWER_WITHIN: Duration = Duration::from_millis(800);
+
+/// How the servers of a handle are, as it sees them now. See [`EventStore::health`].
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct Health {
+    /// The primary, which was asked.
+    pub primary: PrimaryHealth,
+    /// The replicas, as reads have found them.
+    pub replicas: Vec<ReplicaHealth>,
+    /// How many appends wait to be sent.
+    pub appends_waiting: u64,
+}
+
+/// How the primary is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct PrimaryHealth {
+    /// Its host and port.
+    pub server: String,
+    /// The position of the newest event; `None` if it could not be read.
+    pub head: Option<u64>,
+    /// Why it could not be read.
+    pub error: Option<String>,
+}
+
+/// How a replica is.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct ReplicaHealth {
+    /// Its host and port.
+    pub server: String,
+    /// Whether reads are sent to it. One that has failed is sent one now and then.
+    pub in_rotation: bool,
+    /// By how much it was behind when it was last read, in seconds, as far as this handle knew.
+    pub lag_seconds: f64,
+}
+
+impl Health {
+    /// Whether decisions and appends can be made: the primary answers.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        self.primary.error.is_none()
+    }
+}
+
+impl EventStore {
+    /// How the servers are, within a second: the primary is asked for the log's head; of replicas it says what reads have found.
+    pub async fn health(&self) -> Health {
+        let (servers, metrics) = (&self.inner().servers, self.metrics());
+        let (head, error) = match self.ask_primary().await {
+            Ok(head) => (Some(head), None),
+            Err(error) => (None, Some(error.to_string())),
+        };
+        let primary = PrimaryHealth { server: servers.primary().server().to_owned(), head, error };
+        let replicas = servers.replicas().iter().map(|replica| ReplicaHealth {
+            server: replica.pool().server().to_owned(),
+            in_rotation: !replica.is_on_probation(),
+            lag_seconds: replica.lag_seconds(),
+        });
+        let appends_waiting = u64::try_from(metrics.append_queue_depth.get()).unwrap_or_default();
+        Health { primary, replicas: replicas.collect(), appends_waiting }
+    }
+
+    async fn ask_primary(&self) -> Result<u64, Error> {
+        self.check_open()?;
+        let deadline = Instant::now() + ANSWER_WITHIN;
+        let page = self.reader().primary_page(&PageRequest::new(Source::Nothing), deadline).await?;
+        Ok(page.head.position().get())
+    }
+}
