@@ -7,6 +7,9 @@ use crate::error::Error;
 /// Half of what PostgreSQL takes in one message, as sizes are estimates.
 const MAX_MESSAGE_BYTES: usize = 512 << 20;
 
+const SHORTEST_REAP: Duration = Duration::from_millis(10);
+const LONGEST_REAP: Duration = Duration::from_secs(30);
+
 /// Limits and deadlines of one store handle. Every default says why.
 ///
 /// ```
@@ -27,6 +30,12 @@ pub struct Settings {
     /// query. Off for a pooler that lends sessions for a transaction at a time and knows no prepared statements, as
     /// PgBouncer before 1.21 in transaction mode does: every call is then one message, with nothing left in the session.
     pub prepared_statements: bool,
+    /// How old a connection may get before another one takes its place, when nobody uses it. 30 minutes: the memory of a session
+    /// grows with what it has done, and behind a load balancer connections come to where servers were added.
+    pub connection_lifetime: Duration,
+    /// How long a connection may lie unused before it is closed. 10 minutes: what a burst has opened is of no use afterwards, and
+    /// takes some megabytes of the server's memory. Looked at when connections are handed out.
+    pub connection_idle: Duration,
     /// How long opening one connection may take. 5 s: longer than any healthy network, short enough to tell a person.
     pub connect_timeout: Duration,
     /// How long a read may take in all, waiting for a connection included. 30 s: reads of whole logs go by pages,
@@ -81,6 +90,11 @@ pub enum ReplicaFallback {
 }
 
 impl Settings {
+    /// How often connections are looked at that may have become too old.
+    pub(crate) fn reap_every(&self) -> Duration {
+        (self.connection_lifetime.min(self.connection_idle) / 2).clamp(SHORTEST_REAP, LONGEST_REAP)
+    }
+
     /// Refuses limits with which nothing could ever be done.
     pub(crate) fn check(&self) -> Result<(), Error> {
         let limits = [
@@ -97,6 +111,8 @@ impl Settings {
             return Err(Error::invalid(format!("setting {name} is 0; expected at least 1")));
         }
         let timeouts = [
+            ("connection_lifetime", self.connection_lifetime),
+            ("connection_idle", self.connection_idle),
             ("connect_timeout", self.connect_timeout),
             ("query_timeout", self.query_timeout),
             ("append_timeout", self.append_timeout),
@@ -120,6 +136,8 @@ impl Default for Settings {
         Self {
             pool_size: 8,
             prepared_statements: true,
+            connection_lifetime: Duration::from_secs(30 * 60),
+            connection_idle: Duration::from_secs(10 * 60),
             connect_timeout: Duration::from_secs(5),
             query_timeout: Duration::from_secs(30),
             append_timeout: Duration::from_secs(10),

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 use uuid::Uuid;
@@ -27,6 +27,8 @@ pub(super) struct Session {
     connection: Box<dyn PooledConnection>,
     server: String,
     patience: Duration,
+    /// When it is old enough for another one to take its place.
+    old_from: Instant,
 }
 
 /// What a call returned that was committed.
@@ -88,7 +90,8 @@ impl Session {
             Ok(Ok(())) => {
                 // Half of an append's time, if that is long: a silent connection leaves the rest for another one.
                 let patience = (settings.append_timeout / 2).max(LEAST_PATIENCE);
-                return Ok(Self { connection, server, patience });
+                let old_from = deadline::after(settings.connection_lifetime);
+                return Ok(Self { connection, server, patience, old_from });
             }
             Ok(Err(error)) => sqlstate::classify(&error, &server),
             Err(_) => Error::timeout(ErrorKind::Unavailable, format!("{server}: no answer within {limit:?}")),
@@ -118,6 +121,15 @@ impl Session {
         };
         self.connection.discard();
         Err(error)
+    }
+
+    /// Closes the connection instead of giving it back.
+    pub(super) fn discard(self) {
+        self.connection.discard();
+    }
+
+    pub(super) fn is_old(&self) -> bool {
+        Instant::now() >= self.old_from
     }
 
     pub(super) fn is_closed(&self) -> bool {

@@ -151,6 +151,9 @@ impl WriterTask {
     async fn connect(&mut self) -> Result<(), Error> {
         // One that died while it was idle was not used for this append: nothing has been sent.
         self.session = self.session.take().filter(|session| !session.is_closed());
+        if let Some(old) = self.session.take_if(|session| session.is_old()) {
+            old.discard();
+        }
         if self.session.is_none() {
             let (sql, types) = (&self.statements.append, Arguments::types());
             let session = Session::open(&*self.pool, sql, &types, &self.settings).await?;

@@ -45,8 +45,9 @@ impl Bb8Pool {
             // The connection used last has its statements prepared.
             .queue_strategy(QueueStrategy::Lifo)
             .test_on_check_out(false)
-            .max_lifetime(None)
-            .idle_timeout(None)
+            .max_lifetime(Some(settings.connection_lifetime))
+            .idle_timeout(Some(settings.connection_idle))
+            .reaper_rate(settings.reap_every())
             .build_unchecked(manager);
         Self { pool: Mutex::new(Some(pool)), closed: CancellationToken::new(), connector, size }
     }

@@ -1,5 +1,8 @@
 //! The pool by default: deadpool-postgres.
 
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
 use async_trait::async_trait;
 use deadpool_postgres::{
     Connect, Manager, ManagerConfig, Object, PoolError, QueueMode, RecyclingMethod, Runtime, TimeoutType,
@@ -24,6 +27,10 @@ pub(crate) struct DeadPool {
     connector: Connector,
     size: usize,
     prepares: bool,
+    lifetime: Duration,
+    idle: Duration,
+    reap_every: Duration,
+    reaped: Mutex<Instant>,
 }
 
 impl DeadPool {
@@ -42,7 +49,28 @@ impl DeadPool {
             .runtime(Runtime::Tokio1)
             .build()
             .map_err(|error| Error::internal(format!("connection pool: {error}")))?;
-        Ok(Self { pool, connector, size, prepares: settings.prepared_statements })
+        Ok(Self {
+            pool,
+            connector,
+            size,
+            prepares: settings.prepared_statements,
+            lifetime: settings.connection_lifetime,
+            idle: settings.connection_idle,
+            reap_every: settings.reap_every(),
+            reaped: Mutex::new(Instant::now()),
+        })
+    }
+
+    /// Closes connections that nobody uses and that are too old or have lain there for too long, if that was not done lately.
+    fn reap(&self) {
+        {
+            let mut reaped = self.reaped.lock().unwrap_or_else(PoisonError::into_inner);
+            if reaped.elapsed() < self.reap_every {
+                return;
+            }
+            *reaped = Instant::now();
+        }
+        self.pool.retain(|_, metrics| metrics.age() < self.lifetime && metrics.last_used() < self.idle);
     }
 
     fn error(&self, error: PoolError) -> Error {
@@ -62,6 +90,7 @@ impl DeadPool {
 #[async_trait]
 impl Pool for DeadPool {
     async fn acquire(&self, deadline: Instant) -> Result<Box<dyn PooledConnection>, Error> {
+        self.reap();
         let left = deadline.saturating_duration_since(Instant::now());
         let create = self.connector.patience().min(left);
         let timeouts = Timeouts { wait: Some(left), create: Some(create), recycle: None };

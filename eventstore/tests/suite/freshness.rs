@@ -1,8 +1,10 @@
 //! How new a read is, and where it comes from.
 
+use std::env;
 use std::time::Duration;
 
-use eventstore::{Consistency, ErrorKind, EventStore, Filter, NewEvent, ReplicaFallback, Settings, Token};
+use eventstore::{Consistency, ErrorKind, EventStore, Filter, NewEvent, ReplicaFallback, Token};
+use prometheus::Registry;
 use serde_json::json;
 use testutil::Cluster;
 use tokio::sync::oneshot;
@@ -162,33 +164,50 @@ async fn the_text_of_a_token_is_good_for_its_log_alone() {
     }
 }
 
+/// How many reads are made; `EVENTSTORE_TEST_READS=10000` for a night.
+const READS: u64 = 500;
+
 /// A replica whose replay is paused and resumed all the time.
 #[tokio::test(flavor = "multi_thread")]
 async fn reads_of_at_least_a_token_are_never_stale() {
+    let reads = env::var("EVENTSTORE_TEST_READS").map_or(READS, |reads| reads.parse().unwrap());
     let cluster = start(1).await;
-    let store = connect(&cluster, Settings::default().replica_wait, ReplicaFallback::Primary).await;
+    let registry = Registry::new();
+    let mut settings = fixture::settings();
+    settings.replica_wait = Duration::from_millis(10);
+    let builder = fixture::store().primary(cluster.primary().dsn()).replica(cluster.replicas()[0].dsn());
+    let store = builder.schema(SCHEMA).settings(settings).metrics(&registry).connect().await.unwrap();
     store.migrate().await.unwrap();
     replayed(&cluster).await;
     let (stop, mut stopped) = oneshot::channel::<()>();
     let replica = cluster.replicas()[0].dsn();
     let pauses = tokio::spawn(async move {
         let client = testutil::connect(&replica).await.unwrap();
-        let mut pauses = 0;
         while stopped.try_recv().is_err() {
-            pauses += 1;
             client.batch_execute("SELECT pg_wal_replay_pause(), pg_sleep(random() * 0.02)").await.unwrap();
             client.batch_execute("SELECT pg_wal_replay_resume(), pg_sleep(random() * 0.02)").await.unwrap();
         }
-        pauses
     });
-    for n in 0..500 {
+    for n in 0..reads {
         let receipt = store.append([event(n)]).await.unwrap();
-        let found = store
-            .query(&Filter::where_all([("n", n)]))
-            .consistency(Consistency::AtLeast(receipt.token()))
-            .await;
+        let all = Filter::where_all([("n", i64::try_from(n).unwrap())]);
+        let found = store.query(&all).consistency(Consistency::AtLeast(receipt.token())).await;
         assert_eq!(found.unwrap().len(), 1, "event {n}");
     }
     stop.send(()).unwrap();
-    assert!(pauses.await.unwrap() > 5);
+    pauses.await.unwrap();
+
+    let families = registry.gather();
+    let durations =
+        families.iter().find(|family| family.name() == "eventstore_query_duration_seconds").unwrap();
+    let by = |target: &str| {
+        let of = |metric: &&prometheus::proto::Metric| {
+            metric.get_label().iter().any(|label| label.value() == target)
+        };
+        durations.get_metric().iter().find(of).map_or(0, |metric| metric.get_histogram().get_sample_count())
+    };
+    let (by_replica, by_primary) = (by("replica"), by("primary"));
+    println!("{reads} reads, none stale; {by_primary} of them fell back to the primary");
+    assert_eq!(by_replica + by_primary, reads);
+    assert!(by_replica > 0 && by_primary > 0, "{by_replica} by the replica, {by_primary} by the primary");
 }

@@ -6,11 +6,13 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::Poll;
+use std::time::Duration;
 
 use eventstore::{Consistency, ErrorKind, EventStore, Filter, NewEvent};
 use futures_util::future::join_all;
 use serde_json::json;
 use testutil::checker::{self, Action, Answer, Append, Checker, Digest, Outcome, Read, Recorder};
+use tokio::time::timeout;
 
 use crate::fixture::{self, Log};
 
@@ -186,4 +188,57 @@ async fn calls_that_are_dropped_anywhere_leave_no_connection_poisoned() {
     let events = checker::Log::new(events.collect());
     let report = checker.check(&history, &events);
     assert!(report.is_clean(), "{report}");
+}
+
+/// Long enough for a busy machine.
+const SOON: Duration = Duration::from_secs(20);
+
+/// The server's processes of a handle.
+async fn backends(sql: &tokio_postgres::Client, name: &str) -> Vec<i32> {
+    let statement = "SELECT pid FROM pg_stat_activity WHERE application_name = $1 ORDER BY pid";
+    sql.query(statement, &[&name]).await.unwrap().iter().map(|row| row.get(0)).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn connections_that_nobody_uses_are_closed_and_old_ones_replaced() {
+    let log = Log::new().await;
+    let sql = log.sql().await;
+    let handle = async |name: &str, settings: eventstore::Settings| {
+        let primary = format!("{} application_name={name}", log.schema.primary());
+        let builder = fixture::store().primary(primary).schema(log.schema.name()).settings(settings);
+        builder.connect().await.unwrap()
+    };
+    let burst = async |store: &EventStore| {
+        let reads = (0..64).map(|_| store.query(&Filter::all()).into_future());
+        join_all(reads).await.into_iter().for_each(|history| assert!(history.is_ok()));
+    };
+
+    let mut settings = fixture::settings();
+    settings.connection_idle = Duration::from_millis(50);
+    let name = format!("idle_{}", log.schema.name());
+    let store = handle(&name, settings).await;
+    burst(&store).await;
+    assert!(backends(&sql, &name).await.len() > 2, "a burst opens several");
+    // One read at a time needs one.
+    let closed = async {
+        while backends(&sql, &name).await.len() > 1 {
+            store.head().await.unwrap();
+        }
+    };
+    timeout(SOON, closed).await.expect("what nobody uses is closed");
+
+    let mut settings = fixture::settings();
+    settings.connection_lifetime = Duration::from_millis(50);
+    let name = format!("old_{}", log.schema.name());
+    let store = handle(&name, settings).await;
+    store.append([NewEvent::new("T", json!({}))]).await.unwrap();
+    burst(&store).await;
+    let before = backends(&sql, &name).await;
+    let replaced = async {
+        while backends(&sql, &name).await.iter().any(|pid| before.contains(pid)) {
+            store.head().await.unwrap();
+            store.append([NewEvent::new("T", json!({}))]).await.unwrap();
+        }
+    };
+    timeout(SOON, replaced).await.expect("the writer's connection is replaced too");
 }
