@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use eventstore::{Consistency, ErrorKind, EventStore, Filter, NewEvent, Token};
 use serde_json::json;
-use testutil::Cluster;
+use testutil::{Cluster, Signal};
 use tracing_subscriber::fmt::MakeWriter;
 
 use crate::fixture;
@@ -70,6 +70,34 @@ async fn consistency_decides_whether_a_lagging_replica_may_answer() {
     assert_eq!(read(Consistency::Eventual).await, second);
 }
 
+/// Neither a statement nor a connection.
+#[tokio::test(flavor = "multi_thread")]
+async fn eventual_reads_ask_nothing_of_the_primary() {
+    let cluster = start(1).await;
+    let (primary, replica) = (cluster.primary().dsn(), cluster.replicas()[0].dsn());
+    let named = format!("{primary} application_name=counted");
+    let store = connect(&named, std::slice::from_ref(&replica)).await.unwrap();
+    store.migrate().await.unwrap();
+    let token = store.append([event(1)]).await.unwrap().token();
+    testutil::replayed(&primary, &replica).await.unwrap();
+    let sql = testutil::connect(&primary).await.unwrap();
+    let last_statements = async || -> Vec<(i32, Option<std::time::SystemTime>)> {
+        let statement =
+            "SELECT pid, query_start FROM pg_stat_activity WHERE application_name = 'counted' ORDER BY pid";
+        sql.query(statement, &[]).await.unwrap().iter().map(|row| (row.get(0), row.get(1))).collect()
+    };
+    let before = last_statements().await;
+    assert!(!before.is_empty());
+    for consistency in [Consistency::Eventual, Consistency::AtLeast(token)] {
+        for _ in 0..50 {
+            assert_eq!(store.query(&Filter::all()).consistency(consistency).await.unwrap().len(), 1);
+        }
+    }
+    assert_eq!(last_statements().await, before);
+    store.query(&Filter::all()).await.unwrap();
+    assert_ne!(last_statements().await, before, "a strong read does");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_replica_that_is_gone_leaves_the_rotation_and_comes_back() {
     let mut cluster = start(2).await;
@@ -110,6 +138,33 @@ async fn a_replica_that_is_gone_leaves_the_rotation_and_comes_back() {
     let first = cluster.replicas()[0].dsn();
     while backends(&first).await == 0 {
         assert_eq!(eventual().await, 1);
+    }
+}
+
+/// A stopped server still accepts connections and says nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stopped_replica_keeps_no_read_from_its_deadline_and_comes_back() {
+    let cluster = start(1).await;
+    let (primary, replica) = (cluster.primary().dsn(), &cluster.replicas()[0]);
+    let mut settings = fixture::settings();
+    settings.query_timeout = Duration::from_secs(2);
+    let builder = fixture::store().primary(&primary).replica(replica.dsn()).schema(SCHEMA).settings(settings);
+    let store = builder.connect().await.unwrap();
+    store.migrate().await.unwrap();
+    store.append([event(1)]).await.unwrap();
+    testutil::replayed(&primary, &replica.dsn()).await.unwrap();
+    let all = Filter::all();
+    let eventual =
+        async || store.query(&all).consistency(Consistency::Eventual).await.map(|history| history.len());
+    assert_eq!(eventual().await.unwrap(), 1);
+    replica.signal(Signal::SIGSTOP).unwrap();
+    for _ in 0..5 {
+        assert_eq!(eventual().await.unwrap(), 1, "the primary answers in time");
+    }
+    assert!(!store.health().await.replicas[0].in_rotation);
+    replica.signal(Signal::SIGCONT).unwrap();
+    while !store.health().await.replicas[0].in_rotation {
+        assert_eq!(eventual().await.unwrap(), 1);
     }
 }
 
