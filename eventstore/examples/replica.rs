@@ -6,6 +6,8 @@
 //!
 //! It starts a primary and a streaming replica of its own, and removes them at the end.
 
+use std::time::Duration;
+
 use eventstore::{Consistency, EventStore, Filter, NewEvent, RecordedEvent};
 use serde_json::json;
 
@@ -41,6 +43,18 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     testutil::replayed(&servers.primary().dsn(), &servers.replicas()[0].dsn()).await?;
     let view = store.fold("balance", &of_ada, 0, balance).consistency(Consistency::Eventual).await?;
     println!("eventual: a balance of {}, from {} events", view.state, view.events);
+
+    // No more than a minute old, by what the primary had: for reports.
+    let recent = store.query(&of_ada).consistency(Consistency::MaxLag(Duration::from_secs(60))).await?;
+    println!("at most a minute old: {} events", recent.len());
+
+    // A session never goes back in time, whichever server answers. Its token can be handed to a browser, and back.
+    let session = store.session();
+    session.append([NewEvent::new("Deposited", json!({"Account": "ada", "Amount": 5}))]).await?;
+    let cookie = store.token_text(session.token()).await?;
+    let later = store.session();
+    later.has_seen(store.parse_token(&cookie).await?);
+    println!("session: {} events, by the token {cookie}", later.query(&of_ada).await?.len());
     store.close().await?;
     Ok(())
 }

@@ -20,7 +20,7 @@ pub struct Health {
     pub primary: PrimaryHealth,
     /// The replicas, as reads have found them.
     pub replicas: Vec<ReplicaHealth>,
-    /// How many appends wait to be sent.
+    /// How many appends waited when the last batch was sent.
     pub appends_waiting: u64,
 }
 
@@ -30,7 +30,7 @@ pub struct Health {
 pub struct PrimaryHealth {
     /// Its host and port.
     pub server: String,
-    /// The position of the newest event; `None` if it could not be read.
+    /// The position of the newest event; `None` if it could not be read: see `error`, or all connections are in use.
     pub head: Option<u64>,
     /// Why it could not be read.
     pub error: Option<String>,
@@ -62,6 +62,8 @@ impl EventStore {
         let (servers, metrics) = (&self.inner().servers, self.metrics());
         let (head, error) = match self.ask_primary().await {
             Ok(head) => (Some(head), None),
+            // All connections are at work: it answers.
+            Err(error) if error.is_exhausted() => (None, None),
             Err(error) => (None, Some(error.to_string())),
         };
         let primary = PrimaryHealth { server: servers.primary().server().to_owned(), head, error };

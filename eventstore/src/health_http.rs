@@ -5,7 +5,8 @@
 //! | `/health` | the handle is open: leave the process alone | it was closed |
 //! | `/ready` | the primary answers: send requests here | it does not |
 //!
-//! Both answer within a second, `/ready` with [`Health`](crate::Health) as JSON. It names hosts and ports, and never passwords.
+//! Both answer within a second, `/ready` with [`Health`](crate::Health) as JSON. It names hosts, ports and what the server
+//! says of errors, and never passwords: for those who run the program, not for the world.
 //!
 //! ```no_run
 //! # async fn example(store: eventstore::EventStore) -> std::io::Result<()> {

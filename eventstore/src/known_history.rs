@@ -33,7 +33,16 @@ pub(crate) struct KnownHistory {
 struct State {
     /// By ascending position.
     tokens: VecDeque<Token>,
+    /// How many losses were told.
+    losses: u64,
     first_lost: Option<Position>,
+}
+
+/// What was known when a call began: its answer is about that, and not about what became known meanwhile.
+#[derive(Debug, Clone)]
+pub(crate) struct Known {
+    losses: u64,
+    end: Position,
 }
 
 impl KnownHistory {
@@ -41,9 +50,20 @@ impl KnownHistory {
         Self { state: Mutex::default(), metrics }
     }
 
-    /// Notes that this event is in the log, and durable.
-    pub(crate) fn saw(&self, token: Token) {
-        let tokens = &mut self.lock().tokens;
+    /// For a call to take before it begins.
+    pub(crate) fn now(&self) -> Known {
+        let state = self.lock();
+        let end = state.tokens.back().map_or(Position::START, Token::position);
+        Known { losses: state.losses, end }
+    }
+
+    /// Notes what a call has shown to be in the log. One that began before a loss was told may have shown what is lost.
+    pub(crate) fn saw(&self, token: Token, when: &Known) {
+        let mut state = self.lock();
+        if state.losses != when.losses {
+            return;
+        }
+        let tokens = &mut state.tokens;
         if token.is_start() || tokens.back().is_some_and(|newest| newest.position() >= token.position()) {
             return;
         }
@@ -61,24 +81,22 @@ impl KnownHistory {
         self.lock().tokens.iter().copied().collect()
     }
 
-    /// The position of the newest event that is known.
-    pub(crate) fn end(&self) -> Position {
-        self.lock().tokens.back().map_or(Position::START, Token::position)
-    }
-
     /// Says what the primary has at the positions of the tokens that were known.
-    pub(crate) fn found(&self, known: &[Token], found: &[(Position, EventId)], server: &str) {
+    pub(crate) fn found(&self, known: &[Token], found: &[(Position, EventId)], when: &Known, server: &str) {
         let is_there = |token: &Token| found.contains(&(token.position(), token.id()));
         if let Some(first) = known.iter().find(|token| !is_there(token)) {
-            self.lost_from(first.position(), server);
+            self.lost_from(first.position(), when, server);
         }
     }
 
-    /// Says that the primary's log ends here, although more was known before it was asked.
-    pub(crate) fn ends_at(&self, head: Position, server: &str) {
+    /// Says where the log of the primary ended when it was asked.
+    pub(crate) fn ends_at(&self, head: Position, when: &Known, server: &str) {
+        if head >= when.end {
+            return;
+        }
         let first = self.lock().tokens.iter().map(Token::position).find(|position| *position > head);
         if let Some(first) = first {
-            self.lost_from(first, server);
+            self.lost_from(first, when, server);
         }
     }
 
@@ -87,23 +105,21 @@ impl KnownHistory {
         match self.lock().first_lost {
             Some(first) if error.kind() == ErrorKind::HistoryDiverged => Error::new(
                 error.kind(),
-                format!(
-                    "{error}; this handle knows that the log was lost from position {first} on, or before"
-                ),
+                format!("{error}; this handle knows of a loss from position {first} on, or before"),
             ),
             _ => error,
         }
     }
 
-    fn lost_from(&self, first: Position, server: &str) {
+    fn lost_from(&self, first: Position, when: &Known, server: &str) {
         {
             let mut state = self.lock();
-            let before = state.tokens.len();
-            state.tokens.retain(|token| token.position() < first);
-            if state.tokens.len() == before {
-                return; // somebody else has told it
+            if state.losses != when.losses {
+                return; // somebody else has told it, and what is known by now may be another history
             }
-            state.first_lost = Some(first);
+            state.losses += 1;
+            state.tokens.retain(|token| token.position() < first);
+            state.first_lost = Some(state.first_lost.map_or(first, |before| before.min(first)));
         }
         self.metrics.history_losses.inc();
         self.metrics.history_lost_from.set(i64::try_from(first.get()).unwrap_or(i64::MAX));
@@ -131,24 +147,38 @@ mod tests {
     fn known(positions: impl IntoIterator<Item = u64>) -> KnownHistory {
         let metrics = Metrics::new(&SchemaName::new("s").unwrap()).unwrap();
         let known = KnownHistory::new(Arc::new(metrics));
-        positions.into_iter().for_each(|position| known.saw(token(position)));
+        positions.into_iter().for_each(|position| known.saw(token(position), &known.now()));
         known
     }
 
     #[test]
     fn the_first_event_that_is_not_where_it_was_is_told_once_and_what_follows_it_forgotten() {
         let known = known([1, 5, 9]);
-        let asked = known.tokens();
+        let (asked, when) = (known.tokens(), known.now());
         let other = (Position::new(9), EventId::generate());
         let found = [(token(1).position(), token(1).id()), (token(5).position(), token(5).id()), other];
-        known.found(&asked, &found, "server");
-        known.found(&asked, &found, "server");
-        assert_eq!((known.end().get(), known.metrics.history_losses.get()), (5, 1));
+        known.found(&asked, &found, &when, "server");
+        known.found(&asked, &found, &when, "server");
+        assert_eq!((known.now().end.get(), known.metrics.history_losses.get()), (5, 1));
         let error = known.explain(Error::new(ErrorKind::HistoryDiverged, "gone"));
         assert!(error.to_string().contains("position 9"), "{error}");
         assert!(!known.explain(Error::invalid("x")).to_string().contains("lost"));
-        known.ends_at(Position::new(4), "server");
-        assert_eq!((known.end().get(), known.metrics.history_lost_from.get()), (1, 5));
+        known.ends_at(Position::new(4), &known.now(), "server");
+        assert_eq!((known.now().end.get(), known.metrics.history_lost_from.get()), (1, 5));
+    }
+
+    /// Answers that come late are about a history that is no more.
+    #[test]
+    fn what_a_call_showed_that_began_before_a_loss_was_told_counts_for_nothing() {
+        let known = known([1, 5, 9]);
+        let (asked, before) = (known.tokens(), known.now());
+        known.ends_at(Position::new(5), &before, "server");
+        known.saw(token(9), &before);
+        assert_eq!(known.now().end.get(), 5, "a receipt of what is lost");
+        known.saw(token(6), &known.now());
+        known.ends_at(Position::new(5), &before, "server");
+        known.found(&asked, &[], &before, "server");
+        assert_eq!((known.now().end.get(), known.metrics.history_losses.get()), (6, 1), "of the new history");
     }
 
     #[test]

@@ -77,7 +77,14 @@
 //! # Where reads go
 //!
 //! [`Consistency`] is an argument of each query: `Strong` reads the primary, and decisions should; `Eventual` reads a
-//! replica; `AtLeast(token)` reads a replica that has come as far as the token, else the primary.
+//! replica; `AtLeast(token)` reads a replica that has come as far as the token, or soon has, else the primary; `MaxLag(duration)`
+//! one that has everything the primary had so long ago. A [`Session`] remembers for one user how far they have seen, so that
+//! their reads never go back in time; [`EventStore::token_text`] gives its token to a browser.
+//!
+//! A replica that fails, stops or lags leaves the rotation and comes back by itself; [`ReplicaFallback`] says who reads where none
+//! is left. A failover is found by naming all hosts in one connection string with `target_session_attrs=read-write`. If it lost
+//! the end of the log, whoever holds a token of what was lost is refused ([`ErrorKind::HistoryDiverged`]), and the loss is logged
+//! and counted.
 //!
 //! # Concurrency
 //!
@@ -88,6 +95,7 @@
 //!
 //! # Features
 //!
+//! - `axum`: `/health` and `/ready` over HTTP, in the module `health_http`.
 //! - `bb8`: that pool, besides `deadpool`; see [`PoolBackend`].
 //! - `cli`: the program `eventstore`, which creates a log, looks into it, moves events and declares paths.
 //!

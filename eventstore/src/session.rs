@@ -14,6 +14,9 @@ use crate::token::Token;
 /// One user's view of a log: it remembers the furthest point that the user has seen or written, and reads at least that, on
 /// whichever server has it. Made by [`EventStore::session`].
 ///
+/// If what was seen was lost in a failover, every call of the session fails as
+/// [`HistoryDiverged`](crate::ErrorKind::HistoryDiverged), until it is told to [`forget`](Self::forget).
+///
 /// Two reads of a session on two replicas, one of which lags, so never show an event and then not. Cheap to clone; clones remember
 /// together. What a stateless application remembers for its user is the [`token`](Self::token), as text.
 ///
@@ -42,7 +45,7 @@ impl Session {
     }
 
     /// Queries as [`EventStore::query`] does, but unless said otherwise [at least](crate::Consistency::AtLeast) what was seen
-    /// before. Where that was lost in a failover, it fails as [`HistoryDiverged`](crate::ErrorKind::HistoryDiverged).
+    /// when the first page is read.
     pub fn query(&self, filter: &Filter) -> Query {
         self.0.query(filter)
     }
@@ -67,6 +70,13 @@ impl Session {
         self.0.seen().map_or(Token::START, |seen| seen.token())
     }
 
+    /// Forgets what was seen: to go on after it was lost.
+    pub fn forget(&self) {
+        if let Some(seen) = self.0.seen() {
+            seen.forget();
+        }
+    }
+
     /// Says that the user has seen something elsewhere: what comes from here is as new.
     pub fn has_seen(&self, token: Token) {
         self.0.saw(token);
@@ -76,6 +86,10 @@ impl Session {
 impl Seen {
     pub(crate) fn token(&self) -> Token {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn forget(&self) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Token::START;
     }
 
     pub(crate) fn saw(&self, token: Token) {

@@ -48,7 +48,9 @@ pub(crate) async fn run(plan: Plan) -> Result<Verdict, RunError> {
     let servers = interrupt.or_stop(Servers::find(plan.primary.as_ref(), &plan.replicas)).await?;
     let servers = Arc::new(servers);
     let engine = interrupt.or_stop(connect(&plan, &servers)).await?;
-    engine.store().map(|connected| store.set(connected));
+    if let Some(connected) = engine.store() {
+        store.get_or_init(|| connected);
+    }
     let (shelf, head) = interrupt
         .or_stop(async { Ok(preload::preload(&engine, plan.preload, plan.workers, plan.seed).await?) })
         .await?;

@@ -119,7 +119,7 @@ impl Bulk {
     }
 
     async fn deliver(&self, mut shipment: Shipment, ended: &CancellationToken) -> Delivery {
-        let operation = Operation::append(&self.metrics);
+        let (operation, known) = (Operation::append(&self.metrics), self.known.now());
         let events = std::mem::take(&mut shipment.events);
         let (request, _ticket) = Request::new(events, Vec::new(), Instant::now());
         let batch = Batch::of_one(request);
@@ -133,7 +133,7 @@ impl Bulk {
                     *receipt = Receipt::new(receipt.first_position(), receipt.token(), false);
                 }
                 self.heads.saw(receipt.last_position());
-                self.known.saw(receipt.token());
+                self.known.saw(receipt.token(), &known);
                 match receipt.is_repeated() {
                     true => operation.repeated(),
                     false => operation.accepted(receipt.positions().count()),

@@ -14,6 +14,7 @@ use crate::deadline;
 use crate::error::Error;
 use crate::event::{NewEvent, check_events};
 use crate::filter::Filter;
+use crate::session::Seen;
 use crate::store::EventStore;
 use crate::telemetry::Operation;
 use crate::token::Token;
@@ -80,6 +81,7 @@ impl Append {
 
     async fn carry_out(self) -> Result<Receipt, Error> {
         let (store, operation) = (self.store.clone(), Operation::append(self.store.metrics()));
+        let known = store.inner().known.now();
         let result = self.send().await.map_err(|error| store.inner().known.explain(error));
         match &result {
             Ok(receipt) if receipt.is_repeated() => operation.repeated(),
@@ -88,7 +90,7 @@ impl Append {
         }
         result.inspect(|receipt| {
             store.inner().heads.saw(receipt.last_position());
-            store.inner().known.saw(receipt.token());
+            store.inner().known.saw(receipt.token(), &known);
             store.saw(receipt.token());
         })
     }
@@ -103,7 +105,10 @@ impl Append {
         let deadline = deadline::after(self.timeout);
         let mut events = check_events(self.events, self.store.settings())?;
         let checked = self.conditions.iter().map(AppendCondition::check).collect::<Result<Vec<_>, _>>()?;
-        let mut conditions = checked.into_iter().map(Condition::new).collect::<Vec<_>>();
+        // What a session has seen must be there, or it would go on in another history without a word.
+        let seen = self.store.seen().map(Seen::token).filter(|token| !token.is_start());
+        let mut conditions: Vec<_> =
+            checked.into_iter().map(Condition::new).chain(seen.map(Condition::of_history)).collect();
         loop {
             let (request, ticket) = Request::new(events, conditions, deadline);
             request.check_size(self.store.settings())?;

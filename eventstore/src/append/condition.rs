@@ -84,6 +84,11 @@ impl Condition {
         Self { checked, probes, settled: None, rounds: 0 }
     }
 
+    /// That the log has this event, and nothing else.
+    pub(crate) fn of_history(token: Token) -> Self {
+        Self::new(CheckedCondition { filter: CheckedFilter::nothing(), after: token })
+    }
+
     #[cfg(test)]
     pub(super) fn undecided(checked: CheckedCondition, rounds: u32) -> Self {
         Self { rounds, ..Self::new(checked) }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, timeout};
 use tokio_postgres::Row;
+use tokio_postgres::error::SqlState;
 use tokio_postgres::types::Type;
 use uuid::Uuid;
 
@@ -102,7 +103,7 @@ impl Session {
 
     /// Has what is known of the log looked up where this connection leads to. The session comes back only if it is sound.
     pub(super) async fn verify(self, known: &KnownHistory, sql: &str) -> Result<Self, Error> {
-        let tokens = known.tokens();
+        let (when, tokens) = (known.now(), known.tokens());
         if tokens.is_empty() {
             return Ok(self);
         }
@@ -110,12 +111,17 @@ impl Session {
         let params: [Param<'_>; 1] = [(&positions, Type::INT8_ARRAY)];
         let error = match timeout(self.patience, self.connection.query(sql, &params)).await {
             Ok(Ok(rows)) => match rows.iter().map(event_at).collect::<Result<Vec<_>, _>>() {
+                Ok(_) if rows.iter().any(|row| row.try_get(2).unwrap_or(false)) => {
+                    Error::unavailable(format!("{} is a standby at the moment", self.server))
+                }
                 Ok(found) => {
-                    known.found(&tokens, &found, &self.server);
+                    known.found(&tokens, &found, &when, &self.server);
                     return Ok(self);
                 }
                 Err(error) => self.classify(&error),
             },
+            // Who may append need not have the right to read.
+            Ok(Err(error)) if error.code() == Some(&SqlState::INSUFFICIENT_PRIVILEGE) => return Ok(self),
             Ok(Err(error)) => self.classify(&error),
             Err(_) => Error::timeout(ErrorKind::Unavailable, format!("{}: no answer", self.server)),
         };

@@ -74,6 +74,11 @@ impl CheckedFilter {
         Ok(Self { items })
     }
 
+    /// Matches no event.
+    pub(crate) fn nothing() -> Self {
+        Self { items: Vec::new() }
+    }
+
     pub(crate) fn items(&self) -> &[CheckedItem] {
         &self.items
     }

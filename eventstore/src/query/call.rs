@@ -14,6 +14,7 @@ use crate::event::{RecordedEvent, check_instant};
 use crate::filter::Filter;
 use crate::position::Position;
 use crate::query::{EventStream, History, Page, PageRequest, Source, Times};
+use crate::session::Seen;
 use crate::sql::Direction;
 use crate::store::EventStore;
 use crate::telemetry::Operation;
@@ -35,7 +36,8 @@ use crate::token::Token;
 pub struct Query {
     store: EventStore,
     filter: Filter,
-    consistency: Consistency,
+    /// None is that of the session, or strong.
+    consistency: Option<Consistency>,
     after: Token,
     until: Option<Position>,
     limit: Option<usize>,
@@ -50,7 +52,7 @@ impl Query {
         Self {
             store: store.clone(),
             filter: filter.clone(),
-            consistency: store.seen().map_or(Consistency::Strong, |seen| Consistency::AtLeast(seen.token())),
+            consistency: None,
             after: Token::START,
             until: None,
             limit: None,
@@ -63,8 +65,16 @@ impl Query {
 
     /// Sets how new the answer must be; [`Consistency::Strong`] unless said.
     pub fn consistency(mut self, consistency: Consistency) -> Self {
-        self.consistency = consistency;
+        self.consistency = Some(consistency);
         self
+    }
+
+    /// What is asked for, and what a session must have seen. When the first page is read, and not before: a query may lie about
+    /// while its session goes on.
+    fn resolve(&mut self) -> Option<Token> {
+        let seen = self.store.seen().map(Seen::token);
+        self.consistency.get_or_insert(seen.map_or(Consistency::Strong, Consistency::AtLeast));
+        seen.filter(|token| !token.is_start())
     }
 
     /// Reads only events after this point (exclusive). A replica that has not come that far is passed over.
@@ -215,11 +225,16 @@ pub(crate) struct Pages {
 }
 
 impl Pages {
-    fn new(query: Query) -> Result<Self, Error> {
+    fn new(mut query: Query) -> Result<Self, Error> {
         if query.store.writer().is_closed() {
             return Err(Error::closed());
         }
-        let request = query.first_request()?;
+        let seen = query.resolve();
+        let mut request = query.first_request()?;
+        // Whatever server answers: what the session rests on must be there.
+        if !matches!(query.consistency, Some(Consistency::AtLeast(token)) if Some(token) == seen) {
+            request.witnesses.extend(seen);
+        }
         Ok(Self { remaining: query.limit, query, request, complete: Token::START, first: true, done: false })
     }
 
@@ -269,12 +284,12 @@ impl Pages {
     async fn read(&mut self) -> Result<Page, Error> {
         let reader = self.query.store.reader();
         let deadline = deadline::after(self.query.timeout);
-        match reader.page(&self.request, self.query.consistency, deadline).await {
+        match reader.page(&self.request, self.query.consistency.unwrap_or_default(), deadline).await {
             // The only thing that a scan mends; whatever else is invalid stays so.
             Err(error) if error.kind() == ErrorKind::Invalid && self.query.allow_scan => {
                 let Source::Keys(filter) = &self.request.source else { return Err(error) };
                 self.request.source = Source::Scan(filter.clone());
-                reader.page(&self.request, self.query.consistency, deadline).await
+                reader.page(&self.request, self.query.consistency.unwrap_or_default(), deadline).await
             }
             result => result,
         }

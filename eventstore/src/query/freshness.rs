@@ -1,8 +1,8 @@
 //! What the primary had, and when: so that it can be said of a replica how much it lacks.
 //!
 //! A sample is a read of the primary: everything that was acknowledged before it began lies at or below the head that it showed. A
-//! replica that has come as far lacks nothing that is older than the sample. Only reads that begin at the primary will do: of a
-//! receipt it is not known what else the log had.
+//! server that has the event there lacks nothing that is older than the sample; of one that has another event there, or has not come
+//! as far, nothing is known. Only reads of the primary will do: of a receipt it is not known what else the log had.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
@@ -11,24 +11,26 @@ use std::time::Duration;
 use tokio::sync::{Mutex as TurnMutex, MutexGuard};
 use tokio::time::Instant;
 
-use crate::position::Position;
+use crate::token::Token;
 
 /// How close in time two samples may lie: freshness is known no finer than this.
-const STEP: Duration = Duration::from_millis(10);
+const STEP: Duration = Duration::from_millis(1);
 /// How many are kept. Of the older half every second one goes when there are more.
 const MOST: usize = 128;
 
 /// Heads of the primary, each with when the read began that showed it, ascending in time.
 #[derive(Debug, Default)]
 pub(super) struct Freshness {
-    samples: Mutex<VecDeque<(Instant, Position)>>,
+    samples: Mutex<VecDeque<(Instant, Token)>>,
     turn: TurnMutex<()>,
 }
 
 impl Freshness {
     /// Notes what a read of the primary showed.
-    pub(super) fn saw(&self, begun: Instant, head: Position) {
+    pub(super) fn saw(&self, begun: Instant, head: Token) {
         let mut samples = self.samples.lock().unwrap_or_else(PoisonError::into_inner);
+        // A log that has become shorter is another history; or two reads have overtaken each other, and little is lost.
+        samples.retain(|(_, then)| then.position() <= head.position());
         if samples.back().is_some_and(|(last, _)| begun < *last + STEP) {
             return;
         }
@@ -42,12 +44,12 @@ impl Freshness {
         }
     }
 
-    /// Whether a server with this head lacks nothing that was acknowledged so long ago.
-    pub(super) fn covers(&self, head: Position, lag: Duration) -> bool {
+    /// The oldest sample that is no older: a server that has this event lacks nothing that was acknowledged so long ago.
+    pub(super) fn sample(&self, lag: Duration) -> Option<Token> {
         let now = Instant::now();
         let samples = self.samples.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut recent = samples.iter().rev().take_while(|(begun, _)| now.duration_since(*begun) <= lag);
-        recent.any(|(_, then)| *then <= head)
+        let is_young = |(begun, _): &&(Instant, Token)| now.duration_since(*begun) <= lag;
+        samples.iter().find(is_young).map(|(_, head)| *head)
     }
 
     /// Whether there is a sample that will do for a while yet.
@@ -67,36 +69,42 @@ mod tests {
     use tokio::time::advance;
 
     use super::*;
+    use crate::event::EventId;
+    use crate::position::Position;
+
+    fn token(position: u64) -> Token {
+        Token::new(Position::new(position), EventId::from(uuid::Uuid::from_u128(position.into())))
+    }
 
     #[tokio::test(start_paused = true)]
     async fn a_server_is_as_fresh_as_the_newest_sample_that_it_has_come_up_to() {
         let freshness = Freshness::default();
         let second = Duration::from_secs(1);
-        let covers = |head, lag| freshness.covers(Position::new(head), lag);
-        assert!(!covers(u64::MAX, second), "nothing is known");
-        freshness.saw(Instant::now(), Position::new(10));
+        let sample = |lag| freshness.sample(lag).map(|token: Token| token.position().get());
+        assert_eq!(sample(second), None, "nothing is known");
+        freshness.saw(Instant::now(), token(10));
         advance(second).await;
-        freshness.saw(Instant::now(), Position::new(20));
-        assert!(covers(20, Duration::ZERO));
-        assert!(!covers(19, second / 2) && covers(19, second), "it has all that is older than a second");
-        assert!(!covers(9, second * 9));
+        freshness.saw(Instant::now(), token(20));
+        assert_eq!(
+            (sample(Duration::ZERO), sample(second / 2), sample(second)),
+            (Some(20), Some(20), Some(10))
+        );
         advance(second).await;
-        assert!(!covers(20, second / 2), "the primary may have more by now");
+        assert_eq!(sample(second / 2), None, "the primary may have more by now");
         assert!(freshness.is_known(second * 2) && !freshness.is_known(second));
+        freshness.saw(Instant::now(), token(15));
+        assert_eq!(sample(second * 9), Some(10), "what was lost in a failover is no sample");
     }
 
     #[tokio::test(start_paused = true)]
-    async fn old_samples_are_thinned_and_those_of_one_moment_are_one() {
+    async fn old_samples_are_thinned() {
         let freshness = Freshness::default();
         for n in 0..10_000 {
-            advance(STEP / 2).await;
-            freshness.saw(Instant::now(), Position::new(n));
+            advance(STEP).await;
+            freshness.saw(Instant::now(), token(n));
         }
         assert!(freshness.samples.lock().unwrap().len() <= MOST);
-        assert!(
-            freshness.covers(Position::new(5_000), STEP * 5_000),
-            "half of the time back something is known yet"
-        );
-        assert!(!freshness.covers(Position::new(5_000), STEP * 2_000));
+        assert_eq!(freshness.sample(STEP * 10_000), Some(token(0)), "the oldest is kept");
+        assert!(freshness.sample(STEP * 20).is_some_and(|token| token.position() >= Position::new(9_979)));
     }
 }

@@ -12,6 +12,7 @@ mod freshness;
 mod history;
 mod page;
 mod reader;
+mod replica;
 mod stream;
 
 pub use call::Query;

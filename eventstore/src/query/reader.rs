@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, timeout_at};
 use tracing::{Instrument as _, debug, info_span, warn};
 
 use crate::consistency::Consistency;
@@ -12,51 +12,36 @@ use crate::filter::Path;
 use crate::known_history::KnownHistory;
 use crate::pool::{self, Param, Pool};
 use crate::query::arguments::PageArguments;
-use crate::query::blame::Blame;
 use crate::query::direct::{self, DirectArguments};
 use crate::query::freshness::Freshness;
 use crate::query::page::Undecodable;
+use crate::query::replica::FromReplica;
 use crate::query::{Page, PageRequest, Source};
-use crate::routing::{PROBATION, Replica, Servers};
+use crate::routing::Servers;
 use crate::settings::{ReplicaFallback, Settings};
 use crate::sql::Statements;
 use crate::telemetry::HeadClock;
 use crate::token::Token;
 
-/// How long a read waits before it asks again how far a replica has come.
-const PAUSES_MS: [u64; 4] = [1, 2, 5, 10];
-
-/// How often a read that was in the way of a replica's replay is asked again.
-const REPLAY_CONFLICTS: usize = 3;
-
 /// The reading half of a store handle.
 #[derive(Debug)]
 pub(crate) struct Reader {
-    servers: Arc<Servers>,
+    pub(super) servers: Arc<Servers>,
     statements: Arc<Statements>,
-    heads: Arc<HeadClock>,
+    pub(super) heads: Arc<HeadClock>,
     freshness: Freshness,
     known: Arc<KnownHistory>,
-    replica_wait: Duration,
+    pub(super) replica_wait: Duration,
     fallback: ReplicaFallback,
 }
 
 /// What a server's answer is worth.
-enum Answer {
+pub(super) enum Answer {
     Good(Page),
     /// The server has not come as far as it must.
     Behind,
     /// It does not have the event that a token names.
     Diverged(Token),
-}
-
-/// What a replica made of a read.
-enum FromReplica {
-    Page(Page),
-    /// It serves, but has not come as far as it must.
-    Behind,
-    /// Another server has to answer.
-    Unfit,
 }
 
 impl Reader {
@@ -78,91 +63,86 @@ impl Reader {
         consistency: Consistency,
         deadline: Instant,
     ) -> Result<Page, Error> {
+        let of_primary = request.at_least(consistency);
         if consistency == Consistency::Strong || self.servers.replicas().is_empty() {
-            return self.primary_page(&request.at_least(consistency), deadline).await;
+            return self.primary_page(&of_primary, deadline).await;
         }
-        let request = request.at_least(consistency);
-        if let Consistency::MaxLag(lag) = consistency {
-            self.know_primary(lag, deadline).await?;
-        }
-        for replica in self.servers.in_rotation() {
-            match self.replica_page(replica, &request, consistency, deadline).await? {
-                FromReplica::Page(page) => return Ok(page),
-                FromReplica::Behind if matches!(consistency, Consistency::AtLeast(_)) => {
-                    if let Some(page) = self.awaited_page(replica, &request, consistency, deadline).await? {
-                        return Ok(page);
+        let is_bound_on_lag = matches!(consistency, Consistency::MaxLag(_));
+        let of_replica = match consistency {
+            Consistency::MaxLag(lag) => {
+                self.know_primary(lag, deadline).await;
+                self.freshness.sample(lag).map(|sample| request.at_least(Consistency::AtLeast(sample)))
+            }
+            _ => Some(of_primary.clone()),
+        };
+        let (mut diverged_ones, mut refusal) = (Vec::new(), None);
+        if let Some(request) = &of_replica {
+            let mut behind = None;
+            for replica in self.servers.in_rotation() {
+                match self.replica_page(replica, request, deadline).await? {
+                    FromReplica::Page(page) => return Ok(page),
+                    FromReplica::Behind => behind = behind.or(Some(replica)),
+                    // The sample may be what a failover lost: nobody has brought it.
+                    FromReplica::Diverged(..) if is_bound_on_lag => {}
+                    FromReplica::Diverged(token, failures) => {
+                        refusal = refusal.or(Some(diverged(token, replica.pool().server())));
+                        diverged_ones.push((replica, failures));
                     }
-                    // The wait is over for the other replicas too.
-                    break;
+                    FromReplica::Unfit(error) => refusal = refusal.or(error),
                 }
-                FromReplica::Behind | FromReplica::Unfit => {}
+            }
+            if let (Some(replica), Consistency::AtLeast(_)) = (behind, consistency)
+                && let Some(page) = self.awaited_page(replica, request, deadline).await?
+            {
+                return Ok(page);
             }
         }
-        match self.fallback {
-            ReplicaFallback::Primary => self.primary_page(&request, deadline).await,
-            ReplicaFallback::Fail => Err(Error::unavailable(
-                "no replica can answer this read now, and Settings::replica_fallback keeps it from the primary",
-            )),
+        if self.fallback == ReplicaFallback::Fail {
+            return Err(refusal.unwrap_or_else(|| {
+                Error::unavailable(
+                    "no replica can answer this read now, and Settings::replica_fallback keeps it from the primary",
+                )
+            }));
         }
+        let page = self.primary_page(&of_primary, deadline).await?;
+        // The primary has the event: it is the replica that has another history, and not whoever brought the token.
+        for (replica, failures) in diverged_ones {
+            warn!(server = replica.pool().server(), "replica leaves the rotation: it has another history");
+            replica.rest(failures);
+        }
+        Ok(page)
     }
 
-    /// Waits for a replica to come as far as the tokens, and reads it then; `None` if it did not in time.
-    async fn awaited_page(
-        &self,
-        replica: &Replica,
-        request: &PageRequest,
-        consistency: Consistency,
-        deadline: Instant,
-    ) -> Result<Option<Page>, Error> {
-        let until = (Instant::now() + self.replica_wait).min(share_of(deadline));
-        let wanted = furthest(&request.witnesses).position();
-        let mut pauses = PAUSES_MS.into_iter().chain(std::iter::repeat(PAUSES_MS[PAUSES_MS.len() - 1]));
-        while let Some(pause) = pauses.next().map(Duration::from_millis) {
-            if Instant::now() + pause > until {
-                break;
+    /// Sees to it that there is a sample of the primary that tells who lags by more; where the primary says nothing, what is
+    /// known has to do.
+    async fn know_primary(&self, lag: Duration, deadline: Instant) {
+        let soon = share_of(deadline);
+        let asked = timeout_at(soon, async {
+            let _turn = self.freshness.turn().await;
+            if self.freshness.is_known(lag) {
+                return Ok(());
             }
-            sleep(pause).await;
-            // The head alone, and then what the read is for: in its own snapshot, which tells again.
-            let Ok(page) = self.run(replica.pool(), &PageRequest::new(Source::Nothing), until).await else {
-                break;
-            };
-            if page.head.position() < wanted {
-                continue;
-            }
-            return match self.replica_page(replica, request, consistency, deadline).await? {
-                FromReplica::Page(page) => Ok(Some(page)),
-                FromReplica::Behind | FromReplica::Unfit => Ok(None),
-            };
+            self.primary_page(&PageRequest::new(Source::Nothing), soon).await.map(|_| ())
+        });
+        if !self.freshness.is_known(lag)
+            && let Ok(Err(error)) = asked.await
+        {
+            debug!(%error, "the primary does not say how far it is");
         }
-        Ok(None)
-    }
-
-    /// Sees to it that there is a sample of the primary that tells who lags by more.
-    async fn know_primary(&self, lag: Duration, deadline: Instant) -> Result<(), Error> {
-        if self.freshness.is_known(lag) {
-            return Ok(());
-        }
-        let _turn = self.freshness.turn().await;
-        if !self.freshness.is_known(lag) {
-            self.primary_page(&PageRequest::new(Source::Nothing), deadline).await?;
-        }
-        Ok(())
     }
 
     /// A page from the primary.
     pub(crate) async fn primary_page(&self, request: &PageRequest, deadline: Instant) -> Result<Page, Error> {
         let pool = self.servers.primary();
-        let (begun, known_end) = (Instant::now(), self.known.end());
+        let (begun, known) = (Instant::now(), self.known.now());
         let page = self.run(pool, request, deadline).await?;
         if page.standby {
             return Err(Error::unavailable(format!("{} is a standby at the moment", pool.server())));
         }
         self.heads.saw_on_primary(page.head.position());
-        self.freshness.saw(begun, page.head.position());
-        if page.head.position() < known_end {
-            self.known.ends_at(page.head.position(), pool.server());
-        }
-        self.known.saw(page.head);
+        self.freshness.saw(begun, page.head);
+        self.known.ends_at(page.head.position(), &known, pool.server());
+        self.known.saw(page.head, &known);
         page.log.inspect(|log| self.servers.is_log(*log));
         match self.judge(page, request)? {
             Answer::Good(page) => Ok(page),
@@ -171,106 +151,7 @@ impl Reader {
         }
     }
 
-    async fn replica_page(
-        &self,
-        replica: &Replica,
-        request: &PageRequest,
-        consistency: Consistency,
-        deadline: Instant,
-    ) -> Result<FromReplica, Error> {
-        let server = replica.pool().server();
-        let failures = replica.failures();
-        if let Err(error) = self.sound_out(replica, deadline).await {
-            warn!(server, %error, "replica stays out of rotation");
-            replica.rest(failures);
-            return Ok(FromReplica::Unfit);
-        }
-        // Half of the time that is left: the next server needs some too.
-        let page = match self.run_on_replica(replica, request, share_of(deadline)).await {
-            Ok(page) => page,
-            Err(error) => {
-                match Blame::of(&error) {
-                    Blame::Server => {
-                        warn!(server, %error, "replica leaves the rotation: a read failed");
-                        replica.rest(failures);
-                    }
-                    Blame::Unclear => {
-                        debug!(server, %error, "replica took too long");
-                        replica.suspect(failures);
-                    }
-                    Blame::Call => debug!(server, %error, "replica can not answer"),
-                }
-                return Ok(FromReplica::Unfit);
-            }
-        };
-        if !page.standby {
-            warn!(server, "replica leaves the rotation: it is a primary at the moment");
-            replica.rest(failures);
-            return Ok(FromReplica::Unfit);
-        }
-        if self.servers.log().is_some_and(|log| page.log != Some(log)) {
-            warn!(server, "replica leaves the rotation: its log is another one than the primary's");
-            replica.rest(failures);
-            return Ok(FromReplica::Unfit);
-        }
-        replica.lags_by(self.heads.lag_of(page.head.position()));
-        match self.judge(page, request) {
-            Ok(Answer::Good(page)) => {
-                replica.has_served();
-                let is_fresh = match consistency {
-                    Consistency::MaxLag(lag) => self.freshness.covers(page.head.position(), lag),
-                    _ => true,
-                };
-                Ok(if is_fresh { FromReplica::Page(page) } else { FromReplica::Behind })
-            }
-            Ok(Answer::Behind) => {
-                replica.has_served();
-                Ok(FromReplica::Behind)
-            }
-            // It may not have replayed yet what makes the call valid: the primary knows.
-            Err(_) => {
-                replica.has_served();
-                Ok(FromReplica::Unfit)
-            }
-            Ok(Answer::Diverged(token)) => {
-                warn!(
-                    server,
-                    position = token.position().get(),
-                    "replica has another history than its reader"
-                );
-                replica.rest(failures);
-                Ok(FromReplica::Unfit)
-            }
-        }
-    }
-
-    /// What a replica cancels because it is in the way of what it replays is asked again: it is not the server's fault, and the
-    /// rows that were in the way are gone then.
-    async fn run_on_replica(
-        &self,
-        replica: &Replica,
-        request: &PageRequest,
-        deadline: Instant,
-    ) -> Result<Page, Error> {
-        for _ in 0..REPLAY_CONFLICTS {
-            match self.run(replica.pool(), request, deadline).await {
-                Err(error) if error.sqlstate() == Some("40001") => debug!(%error, "asked again"),
-                result => return result,
-            }
-        }
-        self.run(replica.pool(), request, deadline).await
-    }
-
-    /// Asks a replica that has failed for no more than the head, before it is trusted with a read.
-    async fn sound_out(&self, replica: &Replica, deadline: Instant) -> Result<(), Error> {
-        if !replica.is_on_probation() {
-            return Ok(());
-        }
-        let soon = share_of(deadline).min(Instant::now() + PROBATION);
-        self.run(replica.pool(), &PageRequest::new(Source::Nothing), soon).await.map(|_| ())
-    }
-
-    fn judge(&self, page: Page, request: &PageRequest) -> Result<Answer, Error> {
+    pub(super) fn judge(&self, page: Page, request: &PageRequest) -> Result<Answer, Error> {
         if let Some(path) = &page.missing_path {
             return Err(Path::parse(path)?.unindexed());
         }
@@ -282,7 +163,7 @@ impl Reader {
         Ok(wrong.map_or(Answer::Good(page), |(token, _)| Answer::Diverged(*token)))
     }
 
-    async fn run(
+    pub(super) async fn run(
         &self,
         pool: &Arc<dyn Pool>,
         request: &PageRequest,
@@ -323,12 +204,12 @@ async fn run_with(
     })
 }
 
-fn share_of(deadline: Instant) -> Instant {
+pub(super) fn share_of(deadline: Instant) -> Instant {
     let now = Instant::now();
     now + deadline.saturating_duration_since(now) / 2
 }
 
-fn furthest(witnesses: &[Token]) -> Token {
+pub(super) fn furthest(witnesses: &[Token]) -> Token {
     witnesses.iter().copied().max_by_key(Token::position).unwrap_or(Token::START)
 }
 

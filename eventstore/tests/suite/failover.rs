@@ -70,7 +70,9 @@ async fn a_lost_tail_is_told_and_refused_and_appends_go_on() {
     let kept = append(&store, 1).await;
     testutil::replayed(&cluster.primary().dsn(), &cluster.replicas()[0].dsn()).await.unwrap();
     cut_off(&cluster.replicas()[0]).await;
-    let lost = [append(&store, 2).await, append(&store, 3).await];
+    let session = store.session();
+    session.append([event(2)]).await.unwrap();
+    let lost = [session.token(), append(&store, 3).await];
 
     tokio::task::block_in_place(|| cluster.primary_mut().crash());
     promote(&cluster.replicas()[0]).await;
@@ -89,9 +91,23 @@ async fn a_lost_tail_is_told_and_refused_and_appends_go_on() {
         ];
         for error in errors {
             assert_eq!(error.kind(), ErrorKind::HistoryDiverged, "{error}");
-            assert!(error.to_string().contains("lost from position 2 on"), "{error}");
+            assert!(error.to_string().contains("loss from position 2 on"), "{error}");
         }
     }
+    // A session that rests on it does not go on in another history without a word.
+    for _ in 0..2 {
+        let errors = [
+            session.query(&all).await.unwrap_err(),
+            session.query(&all).consistency(Consistency::Strong).await.unwrap_err(),
+            session.append([event(5)]).await.unwrap_err(),
+            session.decide(&all, |_| Ok::<_, eventstore::Error>(vec![event(5)])).await.unwrap_err(),
+        ];
+        for error in errors {
+            assert_eq!(error.kind(), ErrorKind::HistoryDiverged, "{error}");
+        }
+    }
+    session.forget();
+    assert_eq!(session.query(&all).await.unwrap().len(), 2);
     // Others are not.
     assert_eq!(store.query(&all).after(kept).await.unwrap().token(), next);
     store.append([event(6)]).fail_if_matches(&all).after(next).await.unwrap();

@@ -78,6 +78,31 @@ async fn a_read_of_at_least_a_token_waits_for_a_replica_and_then_falls_back_or_f
     assert_eq!(waiting.await.unwrap().unwrap(), 2, "the replica answers when it has it");
 }
 
+/// However long it would wait for the other one.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_replica_that_has_it_is_not_kept_from_answering_by_one_that_has_not() {
+    let cluster = start(2).await;
+    let store = connect(&cluster, HOUR, ReplicaFallback::Fail).await;
+    store.migrate().await.unwrap();
+    store.append([event(1)]).await.unwrap();
+    replayed(&cluster).await;
+    pause_replay(&cluster.replicas()[1]).await;
+    let second = store.append([event(2)]).await.unwrap().token();
+    testutil::replayed(&cluster.primary().dsn(), &cluster.replicas()[0].dsn()).await.unwrap();
+    for _ in 0..4 {
+        assert_eq!(count(&store, Consistency::AtLeast(second)).await.unwrap(), 2);
+    }
+    // What is wrong with a call is said, and not that no replica can answer.
+    let unindexed = Filter::where_all([("deep.n", 1)]);
+    let read = store.query(&unindexed).consistency(Consistency::Eventual);
+    assert_eq!(read.clone().await.unwrap_err().kind(), ErrorKind::Invalid);
+    assert_eq!(read.allow_scan().await.unwrap().len(), 0);
+    let of_another = Log::new().await.store.append([event(1)]).await.unwrap().token();
+    let error = count(&store, Consistency::AtLeast(of_another)).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::HistoryDiverged, "{error}");
+    assert!(store.health().await.replicas.iter().all(|replica| replica.in_rotation), "it was the token");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_bound_on_lag_is_measured_by_what_the_primary_had() {
     let cluster = start(1).await;
@@ -130,10 +155,15 @@ async fn a_session_never_goes_back_in_time() {
     assert!(within.is_sorted(), "{within:?}");
     assert_eq!(within.last(), Some(&2));
 
+    // Made before something was seen, and read afterwards.
+    let early = session.query(&Filter::all()).consistency(Consistency::Eventual);
+    let usual = session.query(&Filter::all());
     // What it wrote it reads; and so does who was told its token, here by way of a browser.
     let receipt = session.append([event(3)]).await.unwrap();
     assert_eq!(session.token(), receipt.token());
-    assert_eq!(session.query(&Filter::all()).await.unwrap().len(), 3);
+    for query in [session.query(&Filter::all()), usual, early] {
+        assert_eq!(query.await.unwrap().len(), 3);
+    }
     let text = store.token_text(session.token()).await.unwrap();
     let resumed = connect(&cluster, Duration::ZERO, ReplicaFallback::Primary).await;
     let session = resumed.session();
