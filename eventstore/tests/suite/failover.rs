@@ -133,7 +133,8 @@ async fn a_reader_notices_that_the_log_is_shorter_than_it_was() {
     assert_eq!(reader.query(&Filter::all()).await.unwrap().len(), 2);
     tokio::task::block_in_place(|| cluster.primary_mut().crash());
     promote(&cluster.replicas()[0]).await;
-    while reader.query(&Filter::all()).await.is_err() {}
+    let answered = async { while reader.query(&Filter::all()).await.is_err() {} };
+    tokio::time::timeout(Duration::from_secs(30), answered).await.expect("the new primary is found");
     assert_eq!(reader.query(&Filter::all()).await.unwrap().len(), 1);
     assert_eq!(gauge(&registry, "eventstore_history_losses_total"), 1.0);
 }
@@ -174,4 +175,34 @@ async fn with_synchronous_replication_nothing_acknowledged_is_lost() {
     }
     assert_eq!(store.head().await.unwrap().position().get(), 800, "and each once");
     assert_eq!(gauge(&registry, "eventstore_history_losses_total"), 0.0);
+}
+
+/// It can not follow the new primary, and stays a standby of the right log whose head is as far as the new one's, or further.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_replica_that_kept_the_lost_tail_bounds_no_lag() {
+    let mut cluster =
+        tokio::task::spawn_blocking(|| Cluster::builder().replicas(2).start()).await.unwrap().unwrap();
+    let old = connect(&cluster, &Registry::new()).await;
+    old.migrate().await.unwrap();
+    append(&old, 1).await;
+    testutil::replayed(&cluster.primary().dsn(), &cluster.replicas()[0].dsn()).await.unwrap();
+    cut_off(&cluster.replicas()[0]).await;
+    append(&old, 2).await;
+    append(&old, 3).await;
+    testutil::replayed(&cluster.primary().dsn(), &cluster.replicas()[1].dsn()).await.unwrap();
+    tokio::task::block_in_place(|| cluster.primary_mut().crash());
+    promote(&cluster.replicas()[0]).await;
+
+    let servers = [&cluster.replicas()[0], &cluster.replicas()[1]].map(Server::dsn);
+    let builder = fixture::store().primary(&servers[0]).replica(&servers[1]).schema(SCHEMA);
+    let store = builder.connect().await.unwrap();
+    append(&store, 4).await;
+    let all = Filter::all();
+    let numbers = async |consistency| {
+        let history = store.query(&all).consistency(consistency).await.unwrap();
+        history.iter().map(|event| event.payload["n"].as_u64().unwrap()).collect::<Vec<_>>()
+    };
+    assert_eq!(numbers(Consistency::Eventual).await, [1, 2, 3], "whatever it has");
+    assert_eq!(numbers(Consistency::Strong).await, [1, 4]);
+    assert_eq!(numbers(Consistency::MaxLag(Duration::from_secs(3_600))).await, [1, 4]);
 }
