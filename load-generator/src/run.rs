@@ -28,6 +28,7 @@ use crate::workers::{self, Shared};
 
 /// How long the store may take to send what was left at the end.
 const CLOSE_WITHIN: Duration = Duration::from_secs(2);
+
 /// Carries a plan out and reports.
 pub(crate) async fn run(plan: Plan) -> Result<Verdict, RunError> {
     // What can fail without any load does so first.

@@ -214,6 +214,7 @@ async fn reads_of_at_least_a_token_are_never_stale() {
     let pauses = tokio::spawn(async move {
         let client = testutil::connect(&replica).await.unwrap();
         while stopped.try_recv().is_err() {
+            // How long it is paused is the fault: nothing waits for it.
             client.batch_execute("SELECT pg_wal_replay_pause(), pg_sleep(random() * 0.02)").await.unwrap();
             client.batch_execute("SELECT pg_wal_replay_resume(), pg_sleep(random() * 0.02)").await.unwrap();
         }
