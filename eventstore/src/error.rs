@@ -64,6 +64,7 @@ struct Inner {
     kind: ErrorKind,
     message: String,
     conflict: Option<Conflict>,
+    lost_from: Option<Position>,
     sqlstate: Option<String>,
     timed_out: bool,
     exhausted: bool,
@@ -88,6 +89,13 @@ impl Error {
         self.0.conflict.as_ref()
     }
 
+    /// From which position on this handle knows the log to have been lost in a failover, if this is a
+    /// [`ErrorKind::HistoryDiverged`] and it does: something before it may be lost too, of which the handle never knew.
+    #[must_use]
+    pub fn lost_from(&self) -> Option<Position> {
+        self.0.lost_from
+    }
+
     /// Whether a deadline passed; its kind tells whether anything may have been written.
     #[must_use]
     pub fn is_timeout(&self) -> bool {
@@ -101,7 +109,15 @@ impl Error {
     }
 
     fn build(kind: ErrorKind, message: String) -> Inner {
-        Inner { kind, message, conflict: None, sqlstate: None, timed_out: false, exhausted: false }
+        Inner {
+            kind,
+            message,
+            conflict: None,
+            lost_from: None,
+            sqlstate: None,
+            timed_out: false,
+            exhausted: false,
+        }
     }
 
     pub(crate) fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
@@ -118,6 +134,12 @@ impl Error {
 
     pub(crate) fn unavailable(message: impl Into<String>) -> Self {
         Self::new(ErrorKind::Unavailable, message)
+    }
+
+    /// The same, with from where on the log is known to be lost.
+    pub(crate) fn with_loss(&self, first: Position) -> Self {
+        let message = format!("{self}; this handle knows of a loss from position {first} on, or before");
+        Self(Arc::new(Inner { lost_from: Some(first), ..Self::build(self.kind(), message) }))
     }
 
     pub(crate) fn closed() -> Self {

@@ -103,10 +103,7 @@ impl KnownHistory {
     /// The error, and from where on the log is known to be lost if that is why.
     pub(crate) fn explain(&self, error: Error) -> Error {
         match self.lock().first_lost {
-            Some(first) if error.kind() == ErrorKind::HistoryDiverged => Error::new(
-                error.kind(),
-                format!("{error}; this handle knows of a loss from position {first} on, or before"),
-            ),
+            Some(first) if error.kind() == ErrorKind::HistoryDiverged => error.with_loss(first),
             _ => error,
         }
     }
@@ -162,6 +159,7 @@ mod tests {
         assert_eq!((known.now().end.get(), known.metrics.history_losses.get()), (5, 1));
         let error = known.explain(Error::new(ErrorKind::HistoryDiverged, "gone"));
         assert!(error.to_string().contains("position 9"), "{error}");
+        assert_eq!(error.lost_from(), Some(Position::new(9)));
         assert!(!known.explain(Error::invalid("x")).to_string().contains("lost"));
         known.ends_at(Position::new(4), &known.now(), "server");
         assert_eq!((known.now().end.get(), known.metrics.history_lost_from.get()), (1, 5));

@@ -24,7 +24,7 @@ impl Binaries {
         let found = candidates.iter().find(|folder| has_programs(folder) && is_recent(folder));
         // Absolute: the programs run in another folder.
         found
-            .and_then(|folder| folder.canonicalize().ok())
+            .and_then(|folder| behind_links(folder))
             .map(Self)
             .ok_or_else(|| ClusterError::no_server(&candidates))
     }
@@ -47,6 +47,13 @@ impl Binaries {
             command.env("LD_LIBRARY_PATH", libraries);
         }
     }
+}
+
+/// Where only some of the programs are linked to from a folder of the PATH, all of them are where these are.
+fn behind_links(folder: &Path) -> Option<PathBuf> {
+    let server = folder.join("postgres").canonicalize().ok()?;
+    let real = server.parent().filter(|folder| has_programs(folder)).map(Path::to_owned);
+    real.or_else(|| folder.canonicalize().ok())
 }
 
 fn has_programs(folder: &Path) -> bool {

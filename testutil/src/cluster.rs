@@ -91,6 +91,10 @@ impl Cluster {
     pub fn replicas_mut(&mut self) -> &mut [Server] {
         &mut self.replicas
     }
+
+    pub(crate) fn swap_primary(&mut self, number: usize) {
+        std::mem::swap(&mut self.primary, &mut self.replicas[number]);
+    }
 }
 
 impl ClusterBuilder {
@@ -177,7 +181,7 @@ impl ClusterBuilder {
         }
         initdb.args(["--auth=trust", "--username=postgres", "--encoding=UTF8", "--locale=C", "--pgdata"]);
         initdb.arg(data).current_dir("/");
-        run(initdb, owner)
+        run(&mut initdb, owner)
     }
 
     fn configuration(&self) -> String {
@@ -227,11 +231,11 @@ fn copy(from: &Path, to: &Path, owner: Owner) -> Result<(), ClusterError> {
     // Followed, the link to the WAL: each server has its own.
     let mut cp = Command::new("cp");
     cp.arg("-RLp").arg(from).arg(to).current_dir("/");
-    run(cp, owner)
+    run(&mut cp, owner)
 }
 
-fn run(mut command: Command, owner: Owner) -> Result<(), ClusterError> {
-    owner.set_on(&mut command);
+pub(crate) fn run(command: &mut Command, owner: Owner) -> Result<(), ClusterError> {
+    owner.set_on(command);
     let program = PathBuf::from(command.get_program());
     let output = command.output().map_err(ClusterError::io(format!("running {}", program.display())))?;
     if output.status.success() {

@@ -1,4 +1,4 @@
-//! Waiting for replicas, and plain connections to look at servers with.
+//! What is done to replication by SQL: waiting for it, cutting a replica off, promoting one.
 
 use std::time::Duration;
 
@@ -28,4 +28,40 @@ pub async fn replayed(primary: &str, replica: &str) -> Result<(), Error> {
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
     Ok(())
+}
+
+/// Has a replica receive nothing any more, and returns when it has replayed what it has received.
+///
+/// # Errors
+/// If it can not be reached.
+pub async fn cut_off(replica: &str) -> Result<(), Error> {
+    follow(replica, "").await?;
+    let session = connect(replica).await?;
+    // The end of a WAL receiver has no signal either.
+    let is_done = "SELECT NOT EXISTS (SELECT FROM pg_stat_wal_receiver)
+                   AND coalesce(pg_last_wal_replay_lsn() >= pg_last_wal_receive_lsn(), true)";
+    while !session.query_one(is_done, &[]).await?.get::<_, bool>(0) {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    Ok(())
+}
+
+/// Has a replica follow another server, or none if its connection string is empty.
+///
+/// # Errors
+/// If the replica can not be reached.
+pub async fn follow(replica: &str, primary: &str) -> Result<(), Error> {
+    let session = connect(replica).await?;
+    session.batch_execute(&format!("ALTER SYSTEM SET primary_conninfo = '{primary}'")).await?;
+    session.batch_execute("SELECT pg_reload_conf()").await
+}
+
+/// Makes a replica a primary, and returns when it takes writes.
+///
+/// # Errors
+/// If it can not be reached, or is none.
+pub async fn promote(replica: &str) -> Result<(), Error> {
+    // The server says so itself if it does not come to that, in a warning.
+    let promoted = "SELECT 1 / pg_promote(true, 60)::integer";
+    connect(replica).await?.batch_execute(promoted).await
 }

@@ -64,6 +64,14 @@ impl Server {
         &self.data
     }
 
+    pub(crate) fn program(&self, name: &str) -> Command {
+        self.binaries.command(name)
+    }
+
+    pub(crate) fn owner(&self) -> Owner {
+        self.owner
+    }
+
     /// Starts it, and returns when it accepts connections.
     ///
     /// # Errors

@@ -45,12 +45,7 @@ impl Model {
                 1 => self.append(key, 2),
                 _ => self.append(key, 1),
             };
-            self.history.operations.push(Operation {
-                client,
-                invoked: began,
-                completed: Some(ended),
-                action,
-            });
+            self.history.operations.push(Operation::new(client, (began, Some(ended)), action));
         }
         let subscription = || "mails".to_owned();
         let deliveries = self.log.iter().map(|event| {
@@ -62,7 +57,7 @@ impl Model {
         let ends = Action::CaughtUp { subscription: subscription(), position: self.log.len() as u64 };
         for (action, time) in [begins].into_iter().chain(deliveries).chain([ends]).zip(1_000_000..) {
             let (client, completed) = (99, Some(time));
-            self.history.operations.push(Operation { client, invoked: time, completed, action });
+            self.history.operations.push(Operation::new(client, (time, completed), action));
         }
         (self.history, self.log)
     }
@@ -369,7 +364,7 @@ fn begin_again(history: &mut History, after: u64) {
     let (client, invoked, completed) = (again.client, again.invoked, again.completed);
     let filter = Filter::types(["Taken"]);
     let action = Action::Subscribed { subscription: "mails".to_owned(), filter, after };
-    let begins = Operation { client, invoked, completed, action };
+    let begins = Operation::new(client, (invoked, completed), action);
     history.operations.splice(place + 1..place + 1, [begins, again]);
 }
 
@@ -431,7 +426,7 @@ fn a_strong_read_that_goes_back_behind_another() {
         }
         for (read, time) in [(newer, FAILOVER), (older, FAILOVER + 2)] {
             let (completed, action) = (Some(time + 1), Action::Read(read));
-            history.operations.push(Operation { client: 1, invoked: time, completed, action });
+            history.operations.push(Operation::new(1, (time, completed), action));
         }
     });
     assert_eq!(found, [Rule::Stale]);
@@ -496,7 +491,7 @@ const FAILOVER: u64 = 8_000_000;
 
 fn failover(history: &mut History, kept: u64) {
     let (invoked, completed, action) = (FAILOVER - 1, Some(FAILOVER), Action::Failover { kept });
-    history.operations.push(Operation { client: 0, invoked, completed, action });
+    history.operations.push(Operation::new(0, (invoked, completed), action));
 }
 
 #[test]
@@ -509,7 +504,7 @@ fn a_failover_excuses_what_stood_above_what_it_kept_and_nothing_else() {
             // One who is told so, and goes on where the log ends now.
             let (invoked, completed) = (FAILOVER + 1, Some(FAILOVER + 2));
             let action = Action::Loss { position: kept + 2 };
-            history.operations.push(Operation { client: 1, invoked, completed, action });
+            history.operations.push(Operation::new(1, (invoked, completed), action));
             let next = taken(log.len() as u64 + 1, KEYS + 1);
             let (conditions, outcome) = (vec![], Outcome::Accepted { first: next.position });
             let append = Append { conditions, events: vec![next.digest()], outcome };
@@ -527,27 +522,93 @@ fn an_order_and_a_strong_read_after_a_failover_are_still_checked() {
         let kept = log.len() as u64 - 3;
         log.truncate(usize::try_from(kept).unwrap());
         failover(history, kept);
+        tell(history, kept + 1);
         let last_but_one = log[log.len() - 2].digest();
         let mut read = last_read(&mut history.clone()).clone();
         (read.filter, read.complete_to) = (Filter::all(), kept - 1);
         read.result = log[..log.len() - 1].iter().map(|event| (event.position, event.digest())).collect();
         assert_eq!(read.result.last().unwrap().1, last_but_one);
         let (invoked, completed) = (FAILOVER + 1, Some(FAILOVER + 2));
-        history.operations.push(Operation { client: 1, invoked, completed, action: Action::Read(read) });
+        history.operations.push(Operation::new(1, (invoked, completed), Action::Read(read)));
     });
     assert_eq!(found, [Rule::Stale]);
+}
+
+/// Three positions are lost, and the next append takes the place of the first of them.
+fn after_a_loss(then: impl FnOnce(&mut History, &[LogEvent], &LogEvent)) -> Vec<Rule> {
+    caught(|history, log| {
+        let lost = log.split_off(log.len() - 3);
+        let next = taken(log.len() as u64 + 1, KEYS + 1);
+        failover(history, log.len() as u64);
+        then(history, &lost, &next);
+        log.push(next);
+    })
+}
+
+fn goes_on(history: &mut History, next: &LogEvent, rests_on: Vec<(u64, uuid::Uuid)>) {
+    let (conditions, outcome) = (vec![], Outcome::Accepted { first: next.position });
+    let append = Action::Append(Append { conditions, events: vec![next.digest()], outcome });
+    let operation = Operation::new(1, (FAILOVER + 3, Some(FAILOVER + 4)), append);
+    history.operations.push(Operation { rests_on, ..operation });
+}
+
+fn tell(history: &mut History, position: u64) {
+    let told = Operation::new(1, (FAILOVER + 1, Some(FAILOVER + 2)), Action::Loss { position });
+    history.operations.push(told);
+}
+
+#[test]
+fn a_loss_that_nobody_was_told_of() {
+    let told = |position: Option<u64>| {
+        after_a_loss(|history, lost, next| {
+            position.inspect(|above| tell(history, lost[0].position + above));
+            goes_on(history, next, vec![]);
+        })
+    };
+    assert_eq!(told(Some(1)), []);
+    assert_eq!(told(None), [Rule::LossNotTold]);
+}
+
+#[test]
+fn an_append_that_rests_on_what_was_lost_and_is_accepted() {
+    let resting_on = |of: fn(&LogEvent, &LogEvent) -> (u64, uuid::Uuid)| {
+        after_a_loss(|history, lost, next| {
+            tell(history, lost[0].position);
+            goes_on(history, next, vec![of(&lost[0], next)]);
+        })
+    };
+    assert_eq!(resting_on(|lost, _| (lost.position, lost.id)), [Rule::RestsOnNothing]);
+    assert_eq!(resting_on(|_, next| (next.position, next.id)), [], "it stands there");
+}
+
+/// The same events again, after they were lost: they stand behind what was written meanwhile.
+#[test]
+fn what_was_lost_may_be_written_again() {
+    let found = caught(|history, log| {
+        let lost = log.split_off(log.len() - 3);
+        failover(history, log.len() as u64);
+        tell(history, lost[0].position);
+        let next = taken(log.len() as u64 + 1, KEYS + 1);
+        goes_on(history, &next, vec![]);
+        log.push(next);
+        let is_of_lost = |operation: &&Operation| matches!(&operation.action, Action::Append(append) if append.events.last().unwrap().id == lost[2].id);
+        let mut again = history.operations.iter().find(is_of_lost).unwrap().clone();
+        (again.invoked, again.completed) = (FAILOVER + 5, Some(FAILOVER + 6));
+        let append = append_of(&mut again);
+        append.outcome = Outcome::Accepted { first: log.len() as u64 + 1 };
+        for event in lost.iter().filter(|event| append.events.contains(&event.digest())) {
+            log.push(LogEvent { position: log.len() as u64 + 1, ..event.clone() });
+        }
+        history.operations.push(again);
+    });
+    assert_eq!(found, []);
 }
 
 #[test]
 fn a_loss_that_was_none() {
     let found = caught(|history, _| {
         let action = Action::Loss { position: 3 };
-        history.operations.push(Operation {
-            client: 1,
-            invoked: FAILOVER,
-            completed: Some(FAILOVER),
-            action,
-        });
+        history.operations.push(Operation::new(1, (FAILOVER, Some(FAILOVER)), action));
     });
     assert_eq!(found, [Rule::LossWithoutCause]);
 }

@@ -238,3 +238,36 @@ async fn servers_take_the_tuning_they_are_given() {
         }
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_replica_takes_over_and_the_others_follow_it() {
+    let mut cluster =
+        tokio::task::spawn_blocking(|| Cluster::builder().replicas(2).start()).await.unwrap().unwrap();
+    let execute = async |dsn: String, statement: &str| {
+        testutil::connect(&dsn).await.unwrap().batch_execute(statement).await.unwrap();
+    };
+    let count = async |dsn: String| -> i64 {
+        let session = testutil::connect(&dsn).await.unwrap();
+        session.query_one("SELECT count(*) FROM t", &[]).await.unwrap().get(0)
+    };
+    execute(cluster.primary().dsn(), "CREATE TABLE t AS SELECT 1").await;
+    let (first, last) = (cluster.replicas()[0].dsn(), cluster.replicas()[1].dsn());
+    testutil::replayed(&cluster.primary().dsn(), &first).await.unwrap();
+    testutil::cut_off(&first).await.unwrap();
+    execute(cluster.primary().dsn(), "INSERT INTO t VALUES (2)").await;
+    testutil::replayed(&cluster.primary().dsn(), &last).await.unwrap();
+    assert_eq!((count(first).await, count(last.clone()).await), (1, 2), "one was cut off");
+
+    tokio::task::block_in_place(|| cluster.primary_mut().crash());
+    let furthest = cluster.furthest_replica().await.unwrap();
+    assert_eq!(furthest, 1);
+    testutil::promote(&last).await.unwrap();
+    cluster.has_promoted(furthest).await.unwrap();
+    assert_eq!(cluster.primary().dsn(), last);
+    tokio::task::block_in_place(|| cluster.rebuild_replica(furthest)).unwrap();
+    execute(cluster.primary().dsn(), "INSERT INTO t VALUES (3)").await;
+    for replica in cluster.replicas() {
+        testutil::replayed(&last, &replica.dsn()).await.unwrap();
+        assert_eq!(count(replica.dsn()).await, 3);
+    }
+}

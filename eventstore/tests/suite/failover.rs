@@ -39,21 +39,6 @@ async fn append(store: &EventStore, n: u64) -> Token {
     store.append([event(n)]).await.unwrap().token()
 }
 
-/// What is written from here on does not reach the replica.
-async fn cut_off(replica: &Server) {
-    let client = testutil::connect(&replica.dsn()).await.unwrap();
-    client.batch_execute("ALTER SYSTEM SET primary_conninfo = ''").await.unwrap();
-    client.batch_execute("SELECT pg_reload_conf()").await.unwrap();
-    let receivers = "SELECT count(*) FROM pg_stat_wal_receiver";
-    while client.query_one(receivers, &[]).await.unwrap().get::<_, i64>(0) > 0 {}
-}
-
-async fn promote(replica: &Server) {
-    let client = testutil::connect(&replica.dsn()).await.unwrap();
-    let row = client.query_one("SELECT pg_promote(true, 60)", &[]).await.unwrap();
-    assert!(row.get::<_, bool>(0), "promoted");
-}
-
 fn gauge(registry: &Registry, name: &str) -> f64 {
     let families = registry.gather();
     let family = families.iter().find(|family| family.name() == name).unwrap();
@@ -69,13 +54,13 @@ async fn a_lost_tail_is_told_and_refused_and_appends_go_on() {
     store.migrate().await.unwrap();
     let kept = append(&store, 1).await;
     testutil::replayed(&cluster.primary().dsn(), &cluster.replicas()[0].dsn()).await.unwrap();
-    cut_off(&cluster.replicas()[0]).await;
+    testutil::cut_off(&cluster.replicas()[0].dsn()).await.unwrap();
     let session = store.session();
     session.append([event(2)]).await.unwrap();
     let lost = [session.token(), append(&store, 3).await];
 
     tokio::task::block_in_place(|| cluster.primary_mut().crash());
-    promote(&cluster.replicas()[0]).await;
+    testutil::promote(&cluster.replicas()[0].dsn()).await.unwrap();
     let next = append(&store, 4).await;
     assert_eq!(next.position(), lost[0].position(), "what was lost has left its position to others");
     assert_eq!(gauge(&registry, "eventstore_history_losses_total"), 1.0);
@@ -128,11 +113,11 @@ async fn a_reader_notices_that_the_log_is_shorter_than_it_was() {
     writer.migrate().await.unwrap();
     append(&writer, 1).await;
     testutil::replayed(&cluster.primary().dsn(), &cluster.replicas()[0].dsn()).await.unwrap();
-    cut_off(&cluster.replicas()[0]).await;
+    testutil::cut_off(&cluster.replicas()[0].dsn()).await.unwrap();
     append(&writer, 2).await;
     assert_eq!(reader.query(&Filter::all()).await.unwrap().len(), 2);
     tokio::task::block_in_place(|| cluster.primary_mut().crash());
-    promote(&cluster.replicas()[0]).await;
+    testutil::promote(&cluster.replicas()[0].dsn()).await.unwrap();
     let answered = async { while reader.query(&Filter::all()).await.is_err() {} };
     tokio::time::timeout(Duration::from_secs(30), answered).await.expect("the new primary is found");
     assert_eq!(reader.query(&Filter::all()).await.unwrap().len(), 1);
@@ -166,7 +151,7 @@ async fn with_synchronous_replication_nothing_acknowledged_is_lost() {
         .collect();
     while store.head().await.unwrap().position().get() < 200 {}
     tokio::task::block_in_place(|| cluster.primary_mut().crash());
-    promote(&cluster.replicas()[0]).await;
+    testutil::promote(&cluster.replicas()[0].dsn()).await.unwrap();
     for writer in writers {
         for (token, n) in writer.await.unwrap() {
             let event = store.event_at(token.position()).await.unwrap().unwrap();
@@ -186,12 +171,12 @@ async fn a_replica_that_kept_the_lost_tail_bounds_no_lag() {
     old.migrate().await.unwrap();
     append(&old, 1).await;
     testutil::replayed(&cluster.primary().dsn(), &cluster.replicas()[0].dsn()).await.unwrap();
-    cut_off(&cluster.replicas()[0]).await;
+    testutil::cut_off(&cluster.replicas()[0].dsn()).await.unwrap();
     append(&old, 2).await;
     append(&old, 3).await;
     testutil::replayed(&cluster.primary().dsn(), &cluster.replicas()[1].dsn()).await.unwrap();
     tokio::task::block_in_place(|| cluster.primary_mut().crash());
-    promote(&cluster.replicas()[0]).await;
+    testutil::promote(&cluster.replicas()[0].dsn()).await.unwrap();
 
     let servers = [&cluster.replicas()[0], &cluster.replicas()[1]].map(Server::dsn);
     let builder = fixture::store().primary(&servers[0]).replica(&servers[1]).schema(SCHEMA);

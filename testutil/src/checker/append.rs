@@ -68,11 +68,13 @@ impl Check<'_> {
             if found.is_some_and(|found| found.digest() == *event) {
                 continue;
             }
-            let places: Vec<String> =
-                log.with_id(&event.id).map(|other| other.position.to_string()).collect();
-            if places.is_empty() && position > self.evidence.kept(self.operation) {
+            // What was lost may have been written again since.
+            let kept = self.evidence.kept(self.operation);
+            if position > kept && log.with_id(&event.id).all(|other| other.position > kept) {
                 continue;
             }
+            let places: Vec<String> =
+                log.with_id(&event.id).map(|other| other.position.to_string()).collect();
             let rule = if places.is_empty() { Rule::Lost } else { Rule::Misplaced };
             let there = match found {
                 None => "there is no event".to_owned(),

@@ -12,8 +12,8 @@ pub(super) struct Evidence<'a> {
     pub(super) log: &'a Log,
     /// The appends of each event: several if its ids were sent again.
     owners: HashMap<&'a Uuid, Vec<usize>>,
-    /// When another server became the primary, and the last position that it had.
-    failovers: Vec<(u64, u64)>,
+    /// When another server became the primary, ascending, and the last position that it had.
+    pub(super) failovers: Vec<(u64, u64)>,
 }
 
 impl<'a> Evidence<'a> {
@@ -28,7 +28,9 @@ impl<'a> Evidence<'a> {
             Action::Failover { kept } => Some((operation.completed.unwrap_or(u64::MAX), kept)),
             _ => None,
         });
-        Self { history, log, owners, failovers: failovers.collect() }
+        let mut failovers: Vec<(u64, u64)> = failovers.collect();
+        failovers.sort_unstable();
+        Self { history, log, owners, failovers }
     }
 
     /// The operations that appended an event, by their numbers, ascending.
@@ -55,11 +57,13 @@ impl<'a> Evidence<'a> {
         owners.iter().filter_map(|number| Some((*number, self.append(*number)?)))
     }
 
-    /// When these events were acknowledged first, and by which operation.
+    /// When these events were acknowledged first so that they were not lost, and by which operation.
     pub(super) fn acknowledged(&self, append: &Append) -> Option<(usize, u64)> {
         let told = self.of_same_ids(append).filter_map(|(number, append)| {
-            let is_accepted = matches!(append.outcome, Outcome::Accepted { .. });
-            self.history.operations[number].completed.filter(|_| is_accepted).map(|told| (number, told))
+            let operation = &self.history.operations[number];
+            // An acknowledgement whose events were lost says nothing of those that were written later.
+            let is_accepted = append.acknowledged_up_to().is_some_and(|last| last <= self.kept(operation));
+            operation.completed.filter(|_| is_accepted).map(|told| (number, told))
         });
         told.min_by_key(|(_, told)| *told)
     }

@@ -27,6 +27,9 @@ pub struct Operation {
     pub completed: Option<u64>,
     /// What it was.
     pub action: Action,
+    /// Events that it named as known to be there, by position and id: where they are not, it must be refused.
+    #[serde(default)]
+    pub rests_on: Vec<(u64, Uuid)>,
 }
 
 /// What a client did.
@@ -81,6 +84,20 @@ pub enum Answer {
     },
     /// The operation has no other answer than its end.
     Done,
+}
+
+impl Operation {
+    /// One that names no events as known: whose it was, when it began and ended, and what it was.
+    #[must_use]
+    pub fn new(client: u64, (invoked, completed): (u64, Option<u64>), action: Action) -> Self {
+        Self { client, invoked, completed, action, rests_on: Vec::new() }
+    }
+
+    /// Whether it was carried out: a refusal, or nothing, is no answer to rest on.
+    pub(super) fn is_served(&self) -> bool {
+        let is_refused = matches!(&self.action, Action::Append(append) if !matches!(append.outcome, Outcome::Accepted { .. }));
+        self.completed.is_some() && !is_refused
+    }
 }
 
 impl Action {
@@ -190,11 +207,21 @@ pub struct Delivery {
     pub event: Digest,
 }
 
+impl Append {
+    /// The position of its last event, if it was acknowledged.
+    pub(super) fn acknowledged_up_to(&self) -> Option<u64> {
+        match self.outcome {
+            Outcome::Accepted { first } => Some(first + (self.events.len() as u64).saturating_sub(1)),
+            Outcome::Conflict { .. } | Outcome::Failed | Outcome::Indeterminate => None,
+        }
+    }
+}
+
 impl History {
     /// Adds an append that was answered: its client, when it began and ended, and what it was.
     pub fn append(&mut self, client: u64, (invoked, completed): (u64, u64), append: Append) {
         let action = Action::Append(append);
-        self.operations.push(Operation { client, invoked, completed: Some(completed), action });
+        self.operations.push(Operation::new(client, (invoked, Some(completed)), action));
     }
 
     /// The appends, each with its number among the operations.

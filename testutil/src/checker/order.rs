@@ -1,7 +1,6 @@
 //! What was acknowledged before another append began has the lower position.
 
 use super::evidence::Evidence;
-use super::history::Outcome;
 use super::report::{Report, Rule};
 
 pub(super) fn check(evidence: &Evidence<'_>, report: &mut Report<'_>) {
@@ -10,7 +9,9 @@ pub(super) fn check(evidence: &Evidence<'_>, report: &mut Report<'_>) {
     for (number, operation, append) in evidence.history.appends() {
         let Some(first) = evidence.committed_at(append) else { continue };
         let last = (first + append.events.len() as u64).saturating_sub(1);
-        if let (Outcome::Accepted { .. }, Some(completed)) = (append.outcome, operation.completed) {
+        // What was lost may stand elsewhere, written again.
+        let is_kept = append.acknowledged_up_to().is_some_and(|last| last <= evidence.kept(operation));
+        if let Some(completed) = operation.completed.filter(|_| is_kept) {
             acknowledged.push((completed, last, number));
         }
         // The same ids again have the first position again.

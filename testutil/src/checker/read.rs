@@ -3,7 +3,7 @@
 use std::iter::once;
 
 use super::evidence::Evidence;
-use super::history::{Action, Digest, Operation, Outcome, Read};
+use super::history::{Action, Digest, Operation, Read};
 use super::report::{Report, Rule};
 
 pub(super) fn check(evidence: &Evidence<'_>, report: &mut Report<'_>) {
@@ -100,10 +100,7 @@ impl Newest {
         let operations = evidence.history.operations.iter().enumerate();
         let told = operations.filter_map(|(number, operation)| {
             let last = match &operation.action {
-                Action::Append(append) => match append.outcome {
-                    Outcome::Accepted { first } => first + (append.events.len() as u64).saturating_sub(1),
-                    _ => return None,
-                },
+                Action::Append(append) => append.acknowledged_up_to()?,
                 Action::Read(read) if read.strong => read.complete_to,
                 _ => return None,
             };

@@ -10,6 +10,7 @@ use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 use super::history::{Action, Answer, History, Operation};
 
@@ -54,8 +55,16 @@ impl Recorder {
     /// # Errors
     /// If the file can not be written.
     pub fn begin(&self, client: u64, action: Action) -> io::Result<Pending> {
+        self.begin_on(client, action, Vec::new())
+    }
+
+    /// The same, of an operation that names events as known to be there.
+    ///
+    /// # Errors
+    /// If the file can not be written.
+    pub fn begin_on(&self, client: u64, action: Action, rests_on: Vec<(u64, Uuid)>) -> io::Result<Pending> {
         let mut sink = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let operation = Operation { client, invoked: now(), completed: None, action };
+        let operation = Operation { rests_on, ..Operation::new(client, (now(), None), action) };
         match &mut *sink {
             Sink::Memory(operations) => {
                 operations.push(operation);

@@ -41,6 +41,10 @@ pub enum Rule {
     Delivery,
     /// What is reported as lost was lost in a failover.
     LossWithoutCause,
+    /// A failover that lost what was acknowledged is reported.
+    LossNotTold,
+    /// What rests on an event that was lost is refused.
+    RestsOnNothing,
 }
 
 impl fmt::Display for Rule {
@@ -60,6 +64,8 @@ impl fmt::Display for Rule {
             Self::Stale => "a read is older than it may be",
             Self::Delivery => "a subscription skipped, repeated or reordered",
             Self::LossWithoutCause => "a loss was reported that was none",
+            Self::LossNotTold => "a loss was not reported",
+            Self::RestsOnNothing => "what rests on a lost event was not refused",
         })
     }
 }
