@@ -83,7 +83,7 @@ impl KnownHistory {
 
     /// Says what the primary has at the positions of the tokens that were known.
     pub(crate) fn found(&self, known: &[Token], found: &[(Position, EventId)], when: &Known, server: &str) {
-        let is_there = |token: &Token| found.contains(&(token.position(), token.id()));
+        let is_there = |token: &Token| found.contains(&(token.position(), token.event_id()));
         if let Some(first) = known.iter().find(|token| !is_there(token)) {
             self.lost_from(first.position(), when, server);
         }
@@ -153,7 +153,8 @@ mod tests {
         let known = known([1, 5, 9]);
         let (asked, when) = (known.tokens(), known.now());
         let other = (Position::new(9), EventId::generate());
-        let found = [(token(1).position(), token(1).id()), (token(5).position(), token(5).id()), other];
+        let found =
+            [(token(1).position(), token(1).event_id()), (token(5).position(), token(5).event_id()), other];
         known.found(&asked, &found, &when, "server");
         known.found(&asked, &found, &when, "server");
         assert_eq!((known.now().end.get(), known.metrics.history_losses.get()), (5, 1));

@@ -28,7 +28,10 @@ impl Token {
         self.position
     }
 
-    pub(crate) const fn id(&self) -> EventId {
+    /// The id of the event that stands there; of [`START`](Self::START) one that no event has. For logs and audits: it is the
+    /// store that compares it.
+    #[must_use]
+    pub const fn event_id(&self) -> EventId {
         self.id
     }
 

@@ -29,7 +29,7 @@ pub(crate) fn write(token: Token, log: Uuid) -> String {
     let mut bytes = Vec::with_capacity(BODY_BYTES + SEAL_BYTES);
     bytes.push(FORM);
     bytes.extend(token.position().get().to_be_bytes());
-    bytes.extend(token.id().uuid().as_bytes());
+    bytes.extend(token.event_id().uuid().as_bytes());
     let seal = seal(&bytes, log).finalize().into_bytes();
     bytes.extend(&seal[..SEAL_BYTES]);
     URL_SAFE_NO_PAD.encode(bytes)

@@ -89,7 +89,7 @@ impl<'a> Arguments<'a> {
                 self.after_request.push(number);
                 self.after_condition.push(nth);
                 self.after.push(token.position().to_sql());
-                self.after_id.push(token.id().uuid());
+                self.after_id.push(token.event_id().uuid());
             }
             let limit = share.saturating_mul(GROWTH.saturating_pow(condition.rounds())).min(MOST_RECHECKS);
             let (after, limit) = (condition.since().to_sql(), i64::try_from(limit).unwrap_or(i64::MAX));

@@ -159,7 +159,7 @@ impl Reader {
             return Ok(Answer::Behind);
         }
         let ids = page.witness_ids.iter().map(|id| id.map(Into::into));
-        let wrong = request.witnesses.iter().zip(ids).find(|(token, id)| *id != Some(token.id()));
+        let wrong = request.witnesses.iter().zip(ids).find(|(token, id)| *id != Some(token.event_id()));
         Ok(wrong.map_or(Answer::Good(page), |(token, _)| Answer::Diverged(*token)))
     }
 

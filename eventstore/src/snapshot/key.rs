@@ -75,7 +75,7 @@ impl SnapshotKey {
                 state.len()
             )));
         }
-        let (position, id, state) = (token.position().to_sql(), token.id().uuid(), JsonText(state));
+        let (position, id, state) = (token.position().to_sql(), token.event_id().uuid(), JsonText(state));
         let values: [Param<'_>; 3] = [(&position, Type::INT8), (&id, Type::UUID), (&state, Type::JSON)];
         let rows = self.on_primary(snapshot::SAVE, &values).await?;
         Ok(rows.first().is_some_and(|row| row.get::<_, Option<bool>>(0) == Some(true)))

@@ -24,6 +24,12 @@ pub(crate) enum FaultName {
     Sessions,
     /// The replica stops to replay for up to 1.5 s
     Pause,
+    /// A replica is stopped, or its line goes dead, until the store has noticed, and comes back
+    Replica,
+    /// The primary dies with appends that no replica has, and a replica is promoted: the end of the log is lost
+    Failover,
+    /// The same where each commit waits for a replica: nothing that was acknowledged is lost
+    FailoverSync,
     /// The disk of the primary's data is full, until an append was refused
     FullData,
     /// The disk of the primary's WAL is full, until the server gave up
@@ -41,9 +47,17 @@ impl FaultName {
             Self::Ackdrop => "ackdrop",
             Self::Sessions => "sessions",
             Self::Pause => "pause",
+            Self::Replica => "replica",
+            Self::Failover => "failover",
+            Self::FailoverSync => "failover-sync",
             Self::FullData => "full-data",
             Self::FullWal => "full-wal",
         }
+    }
+
+    /// Whether another server becomes the primary.
+    pub(super) fn is_failover(self) -> bool {
+        matches!(self, Self::Failover | Self::FailoverSync)
     }
 
     /// Whether it needs servers whose disks can be filled.
@@ -81,6 +95,28 @@ impl Faults {
     pub(super) fn fill_disks(&self) -> bool {
         self.0.iter().any(|fault| fault.name.fills_a_disk())
     }
+
+    pub(super) fn fail_over(&self) -> bool {
+        self.0.iter().any(|fault| fault.name.is_failover())
+    }
+
+    /// Faults that can not be in one run, and why.
+    fn check(&self) -> Result<(), String> {
+        use FaultName::{Failover, FailoverSync, Pause, Power, Process, Replica};
+        let no_replica = "needs a replica, which there is none of where disks are filled";
+        let of_full_disks =
+            [Pause, Replica, Failover, FailoverSync].map(|name| (self.fill_disks(), name, no_replica));
+        let excluded = of_full_disks.into_iter().chain([
+            (self.fill_disks(), Power, "needs a disk that forgets, which is none that can be filled"),
+            (self.fail_over(), Power, "needs the one primary whose disk forgets, which a failover leaves"),
+            (self.fail_over(), Process, "has clients whose handle nobody asks what a failover lost"),
+            (self.have(Failover), FailoverSync, "must lose nothing, and failover loses something"),
+        ]);
+        match excluded.into_iter().find(|(is_so, name, _)| *is_so && self.have(*name)) {
+            Some((_, name, why)) => Err(format!("{name} {why}")),
+            None => Ok(()),
+        }
+    }
 }
 
 impl FromStr for Faults {
@@ -98,16 +134,7 @@ impl FromStr for Faults {
             }
         }
         let faults = Self(faults);
-        if faults.fill_disks() {
-            let excluded = [
-                (FaultName::Pause, "needs a replica, which there is none of"),
-                (FaultName::Power, "needs a disk that forgets, which is none that can be filled,"),
-            ];
-            if let Some((name, why)) = excluded.into_iter().find(|(name, _)| faults.have(*name)) {
-                return Err(format!("{name} {why} where disks are filled"));
-            }
-        }
-        Ok(faults)
+        faults.check().map(|()| faults)
     }
 }
 
@@ -152,6 +179,9 @@ mod tests {
             ("", "\"\" is no fault"),
             ("full,pause", "pause needs a replica"),
             ("power,full-data", "power needs a disk that forgets"),
+            ("failover,full", "failover needs a replica"),
+            ("failover-sync,failover", "failover-sync must lose nothing"),
+            ("failover,process", "process has clients"),
         ] {
             let error = text.parse::<Faults>().unwrap_err();
             assert!(error.contains(said), "{text}: {error}");

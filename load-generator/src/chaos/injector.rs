@@ -1,50 +1,56 @@
 //! Injects faults, and heals them.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rand::Rng as _;
 use rand_chacha::ChaCha8Rng;
 use testutil::proxy::{DropWhen, Proxy, Toward};
 use testutil::{Cluster, Signal};
-use tokio::sync::watch;
 use tokio::task::block_in_place;
 
 use crate::chaos::GIVE_UP;
+use crate::chaos::clients::Clients;
 use crate::chaos::fault::FaultName;
+use crate::chaos::network::Network;
 use crate::chaos::process::Processes;
+use crate::chaos::report::Injected;
 use crate::chaos::servers::Servers;
 use crate::error::RunError;
 
-/// Owns the servers, the proxy before the primary, and the processes that are killed.
+/// Owns the servers, the proxies before them, and the processes that are killed.
 pub(super) struct Injector {
     pub(super) servers: Servers,
     pub(super) processes: Processes,
-    proxy: Proxy,
-    /// How many appends were refused or have no answer.
-    refused: watch::Receiver<u64>,
-    clients: u64,
-    random: ChaCha8Rng,
+    pub(super) network: Network,
+    pub(super) clients: Clients,
+    pub(super) random: ChaCha8Rng,
     /// Bytes that disks forgot.
     pub(super) forgotten: u64,
+    /// The replica that was left behind by a failover, and has to be made anew.
+    pub(super) left_behind: Option<usize>,
 }
 
 impl Injector {
     pub(super) fn new(
         servers: Servers,
         processes: Processes,
-        proxy: Proxy,
-        (refused, clients): (watch::Receiver<u64>, u64),
+        network: Network,
+        clients: Clients,
         random: ChaCha8Rng,
     ) -> Self {
-        Self { servers, processes, proxy, refused, clients, random, forgotten: 0 }
+        Self { servers, processes, network, clients, random, forgotten: 0, left_behind: None }
     }
 
     pub(super) fn random(&mut self) -> &mut ChaCha8Rng {
         &mut self.random
     }
 
-    /// Injects a fault and heals it: at the return the primary can be reached again.
-    pub(super) async fn inject(&mut self, fault: FaultName) -> Result<(), RunError> {
+    /// Injects a fault and heals it. Returns since when the primary can be reached again.
+    pub(super) async fn inject(
+        &mut self,
+        fault: FaultName,
+        injected: &mut Injected,
+    ) -> Result<Instant, RunError> {
         match fault {
             FaultName::Kill => block_in_place(|| self.servers.crash_primary()),
             FaultName::Power => self.cut_power(),
@@ -53,14 +59,13 @@ impl Injector {
                 self.processes.start().await
             }
             FaultName::Stop => self.stop().await,
-            FaultName::Cut => {
-                self.cut().await;
-                Ok(())
-            }
+            FaultName::Cut => self.cut().await,
+            FaultName::Replica => self.silence_replica(injected).await,
+            FaultName::Failover | FaultName::FailoverSync => return self.fail_over(fault).await,
             FaultName::Ackdrop => {
                 let when = if self.random.random() { DropWhen::AtOnce } else { DropWhen::WithTheAnswer };
                 // Where the connection ended otherwise, it has not happened yet.
-                while !self.proxy.drop_next_answer("append_v1", when).await {}
+                while !self.to_primary()?.drop_next_answer("append_v1", when).await {}
                 Ok(())
             }
             FaultName::Sessions => {
@@ -78,18 +83,20 @@ impl Injector {
                 block_in_place(|| {
                     self.servers.small_disks()?.0.fill().map_err(RunError::io("filling the disk of the data"))
                 })?;
-                // Each client may still be told of an earlier fault: one refusal more is of this one.
-                self.await_refusals(self.clients + 1).await?;
+                self.await_refusals().await?;
                 self.servers.small_disks()?.0.free().map_err(RunError::io("freeing the disk of the data"))
             }
             FaultName::FullWal => self.fill_wal().await,
-        }
+        }?;
+        Ok(Instant::now())
     }
 
     /// Takes back what a fault that was left in the middle has done.
     pub(super) async fn heal(&mut self) -> Result<(), RunError> {
-        self.proxy.resume();
-        self.proxy.delay(Duration::ZERO);
+        for proxy in self.network.proxies() {
+            proxy.resume();
+            proxy.delay(Duration::ZERO);
+        }
         let servers = self.servers.cluster();
         for server in std::iter::once(servers.primary()).chain(servers.replicas()) {
             // One that does not run needs no signal.
@@ -100,10 +107,11 @@ impl Injector {
                 disk.free().map_err(RunError::io("freeing a disk"))?;
             }
         }
-        match self.servers.replica() {
-            Some(replica) => execute(&replica, "SELECT pg_wal_replay_resume()").await,
-            None => Ok(()),
+        self.rebuild()?;
+        for replica in self.servers.replicas() {
+            execute(&replica, "SELECT pg_wal_replay_resume()").await?;
         }
+        Ok(())
     }
 
     /// The primary crashes, and loses its power too where its disk can forget.
@@ -123,16 +131,17 @@ impl Injector {
             .await
             .is_ok()
         {}
-        self.await_refusals(self.clients + 1).await?;
+        self.await_refusals().await?;
         self.servers.small_disks()?.1.free().map_err(RunError::io("freeing the disk of the WAL"))?;
         // Some have come back by themselves, some have not: all are started again.
         block_in_place(|| self.servers.crash_primary())
     }
 
-    /// Until so many more appends are refused.
-    async fn await_refusals(&mut self, count: u64) -> Result<(), RunError> {
-        let until = *self.refused.borrow_and_update() + count;
-        let refused = tokio::time::timeout(GIVE_UP, self.refused.wait_for(|refused| *refused >= until)).await;
+    /// Each client may still be told of an earlier fault: until one refusal more is of this one.
+    async fn await_refusals(&mut self) -> Result<(), RunError> {
+        let mut refused = self.clients.refused.clone();
+        let until = *refused.borrow_and_update() + self.clients.count + 1;
+        let refused = tokio::time::timeout(GIVE_UP, refused.wait_for(|refused| *refused >= until)).await;
         refused.map_err(|_| RunError::new("a full disk kept no append from being acknowledged")).map(drop)
     }
 
@@ -147,31 +156,64 @@ impl Injector {
         signal(self.servers.cluster(), Signal::SIGCONT)
     }
 
-    async fn cut(&mut self) {
+    async fn cut(&mut self) -> Result<(), RunError> {
         match self.random.random_range(0..3) {
-            0 => self.proxy.cut(),
+            0 => self.to_primary()?.cut(),
             1 => {
                 let toward = [Toward::Server, Toward::Client, Toward::Both];
-                self.proxy.stall(toward[self.random.random_range(0..toward.len())]);
+                let toward = toward[self.random.random_range(0..toward.len())];
+                self.to_primary()?.stall(toward);
                 self.hold(800).await;
-                self.proxy.cut();
-                self.proxy.resume();
+                self.to_primary()?.cut();
+                self.to_primary()?.resume();
             }
             _ => {
                 let delay = Duration::from_millis(self.random.random_range(1..50));
-                self.proxy.delay(delay);
+                self.to_primary()?.delay(delay);
                 self.hold(800).await;
-                self.proxy.delay(Duration::ZERO);
+                self.to_primary()?.delay(Duration::ZERO);
             }
         }
+        Ok(())
     }
 
-    async fn hold(&mut self, at_most_ms: u64) {
+    /// A replica is stopped, or its line goes dead, until reads pass it over; and then until they do not any more.
+    async fn silence_replica(&mut self, injected: &mut Injected) -> Result<(), RunError> {
+        let replicas = self.servers.cluster().replicas();
+        let replica = &replicas[self.random.random_range(0..replicas.len())];
+        let line = self.network.before(replica)?;
+        let began = Instant::now();
+        let is_stopped = self.random.random();
+        match is_stopped {
+            true => replica.signal(Signal::SIGSTOP).map_err(RunError::cluster)?,
+            false => line.stall(Toward::Both),
+        }
+        self.clients.see_replica(line.port(), false).await?;
+        let left = Instant::now();
+        match is_stopped {
+            true => replica.signal(Signal::SIGCONT).map_err(RunError::cluster)?,
+            false => {
+                line.cut();
+                line.resume();
+            }
+        }
+        let healed = Instant::now();
+        self.clients.see_replica(line.port(), true).await?;
+        injected.left(left - began, healed.elapsed());
+        Ok(())
+    }
+
+    pub(super) async fn hold(&mut self, at_most_ms: u64) {
         tokio::time::sleep(Duration::from_millis(self.random.random_range(1..=at_most_ms))).await;
     }
 
+    fn to_primary(&self) -> Result<&Proxy, RunError> {
+        self.network.before(self.servers.cluster().primary())
+    }
+
     fn replica(&self) -> Result<String, RunError> {
-        self.servers.replica().ok_or_else(|| RunError::new("no replica to pause"))
+        let first = self.servers.replicas().into_iter().next();
+        first.ok_or_else(|| RunError::new("no replica to pause"))
     }
 }
 

@@ -1,8 +1,8 @@
 //! Faults under load, and an audit of what the store said meanwhile.
 //!
-//! *Who owns what.* A run has a cluster of its own, a primary with `fsync` on and a replica; the injector alone owns it, and
-//! stops and starts its servers. The store reaches the primary through a [`Proxy`], which the injector owns too. Clients
-//! ([`workload`]) share one store handle and one [`Recorder`]; what they are told is counted in a [`Progress`].
+//! *Who owns what.* A run has a cluster of its own, a primary with `fsync` on and its replicas; the injector alone owns it, and
+//! stops and starts its servers. The store reaches each server through a proxy ([`network`]), which the injector owns too.
+//! Clients ([`workload`]) share one store handle and one [`Recorder`]; what they are told is counted in a [`Progress`].
 //!
 //! *One fault after the other.* The injector waits until the clients have made progress, injects a fault, heals it, and waits
 //! for the next acknowledgement: the time since the server was reachable again is the recovery. A store that does not
@@ -12,8 +12,11 @@
 //! *The end.* When all faults were injected, or the time is over, the clients stop, and the primary crashes a last time: what
 //! is audited is what a recovery finds.
 
+mod clients;
+mod failover;
 mod fault;
 mod injector;
+mod network;
 mod process;
 mod progress;
 mod report;
@@ -25,16 +28,17 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use eventstore::{EventStore, EventStoreBuilder, Settings};
+use prometheus::Registry;
 use rand::SeedableRng as _;
 use rand::seq::IndexedRandom as _;
 use rand_chacha::ChaCha8Rng;
 use testutil::checker::{Action, Answer, Checker, Filter, Log, LogEvent, Read, Recorder};
-use testutil::proxy::Proxy;
-use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use crate::chaos::clients::Clients;
 use crate::chaos::injector::Injector;
+use crate::chaos::network::Network;
 use crate::chaos::process::Processes;
 use crate::chaos::progress::Progress;
 use crate::chaos::report::{Injected, Report};
@@ -74,15 +78,15 @@ pub(crate) async fn run(plan: ChaosPlan) -> Result<Verdict, RunError> {
     let (faults, settings) = (plan.faults.clone(), plan.settings.clone());
     let started = tokio::task::spawn_blocking(move || Servers::start(&faults, &settings));
     let servers = started.await.map_err(RunError::task)??;
-    let port = servers.cluster().primary().port();
-    let proxy = Proxy::start(port).await.map_err(RunError::io("starting a proxy"))?;
-    let replica = servers.replica();
-    let store = connect(&proxy.dsn(), replica.as_deref()).await?;
+    let network = Network::start(servers.cluster(), plan.faults.fail_over()).await?;
+    let registry = Registry::new();
+    let store = connect(network.store().metrics(&registry)).await?;
     store.migrate().await?;
     // Whatever the servers are set to, there is a log.
     injector::execute(&servers.primary(), "CHECKPOINT").await?;
 
-    let mut processes = Processes::new(plan.seed, proxy.dsn(), replica)?;
+    let mut processes =
+        Processes::new(plan.seed, network.primary.clone(), network.replicas.first().cloned())?;
     if plan.faults.have(FaultName::Process) {
         processes.start().await?;
     }
@@ -98,11 +102,19 @@ pub(crate) async fn run(plan: ChaosPlan) -> Result<Verdict, RunError> {
     }
     let began = Instant::now();
     let random = ChaCha8Rng::seed_from_u64(plan.seed);
-    let mut injector = Injector::new(servers, processes, proxy, (progress.refusals(), plan.clients), random);
+    let clients = Clients {
+        store: store.clone(),
+        registry,
+        recorder: Arc::clone(&recorder),
+        acknowledged: progress.acknowledgements(),
+        refused: progress.refusals(),
+        count: plan.clients,
+    };
+    let mut injector = Injector::new(servers, processes, network, clients, random);
     let mut injected: Vec<Injected> =
         plan.faults.as_slice().iter().map(|fault| Injected::new(fault.name)).collect();
     let mut carried_out = tokio::select! {
-        carried_out = inject(&plan, &mut injector, progress.acknowledgements(), &mut injected) => carried_out,
+        carried_out = inject(&plan, &mut injector, &mut injected) => carried_out,
         Some(ended) = workers.join_next() => Err(early(ended)),
     };
     let took = began.elapsed();
@@ -129,7 +141,7 @@ pub(crate) async fn run(plan: ChaosPlan) -> Result<Verdict, RunError> {
         (Err(_), Err(first)) => return Err(first),
         (Err(error), Ok(())) => return Err(error),
     };
-    if let Some(replica) = injector.servers.replica() {
+    for replica in injector.servers.replicas() {
         let read = read_replica(&recorder, &primary, &replica);
         let read = within_limit(read, "the replica did not come to the end of the log").await;
         carried_out = carried_out.and(read);
@@ -146,7 +158,7 @@ pub(crate) async fn run(plan: ChaosPlan) -> Result<Verdict, RunError> {
     let checked = tokio::task::spawn_blocking(move || {
         let log = Log::new(events);
         let checked = Checker::default().check(&history, &log);
-        Report::audited(&history, &checked, log.events().len())
+        Report::audited(&history, &checked, &log)
     });
     let mut report = checked.await.map_err(RunError::task)?;
     report.injected(&plan, took, injected, injector.forgotten);
@@ -182,16 +194,13 @@ async fn within_limit<E: Into<RunError>>(
     }
 }
 
-async fn connect(primary: &str, replica: Option<&str>) -> Result<EventStore, RunError> {
+async fn connect(builder: EventStoreBuilder) -> Result<EventStore, RunError> {
     let mut settings = Settings::default();
     settings.append_timeout = Duration::from_secs(5);
     settings.query_timeout = Duration::from_secs(5);
     // Clients wait for connections too.
     settings.pool_size = 4;
-    let builder =
-        EventStore::builder().primary(primary).schema(SCHEMA).settings(settings).index_only(workload::PATHS);
-    let builder = replica.into_iter().fold(builder, EventStoreBuilder::replica);
-    Ok(builder.connect().await?)
+    Ok(builder.schema(SCHEMA).settings(settings).index_only(workload::PATHS).connect().await?)
 }
 
 /// A client goes on until it is told to stop.
@@ -203,46 +212,31 @@ fn early(ended: Result<Result<(), RunError>, tokio::task::JoinError>) -> RunErro
 async fn inject(
     plan: &ChaosPlan,
     injector: &mut Injector,
-    mut progress: watch::Receiver<u64>,
     injected: &mut [Injected],
 ) -> Result<(), RunError> {
     let ends = Instant::now() + plan.duration;
     let mut left = plan.faults.as_slice().to_vec();
     loop {
-        let before = *progress.borrow_and_update();
-        advance(&mut progress, before + PROGRESS).await?;
+        injector.clients.advance(PROGRESS).await?;
         left.retain(|fault| fault.left != Some(0));
         let Some(name) = left.choose(injector.random()).map(|fault| fault.name) else { return Ok(()) };
         if Instant::now() >= ends {
             break;
         }
-        let in_time = tokio::time::timeout(GIVE_UP, injector.inject(name)).await;
-        in_time.map_err(|_| RunError::new(format!("{name} did not come to pass within {GIVE_UP:?}")))??;
-        let healed = Instant::now();
-        let before = *progress.borrow_and_update();
-        advance(&mut progress, before + 1).await?;
+        let Some(injected) = injected.iter_mut().find(|of| of.name == name) else { continue };
+        let in_time = tokio::time::timeout(GIVE_UP, injector.inject(name, injected)).await;
+        let healed = in_time
+            .map_err(|_| RunError::new(format!("{name} did not come to pass within {GIVE_UP:?}")))??;
+        injector.clients.advance(1).await?;
+        injected.recovered(healed.elapsed());
         for fault in left.iter_mut().filter(|fault| fault.name == name) {
             fault.left = fault.left.map(|left| left - 1);
-        }
-        for of_name in injected.iter_mut().filter(|of| of.name == name) {
-            of_name.add(healed.elapsed());
         }
     }
     match left.iter().find_map(|fault| Some((fault.name, fault.left?))) {
         None => Ok(()),
         Some((name, left)) => Err(RunError::new(format!(
             "the time was over before all faults were injected: {left} of {name} are left"
-        ))),
-    }
-}
-
-/// Until so many appends are acknowledged.
-async fn advance(progress: &mut watch::Receiver<u64>, to: u64) -> Result<(), RunError> {
-    match tokio::time::timeout(GIVE_UP, progress.wait_for(|acknowledged| *acknowledged >= to)).await {
-        Ok(Ok(_)) => Ok(()),
-        Ok(Err(_)) => Err(RunError::new("all clients have ended")),
-        Err(_) => Err(RunError::new(format!(
-            "no append was acknowledged for {GIVE_UP:?}: the store did not come back"
         ))),
     }
 }

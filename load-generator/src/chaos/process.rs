@@ -96,7 +96,8 @@ impl Processes {
 
 /// What such a process does.
 pub(crate) async fn part(plan: PartPlan) -> Result<(), RunError> {
-    let store = connect(&plan.primary, plan.replica.as_deref()).await?;
+    let builder = eventstore::EventStore::builder().primary(&plan.primary);
+    let store = connect(plan.replica.iter().fold(builder, eventstore::EventStoreBuilder::replica)).await?;
     let recorder = Recorder::to_file(&plan.history).map_err(RunError::io(plan.history.display()))?;
     let recorder = Arc::new(recorder);
     let progress = Arc::new(Progress::default());

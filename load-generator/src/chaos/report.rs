@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 use std::time::Duration;
 
-use serde::Serialize;
-use testutil::checker::{self, Action, History, Outcome as Told};
+use serde::ser::SerializeStruct as _;
+use serde::{Serialize, Serializer};
+use testutil::checker::{self, Action, History, Log, Outcome as Told};
 
 use crate::chaos::ChaosPlan;
 use crate::chaos::fault::FaultName;
@@ -17,19 +18,72 @@ pub(super) struct Injected {
     #[serde(skip)]
     pub(super) name: FaultName,
     fault: &'static str,
-    pub(super) count: u64,
+    pub(super) count: usize,
     /// From when the primary could be reached again to the next acknowledged append.
-    longest_recovery_ms: f64,
+    recovery_ms: Times,
+    /// From when a replica said nothing any more until reads passed it over.
+    #[serde(skip_serializing_if = "Times::is_empty")]
+    leaving_ms: Times,
+    /// From when it was healed until reads came back to it.
+    #[serde(skip_serializing_if = "Times::is_empty")]
+    rejoining_ms: Times,
+}
+
+/// Milliseconds, ascending. Median and maximum are what is told of them.
+#[derive(Debug, Default)]
+struct Times(Vec<f64>);
+
+impl Times {
+    fn add(&mut self, time: Duration) {
+        let time = time.as_secs_f64() * 1e3;
+        let place = self.0.partition_point(|other| *other < time);
+        self.0.insert(place, time);
+    }
+
+    fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    fn median(&self) -> f64 {
+        self.0.get(self.0.len() / 2).copied().unwrap_or(0.0)
+    }
+
+    fn longest(&self) -> f64 {
+        self.0.last().copied().unwrap_or(0.0)
+    }
+}
+
+impl Serialize for Times {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut times = serializer.serialize_struct("Times", 2)?;
+        times.serialize_field("median", &self.median())?;
+        times.serialize_field("longest", &self.longest())?;
+        times.end()
+    }
+}
+
+impl fmt::Display for Times {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:.0} ms, longest {:.0}", self.median(), self.longest())
+    }
 }
 
 impl Injected {
     pub(super) fn new(name: FaultName) -> Self {
-        Self { name, fault: name.as_str(), count: 0, longest_recovery_ms: 0.0 }
+        let times = Times::default;
+        let (recovery_ms, leaving_ms, rejoining_ms) = (times(), times(), times());
+        Self { name, fault: name.as_str(), count: 0, recovery_ms, leaving_ms, rejoining_ms }
     }
 
-    pub(super) fn add(&mut self, recovery: Duration) {
+    pub(super) fn recovered(&mut self, after: Duration) {
         self.count += 1;
-        self.longest_recovery_ms = self.longest_recovery_ms.max(recovery.as_secs_f64() * 1e3);
+        self.recovery_ms.add(after);
+    }
+
+    /// How long reads went on to ask a replica that said nothing, and how long they passed over one that was healed.
+    pub(super) fn left(&mut self, after: Duration, back_after: Duration) {
+        self.leaving_ms.add(after);
+        self.rejoining_ms.add(back_after);
     }
 }
 
@@ -47,6 +101,10 @@ pub(super) struct Report {
     /// Dropped by their callers among them.
     indeterminate: usize,
     reads: usize,
+    /// Acknowledged appends that failovers have lost.
+    lost: usize,
+    /// How often someone was told of a loss.
+    losses_told: usize,
     /// What clients of this process were told but for conflicts: SQLSTATEs where the server said one.
     pub(super) errors: BTreeMap<String, u64>,
     events: usize,
@@ -57,9 +115,9 @@ pub(super) struct Report {
 }
 
 impl Report {
-    pub(super) fn audited(history: &History, checked: &checker::Report<'_>, events: usize) -> Self {
+    pub(super) fn audited(history: &History, checked: &checker::Report<'_>, log: &Log) -> Self {
         let mut report = Self {
-            events,
+            events: log.events().len(),
             operations: checked.operations(),
             violations: checked.count(),
             audit: checked.to_string(),
@@ -67,17 +125,22 @@ impl Report {
         };
         // Those that were sent again count once.
         let mut acknowledged = HashSet::new();
+        let is_lost = |id| log.with_id(id).next().is_none();
         for operation in &history.operations {
             match &operation.action {
                 Action::Append(append) => match append.outcome {
                     Told::Accepted { .. } => {
                         let is_new = append.events.first().is_some_and(|event| acknowledged.insert(event.id));
                         report.acknowledged += usize::from(is_new);
+                        let first = append.events.first();
+                        report.lost += usize::from(is_new && first.is_some_and(|event| is_lost(&event.id)));
                     }
                     Told::Conflict { .. } => report.conflicts += 1,
                     Told::Failed => report.unavailable += 1,
                     Told::Indeterminate => report.indeterminate += 1,
                 },
+                Action::Loss { .. } => report.losses_told += 1,
+                Action::Failover { .. } => {}
                 _ => report.reads += usize::from(operation.completed.is_some()),
             }
         }
@@ -100,7 +163,7 @@ impl Report {
         let limit = recover_within.as_secs_f64() * 1e3;
         if self.violations > 0 {
             Verdict::Violated
-        } else if self.faults.iter().any(|fault| fault.longest_recovery_ms > limit) {
+        } else if self.faults.iter().any(|fault| fault.recovery_ms.longest() > limit) {
             Verdict::TooSlow
         } else {
             Verdict::Kept
@@ -111,8 +174,15 @@ impl Report {
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "chaos: {} clients for {:.1} s, seed {}", self.clients, self.seconds, self.seed)?;
-        for Injected { fault, count, longest_recovery_ms, .. } in &self.faults {
-            writeln!(f, "{fault:>10}: {count} times, longest recovery {longest_recovery_ms:.0} ms")?;
+        for Injected { fault, count, recovery_ms, leaving_ms, rejoining_ms, .. } in &self.faults {
+            writeln!(f, "{fault:>13}: {count} times, appends again after {recovery_ms}")?;
+            if !leaving_ms.is_empty() {
+                writeln!(f, "               out of rotation after {leaving_ms}; back after {rejoining_ms}")?;
+            }
+        }
+        if self.lost + self.losses_told > 0 {
+            let (lost, told) = (self.lost, self.losses_told);
+            writeln!(f, "lost in failovers: {lost} acknowledged appends, which was told {told} times")?;
         }
         if self.forgotten_bytes > 0 {
             writeln!(

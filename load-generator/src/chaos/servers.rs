@@ -19,7 +19,7 @@ const SOME_WAL: [(&str, &str); 2] = [("max_wal_size", "'256MB'"), ("min_wal_size
 /// How long a power cut waits for something to be at stake.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// A primary, with a replica where disks are not filled.
+/// A primary, with a replica where disks are not filled, and two of them for failovers.
 pub(super) struct Servers {
     // The servers end before their disks.
     cluster: Cluster,
@@ -46,6 +46,9 @@ impl Servers {
             let disk = ForgetfulDisk::mount().map_err(RunError::cluster)?;
             let builder = with(builder.replicas(1).wal_on(disk.path()), &SOME_WAL);
             (builder, Disks::Forgetful(disk))
+        } else if faults.fail_over() {
+            // One takes over, and another one is left.
+            (with(builder.replicas(2), confirmed_by(faults)), Disks::Ordinary)
         } else {
             (builder.replicas(1), Disks::Ordinary)
         };
@@ -62,8 +65,13 @@ impl Servers {
         self.cluster.primary().dsn()
     }
 
-    pub(super) fn replica(&self) -> Option<String> {
-        self.cluster.replicas().first().map(testutil::Server::dsn)
+    pub(super) fn cluster_mut(&mut self) -> &mut Cluster {
+        &mut self.cluster
+    }
+
+    /// The connection strings of the replicas, past the proxies.
+    pub(super) fn replicas(&self) -> Vec<String> {
+        self.cluster.replicas().iter().map(testutil::Server::dsn).collect()
     }
 
     /// Kills the primary with all its children, and starts it again. Blocks.
@@ -93,6 +101,11 @@ impl Servers {
             Disks::Ordinary | Disks::Forgetful(_) => Err(RunError::new("no disk to fill")),
         }
     }
+}
+
+/// Whether commits wait for a replica.
+fn confirmed_by(faults: &Faults) -> &'static [(&'static str, &'static str)] {
+    if faults.have(FaultName::FailoverSync) { &[("synchronous_standby_names", "'*'")] } else { &[] }
 }
 
 fn with(builder: ClusterBuilder, settings: &[(&str, &str)]) -> ClusterBuilder {

@@ -4,11 +4,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use eventstore::{Consistency, Error, ErrorKind, EventStore, History as Found, NewEvent, Token};
+use eventstore::{Consistency, Error, ErrorKind, EventStore, History as Found, NewEvent, Position, Token};
 use rand::Rng as _;
 use rand_chacha::ChaCha8Rng;
 use serde_json::json;
-use testutil::checker::{Action, Answer, Append, Condition, Digest, Filter, Outcome, Read, Recorder};
+use testutil::checker::{
+    Action, Answer, Append, Condition, Digest, Filter, Outcome, Pending, Read, Recorder,
+};
 use tokio_util::sync::CancellationToken;
 
 use crate::chaos::progress::Progress;
@@ -143,7 +145,8 @@ impl Worker {
             .map(|(filter, after)| Condition { filter: filter.clone(), after: after.position().get() });
         let (conditions, outcome) = (conditions.collect(), Outcome::Indeterminate);
         let action = Action::Append(Append { conditions, events: digests.to_vec(), outcome });
-        let pending = self.recorder.begin(self.number, action).map_err(RunError::io("recording"))?;
+        let tokens: Vec<Token> = condition.iter().map(|(_, after)| *after).collect();
+        let pending = self.begin(action, &tokens)?;
         let mut call = self.store.append(events.to_vec());
         if let Some((filter, after)) = condition {
             call = call.fail_if_matches(&in_words_of_the_store(filter)).after(*after);
@@ -153,7 +156,7 @@ impl Worker {
                 self.saw(receipt.token());
                 Outcome::Accepted { first: receipt.first_position().get() }
             }
-            Err(error) => self.refused(&error)?,
+            Err(error) => self.refused(&error, &tokens)?,
         };
         self.recorder.end(&pending, Answer::Append(outcome)).map_err(RunError::io("recording"))?;
         Ok(outcome)
@@ -174,7 +177,11 @@ impl Worker {
             complete_to: 0,
             result: Vec::new(),
         });
-        let pending = self.recorder.begin(self.number, action).map_err(RunError::io("recording"))?;
+        let tokens = match consistency {
+            Consistency::AtLeast(token) => vec![after, token],
+            _ => vec![after],
+        };
+        let pending = self.begin(action, &tokens)?;
         let mut call = self.store.query(&in_words_of_the_store(filter)).consistency(consistency).after(after);
         if backwards {
             call = call.backwards();
@@ -184,7 +191,7 @@ impl Worker {
         }
         let history = match call.await {
             Ok(history) => history,
-            Err(error) => return self.refused(&error).map(|_| None),
+            Err(error) => return self.refused(&error, &tokens).map(|_| None),
         };
         let result = history.iter().map(|event| (event.position.get(), digest(event))).collect();
         self.saw(history.token());
@@ -193,8 +200,14 @@ impl Worker {
         Ok(Some(history))
     }
 
-    /// What an error says; those that no fault explains end the run.
-    fn refused(&self, error: &Error) -> Result<Outcome, RunError> {
+    fn begin(&self, action: Action, tokens: &[Token]) -> Result<Pending, RunError> {
+        let known = tokens.iter().filter(|token| **token != Token::START);
+        let rests_on = known.map(|token| (token.position().get(), token.event_id().uuid())).collect();
+        self.recorder.begin_on(self.number, action, rests_on).map_err(RunError::io("recording"))
+    }
+
+    /// What an error says of a call that rests on tokens; those that no fault explains end the run.
+    fn refused(&mut self, error: &Error, tokens: &[Token]) -> Result<Outcome, RunError> {
         if let Some(conflict) = error.conflict() {
             return Ok(Outcome::Conflict { position: Some(conflict.position.get()) });
         }
@@ -202,6 +215,15 @@ impl Worker {
         match error.kind() {
             ErrorKind::Indeterminate => Ok(Outcome::Indeterminate),
             ErrorKind::Unavailable => Ok(Outcome::Failed),
+            // That it was lost is checked; and what this client has seen is of another history, perhaps.
+            ErrorKind::HistoryDiverged => {
+                (self.older, self.newest) = (Token::START, Token::START);
+                let furthest = tokens.iter().map(Token::position).max();
+                let loss = Action::Loss { position: furthest.map_or(0, Position::get) };
+                let pending = self.begin(loss, &[])?;
+                self.recorder.end(&pending, Answer::Done).map_err(RunError::io("recording"))?;
+                Ok(Outcome::Failed)
+            }
             kind => Err(RunError::new(format!("an error that no fault explains ({kind}): {error}"))),
         }
     }

@@ -18,8 +18,10 @@ pub(super) struct ChaosArgs {
     /// process: kill -9 of a process whose clients use the store. stop: SIGSTOP of the primary or the replica for up to 1.5 s.
     /// cut: connections closed, or stalled in one direction or both and closed, or slow. ackdrop: the answer to an append is
     /// lost after its Sync was handed on. sessions: sessions of the primary terminated. pause: the replica stops to replay.
+    /// replica: a replica is stopped, or its line goes dead, until the store passes it over. failover: the primary dies with appends
+    /// that no replica has, and a replica is promoted. failover-sync: the same, where each commit waits for a replica.
     /// full-data, full-wal, full for both: the disk is full. power (by FUSE) and full need the right to mount; where disks are
-    /// filled there is no replica, and so no pause
+    /// filled there is no replica
     #[arg(
         long,
         default_value = "kill,process,stop,cut,ackdrop,sessions,pause",

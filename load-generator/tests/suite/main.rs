@@ -4,6 +4,7 @@
 
 mod audit;
 mod bench;
+mod chaos;
 mod run;
 
 use std::process::{Command, Output, Stdio};

@@ -84,7 +84,8 @@ impl Log {
         self.events.get(place).filter(|event| event.position == position)
     }
 
-    pub(super) fn with_id(&self, id: &Uuid) -> impl Iterator<Item = &LogEvent> {
+    /// Where an event stands: nowhere, or in one place if the log is sound.
+    pub fn with_id(&self, id: &Uuid) -> impl Iterator<Item = &LogEvent> {
         self.by_id.get(id).into_iter().flatten().map(|place| &self.events[*place])
     }
 

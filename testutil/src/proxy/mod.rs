@@ -109,6 +109,12 @@ impl Proxy {
         format!("host=127.0.0.1 port={} user=postgres dbname=postgres", self.port)
     }
 
+    /// The port that it listens on.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
     /// Closes all connections.
     pub fn cut(&self) {
         self.state.impairment.send_modify(|impairment| impairment.generation += 1);
