@@ -18,7 +18,7 @@ use crate::known_history::KnownHistory;
 use crate::migration::ServerState;
 use crate::pool::{Connector, Dsn, Metered, Pool, PoolBackend, TlsConnector};
 use crate::query::Reader;
-use crate::routing::{Replica, Servers};
+use crate::routing::{Replica, Servers, Watch};
 use crate::schema::SchemaName;
 use crate::settings::Settings;
 use crate::sql::Statements;
@@ -205,22 +205,28 @@ impl EventStoreBuilder {
         let log = primary.state.as_ref().ok().and_then(|state| state.log);
         let statements = Arc::new(Statements::new(&schema));
         let replicas = hosts.iter().map(|host| {
-            let lag = metrics.replica_lag(host.connector.server());
-            let replica = Replica::new(Arc::clone(&host.pool), self.settings.replica_retry_after, lag);
-            if let Some(why) = host.is_no_replica(log) {
-                warn!(server = host.connector.server(), "replica left out of rotation: {why}");
-                replica.rest(replica.failures());
-            }
+            let replica = Replica::new(Arc::clone(&host.pool), metrics.replica(host.connector.server()));
+            host.is_no_replica(log).inspect(|why| replica.leaves(why));
             replica
         });
-        let servers = Arc::new(Servers::new(Arc::clone(&primary.pool), replicas.collect()));
-        log.inspect(|log| servers.is_log(*log));
+        let heads = Arc::new(HeadClock::default());
+        let known = Arc::new(KnownHistory::new(Arc::clone(&metrics)));
+        let servers = Servers::new(
+            Arc::clone(&primary.pool),
+            replicas.collect(),
+            log,
+            Arc::clone(&heads),
+            Arc::clone(&known),
+        );
+        let servers = Arc::new(servers);
+        // Connections of their own: reads that have taken every other one do not keep the watch from looking.
+        let one = |connector: &Connector| self.backend.pool(connector.clone(), 1, &self.settings);
+        let of_replicas = hosts.iter().map(|host| one(&host.connector)).collect::<Result<_, _>>()?;
+        let of_primary = one(&primary.connector)?;
         let unconfirmed = Arc::clone(primary.connector.unconfirmed_commits());
         // The writer's connection is its own: readers that have taken every other one can not hold up appends.
         let for_writer = self.backend.pool(primary.connector, 1, &self.settings)?;
         let for_writer: Arc<dyn Pool> = Arc::new(Metered::new(for_writer, metrics.pool_wait("writer")));
-        let heads = Arc::new(HeadClock::default());
-        let known = Arc::new(KnownHistory::new(Arc::clone(&metrics)));
         // Last: a handle that did not come to be leaves nothing in it.
         let registration =
             self.registry.as_ref().map(|registry| metrics.register(registry, &schema)).transpose()?;
@@ -238,13 +244,8 @@ impl EventStoreBuilder {
             schema,
             bulk: Arc::new(bulk),
             wanted_paths,
-            reader: Reader::new(
-                Arc::clone(&servers),
-                Arc::clone(&statements),
-                Arc::clone(&heads),
-                Arc::clone(&known),
-                &self.settings,
-            ),
+            watch: Watch::start(&servers, statements.watch.clone(), &settings, of_primary, of_replicas),
+            reader: Reader::new(Arc::clone(&servers), Arc::clone(&statements), &self.settings),
             writer: Writer::spawn(
                 for_writer,
                 unconfirmed,

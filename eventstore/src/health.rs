@@ -18,7 +18,7 @@ const ANSWER_WITHIN: Duration = Duration::from_millis(800);
 pub struct Health {
     /// The primary, which was asked.
     pub primary: PrimaryHealth,
-    /// The replicas, as reads have found them.
+    /// The replicas, as the last look found them.
     pub replicas: Vec<ReplicaHealth>,
     /// How many appends waited when the last batch was sent.
     pub appends_waiting: u64,
@@ -42,10 +42,16 @@ pub struct PrimaryHealth {
 pub struct ReplicaHealth {
     /// Its host and port.
     pub server: String,
-    /// Whether reads are sent to it. One that has failed is sent one now and then.
+    /// Whether reads are sent to it.
     pub in_rotation: bool,
-    /// By how much it was behind when it was last read, in seconds, as far as this handle knew.
+    /// Why not.
+    pub out_because: Option<String>,
+    /// By how much it was behind when it was last looked at: how long this handle had known of events that it did not have.
     pub lag_seconds: f64,
+    /// How many events that were.
+    pub lag_events: u64,
+    /// How much WAL of the primary it had not replayed, in bytes.
+    pub lag_bytes: u64,
 }
 
 impl Health {
@@ -57,7 +63,7 @@ impl Health {
 }
 
 impl EventStore {
-    /// How the servers are, within a second: the primary is asked for the log's head; of replicas it says what reads have found.
+    /// How the servers are, within a second: the primary is asked for the log's head; of replicas it says what the last look at them found.
     pub async fn health(&self) -> Health {
         let (servers, metrics) = (&self.inner().servers, self.metrics());
         let (head, error) = match self.ask_primary().await {
@@ -67,10 +73,16 @@ impl EventStore {
             Err(error) => (None, Some(error.to_string())),
         };
         let primary = PrimaryHealth { server: servers.primary().server().to_owned(), head, error };
-        let replicas = servers.replicas().iter().map(|replica| ReplicaHealth {
-            server: replica.pool().server().to_owned(),
-            in_rotation: !replica.is_on_probation(),
-            lag_seconds: replica.lag_seconds(),
+        let replicas = servers.replicas().iter().map(|replica| {
+            let out_because = replica.out_because();
+            ReplicaHealth {
+                server: replica.pool().server().to_owned(),
+                in_rotation: out_because.is_none(),
+                out_because,
+                lag_seconds: replica.lag.seconds.get(),
+                lag_events: replica.lag.events.get().unsigned_abs(),
+                lag_bytes: replica.lag.bytes.get().unsigned_abs(),
+            }
         });
         let appends_waiting = u64::try_from(metrics.append_queue_depth.get()).unwrap_or_default();
         Health { primary, replicas: replicas.collect(), appends_waiting }

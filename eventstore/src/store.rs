@@ -20,7 +20,7 @@ use crate::known_history::KnownHistory;
 use crate::migration::{MigrationStatus, Migrator};
 use crate::position::Position;
 use crate::query::{History, PageRequest, Query, Reader, Source};
-use crate::routing::Servers;
+use crate::routing::{Servers, Watch};
 use crate::schema::SchemaName;
 use crate::session::{Seen, Session};
 use crate::settings::Settings;
@@ -44,6 +44,7 @@ pub(crate) struct Inner {
     pub(crate) wanted_paths: Option<WantedPaths>,
     pub(crate) settings: Settings,
     pub(crate) servers: Arc<Servers>,
+    pub(crate) watch: Watch,
     pub(crate) reader: Reader,
     pub(crate) writer: Writer,
     pub(crate) bulk: Arc<Bulk>,
@@ -292,6 +293,7 @@ impl EventStore {
     pub async fn close(&self) -> Result<(), Error> {
         let result = self.inner.writer.close().await;
         self.inner.bulk.close().await;
+        self.inner.watch.end();
         self.inner.servers.close();
         result
     }

@@ -5,10 +5,8 @@
 //! query end at the head of the first one. Between pages no connection and no snapshot is held.
 
 mod arguments;
-mod blame;
 mod call;
 mod direct;
-mod freshness;
 mod history;
 mod page;
 mod reader;

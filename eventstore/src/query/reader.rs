@@ -4,23 +4,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::{Instant, timeout_at};
-use tracing::{Instrument as _, debug, info_span, warn};
+use tracing::{Instrument as _, debug, info_span};
 
 use crate::consistency::Consistency;
 use crate::error::{Error, ErrorKind};
 use crate::filter::Path;
-use crate::known_history::KnownHistory;
 use crate::pool::{self, Param, Pool};
 use crate::query::arguments::PageArguments;
 use crate::query::direct::{self, DirectArguments};
-use crate::query::freshness::Freshness;
 use crate::query::page::Undecodable;
 use crate::query::replica::FromReplica;
 use crate::query::{Page, PageRequest, Source};
 use crate::routing::Servers;
 use crate::settings::{ReplicaFallback, Settings};
 use crate::sql::Statements;
-use crate::telemetry::HeadClock;
 use crate::token::Token;
 
 /// The reading half of a store handle.
@@ -28,9 +25,6 @@ use crate::token::Token;
 pub(crate) struct Reader {
     pub(super) servers: Arc<Servers>,
     statements: Arc<Statements>,
-    pub(super) heads: Arc<HeadClock>,
-    freshness: Freshness,
-    known: Arc<KnownHistory>,
     pub(super) replica_wait: Duration,
     fallback: ReplicaFallback,
 }
@@ -45,15 +39,9 @@ pub(super) enum Answer {
 }
 
 impl Reader {
-    pub(crate) fn new(
-        servers: Arc<Servers>,
-        statements: Arc<Statements>,
-        heads: Arc<HeadClock>,
-        known: Arc<KnownHistory>,
-        settings: &Settings,
-    ) -> Self {
+    pub(crate) fn new(servers: Arc<Servers>, statements: Arc<Statements>, settings: &Settings) -> Self {
         let (replica_wait, fallback) = (settings.replica_wait, settings.replica_fallback);
-        Self { servers, statements, heads, freshness: Freshness::default(), known, replica_wait, fallback }
+        Self { servers, statements, replica_wait, fallback }
     }
 
     /// A page from a server that satisfies the consistency.
@@ -71,7 +59,10 @@ impl Reader {
         let of_replica = match consistency {
             Consistency::MaxLag(lag) => {
                 self.know_primary(lag, deadline).await;
-                self.freshness.sample(lag).map(|sample| request.at_least(Consistency::AtLeast(sample)))
+                self.servers
+                    .freshness
+                    .sample(lag)
+                    .map(|sample| request.at_least(Consistency::AtLeast(sample)))
             }
             _ => Some(of_primary.clone()),
         };
@@ -83,10 +74,10 @@ impl Reader {
                     FromReplica::Page(page) => return Ok(page),
                     FromReplica::Behind => behind = behind.or(Some(replica)),
                     // The sample may be what a failover lost: nobody has brought it.
-                    FromReplica::Diverged(..) if is_bound_on_lag => {}
-                    FromReplica::Diverged(token, failures) => {
+                    FromReplica::Diverged(_) if is_bound_on_lag => {}
+                    FromReplica::Diverged(token) => {
                         refusal = refusal.or(Some(diverged(token, replica.pool().server())));
-                        diverged_ones.push((replica, failures));
+                        diverged_ones.push((replica, token));
                     }
                     FromReplica::Unfit(error) => refusal = refusal.or(error),
                 }
@@ -106,9 +97,9 @@ impl Reader {
         }
         let page = self.primary_page(&of_primary, deadline).await?;
         // The primary has the event: it is the replica that has another history, and not whoever brought the token.
-        for (replica, failures) in diverged_ones {
-            warn!(server = replica.pool().server(), "replica leaves the rotation: it has another history");
-            replica.rest(failures);
+        for (replica, token) in diverged_ones {
+            replica.must_have(token);
+            replica.leaves("it has another history than the primary");
         }
         Ok(page)
     }
@@ -118,13 +109,14 @@ impl Reader {
     async fn know_primary(&self, lag: Duration, deadline: Instant) {
         let soon = share_of(deadline);
         let asked = timeout_at(soon, async {
-            let _turn = self.freshness.turn().await;
-            if self.freshness.is_known(lag) {
+            let freshness = &self.servers.freshness;
+            let _turn = freshness.turn().await;
+            if freshness.is_known(lag) {
                 return Ok(());
             }
             self.primary_page(&PageRequest::new(Source::Nothing), soon).await.map(|_| ())
         });
-        if !self.freshness.is_known(lag)
+        if !self.servers.freshness.is_known(lag)
             && let Ok(Err(error)) = asked.await
         {
             debug!(%error, "the primary does not say how far it is");
@@ -134,16 +126,12 @@ impl Reader {
     /// A page from the primary.
     pub(crate) async fn primary_page(&self, request: &PageRequest, deadline: Instant) -> Result<Page, Error> {
         let pool = self.servers.primary();
-        let (begun, known) = (Instant::now(), self.known.now());
+        let (begun, known) = (Instant::now(), self.servers.known.now());
         let page = self.run(pool, request, deadline).await?;
         if page.standby {
             return Err(Error::unavailable(format!("{} is a standby at the moment", pool.server())));
         }
-        self.heads.saw_on_primary(page.head.position());
-        self.freshness.saw(begun, page.head);
-        self.known.ends_at(page.head.position(), &known, pool.server());
-        self.known.saw(page.head, &known);
-        page.log.inspect(|log| self.servers.is_log(*log));
+        self.servers.saw_primary((begun, &known), page.head, page.log);
         match self.judge(page, request)? {
             Answer::Good(page) => Ok(page),
             Answer::Behind => Err(diverged(furthest(&request.witnesses), pool.server())),

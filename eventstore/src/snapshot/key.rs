@@ -1,5 +1,7 @@
 //! Saving, loading and deleting the snapshot of one name and filter.
 
+use std::time::Duration;
+
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use time::OffsetDateTime;
@@ -13,12 +15,14 @@ use crate::error::{Error, ErrorKind};
 use crate::filter::{Filter, FilterFingerprint};
 use crate::pool::{self, Param};
 use crate::position::Position;
-use crate::routing::PROBATION;
+use crate::settings::ReplicaFallback;
 use crate::sql::{self, JsonText, snapshot};
 use crate::store::EventStore;
 use crate::token::Token;
 
 const MAX_NAME_BYTES: usize = 255;
+/// How long a replica may take to look for a snapshot: the primary has it too.
+const PATIENCE: Duration = Duration::from_secs(1);
 /// PostgreSQL would take almost 1 GiB; a state this large is not one to be read for each decision.
 const MAX_STATE_BYTES: usize = 256 << 20;
 
@@ -99,6 +103,7 @@ impl SnapshotKey {
         let answered = if consistency == Consistency::Strong { None } else { self.on_replica().await? };
         let rows = match answered {
             Some(rows) => rows,
+            None if self.keeps_from_primary(consistency) => return Ok(None),
             None => self.on_primary(snapshot::LOAD, &[]).await?,
         };
         rows.first().map(|row| self.decode(row)).transpose()
@@ -113,14 +118,22 @@ impl SnapshotKey {
         Ok(rows.first().is_some_and(|row| row.get::<_, Option<bool>>(0) == Some(true)))
     }
 
+    /// Whether a read that a replica may answer must not go to the primary.
+    fn keeps_from_primary(&self, consistency: Consistency) -> bool {
+        let inner = self.store.inner();
+        consistency != Consistency::Strong
+            && !inner.servers.replicas().is_empty()
+            && inner.settings.replica_fallback == ReplicaFallback::Fail
+    }
+
     /// What the first sound replica has of this log and this history; `None` if no replica answers.
     async fn on_replica(&self) -> Result<Option<Vec<Row>>, Error> {
         self.store.check_open()?;
         let inner = self.store.inner();
         let (sql, fingerprint) = (sql::for_schema(snapshot::LOAD, &inner.schema), self.check()?);
-        for replica in inner.servers.sound_replicas() {
-            let (key, failures) = (self.params(&fingerprint), replica.failures());
-            let soon = deadline::after(PROBATION.min(inner.settings.query_timeout));
+        for replica in inner.servers.in_rotation() {
+            let (key, _counted) = (self.params(&fingerprint), replica.reading());
+            let soon = deadline::after(PATIENCE.min(inner.settings.query_timeout));
             match pool::read(replica.pool(), &sql, &key, soon).await {
                 Ok(rows) => {
                     let of_this_log = |row: &Row| {
@@ -132,7 +145,7 @@ impl SnapshotKey {
                     };
                     return Ok(Some(rows.into_iter().filter(of_this_log).collect()));
                 }
-                Err(error) if error.is_timeout() && !error.is_exhausted() => replica.suspect(failures),
+                Err(error) if error.is_timeout() && !error.is_exhausted() => replica.is_suspect(),
                 Err(_) => {}
             }
         }

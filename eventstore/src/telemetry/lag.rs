@@ -52,6 +52,12 @@ impl HeadClock {
         self.lag_at(head, Instant::now())
     }
 
+    /// The furthest head that is known.
+    pub(crate) fn newest(&self) -> Position {
+        let samples = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        samples.back().map_or(Position::START, |(head, _)| *head)
+    }
+
     fn saw_at(&self, head: Position, now: Instant) {
         let mut samples = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         match samples.back_mut() {

@@ -1,9 +1,11 @@
 //! The figures of one store handle.
 
+use std::time::Duration;
+
 use prometheus::core::Collector;
 use prometheus::{
-    Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts,
-    Registry,
+    Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
+    IntGaugeVec, Opts, Registry,
 };
 
 use crate::error::Error;
@@ -30,7 +32,29 @@ pub(crate) struct Metrics {
     pub(crate) history_losses: IntCounter,
     pub(crate) history_lost_from: IntGauge,
     pool_wait: HistogramVec,
-    replica_lag: GaugeVec,
+    replica_lag_seconds: GaugeVec,
+    replica_lag_events: IntGaugeVec,
+    replica_lag_bytes: IntGaugeVec,
+    replica_in_rotation: IntGaugeVec,
+}
+
+/// How far a replica is behind, when it was last looked at, and whether reads go there.
+#[derive(Debug)]
+pub(crate) struct ReplicaGauges {
+    pub(crate) seconds: Gauge,
+    pub(crate) events: IntGauge,
+    pub(crate) bytes: IntGauge,
+    pub(crate) in_rotation: IntGauge,
+}
+
+impl ReplicaGauges {
+    pub(crate) fn lags_by(&self, time: Duration, events: u64, bytes: Option<i64>) {
+        self.seconds.set(time.as_secs_f64());
+        self.events.set(i64::try_from(events).unwrap_or(i64::MAX));
+        if let Some(bytes) = bytes {
+            self.bytes.set(bytes);
+        }
+    }
 }
 
 impl Metrics {
@@ -95,11 +119,23 @@ impl Metrics {
                 ),
                 &["pool"],
             )?,
-            replica_lag: GaugeVec::new(
+            replica_lag_seconds: GaugeVec::new(
                 opts(
                     "replica_lag_seconds",
-                    "How long ago this handle knew of an event that the replica did not have when it was last read.",
+                    "How long ago this handle knew of an event that the replica did not have when it was last looked at.",
                 ),
+                &["replica"],
+            )?,
+            replica_lag_events: IntGaugeVec::new(
+                opts("replica_lag_events", "How many events of the primary the replica did not have."),
+                &["replica"],
+            )?,
+            replica_lag_bytes: IntGaugeVec::new(
+                opts("replica_lag_bytes", "How much WAL of the primary the replica had not replayed."),
+                &["replica"],
+            )?,
+            replica_in_rotation: IntGaugeVec::new(
+                opts("replica_in_rotation", "Whether reads go to the replica: 1 or 0."),
                 &["replica"],
             )?,
         })
@@ -120,7 +156,7 @@ impl Metrics {
         Ok(registration)
     }
 
-    fn collectors(&self) -> [Box<dyn Collector>; 12] {
+    fn collectors(&self) -> [Box<dyn Collector>; 15] {
         [
             Box::new(self.append_duration.clone()),
             Box::new(self.append_outcomes.clone()),
@@ -133,7 +169,10 @@ impl Metrics {
             Box::new(self.append_batch_events.clone()),
             Box::new(self.append_queue_depth.clone()),
             Box::new(self.pool_wait.clone()),
-            Box::new(self.replica_lag.clone()),
+            Box::new(self.replica_lag_seconds.clone()),
+            Box::new(self.replica_lag_events.clone()),
+            Box::new(self.replica_lag_bytes.clone()),
+            Box::new(self.replica_in_rotation.clone()),
         ]
     }
 
@@ -141,8 +180,14 @@ impl Metrics {
         self.pool_wait.with_label_values(&[pool])
     }
 
-    pub(crate) fn replica_lag(&self, replica: &str) -> Gauge {
-        self.replica_lag.with_label_values(&[replica])
+    pub(crate) fn replica(&self, replica: &str) -> ReplicaGauges {
+        let name = &[replica];
+        ReplicaGauges {
+            seconds: self.replica_lag_seconds.with_label_values(name),
+            events: self.replica_lag_events.with_label_values(name),
+            bytes: self.replica_lag_bytes.with_label_values(name),
+            in_rotation: self.replica_in_rotation.with_label_values(name),
+        }
     }
 }
 

@@ -8,5 +8,5 @@ mod metrics;
 mod operation;
 
 pub(crate) use lag::HeadClock;
-pub(crate) use metrics::{Metrics, Registration};
+pub(crate) use metrics::{Metrics, Registration, ReplicaGauges};
 pub(crate) use operation::{Operation, Target};

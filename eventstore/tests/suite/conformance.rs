@@ -16,6 +16,7 @@ fn tests_in(folder: &Path) -> BTreeSet<String> {
     for file in sources(folder) {
         let module = file.strip_prefix(folder).unwrap().with_extension("");
         let module = module.to_str().unwrap().replace('/', "::");
+        let module = module.strip_suffix("::mod").unwrap_or(&module);
         let text = fs::read_to_string(&file).unwrap();
         let inner = if text.contains("mod tests {") { "tests::" } else { "" };
         let mut is_test = false;

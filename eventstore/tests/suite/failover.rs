@@ -164,7 +164,7 @@ async fn with_synchronous_replication_nothing_acknowledged_is_lost() {
 
 /// It can not follow the new primary, and stays a standby of the right log whose head is as far as the new one's, or further.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_replica_that_kept_the_lost_tail_bounds_no_lag() {
+async fn a_replica_that_kept_the_lost_tail_bounds_no_lag_and_is_found_out() {
     let mut cluster =
         tokio::task::spawn_blocking(|| Cluster::builder().replicas(2).start()).await.unwrap().unwrap();
     let old = connect(&cluster, &Registry::new()).await;
@@ -179,8 +179,13 @@ async fn a_replica_that_kept_the_lost_tail_bounds_no_lag() {
     testutil::promote(&cluster.replicas()[0].dsn()).await.unwrap();
 
     let servers = [&cluster.replicas()[0], &cluster.replicas()[1]].map(Server::dsn);
-    let builder = fixture::store().primary(&servers[0]).replica(&servers[1]).schema(SCHEMA);
-    let store = builder.connect().await.unwrap();
+    let connect = async |watch_every| {
+        let mut settings = fixture::settings();
+        settings.replica_watch_every = watch_every;
+        let builder = fixture::store().primary(&servers[0]).replica(&servers[1]).schema(SCHEMA);
+        builder.settings(settings).connect().await.unwrap()
+    };
+    let store = connect(Duration::from_secs(3_600)).await;
     append(&store, 4).await;
     let all = Filter::all();
     let numbers = async |consistency| {
@@ -190,4 +195,48 @@ async fn a_replica_that_kept_the_lost_tail_bounds_no_lag() {
     assert_eq!(numbers(Consistency::Eventual).await, [1, 2, 3], "whatever it has");
     assert_eq!(numbers(Consistency::Strong).await, [1, 4]);
     assert_eq!(numbers(Consistency::MaxLag(Duration::from_secs(3_600))).await, [1, 4]);
+
+    let watching = connect(fixture::SOON).await;
+    watching.head().await.unwrap();
+    fixture::await_rotation(&watching, cluster.replicas()[1].port(), false).await;
+    let health = watching.health().await;
+    assert_eq!(health.replicas[0].out_because.as_deref(), Some("it has another history than the primary"));
+    let history = watching.query(&all).consistency(Consistency::Eventual).await.unwrap();
+    assert_eq!(history.len(), 2, "the primary answers");
+}
+
+/// It has no writer that would look when it connects, and the log is longer than this handle knew it to be.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_handle_that_only_reads_is_told_by_its_watch() {
+    let mut cluster =
+        tokio::task::spawn_blocking(|| Cluster::builder().replicas(2).start()).await.unwrap().unwrap();
+    let registry = Registry::new();
+    let servers = [cluster.primary(), &cluster.replicas()[0], &cluster.replicas()[1]].map(Server::dsn);
+    let mut settings = fixture::settings();
+    settings.replica_watch_every = fixture::SOON;
+    let builder = fixture::store().primary(whichever_can_write(&cluster)).replica(&servers[2]);
+    let store = builder.schema(SCHEMA).settings(settings).metrics(&registry).connect().await.unwrap();
+    let writer = connect(&cluster, &Registry::new()).await;
+    writer.migrate().await.unwrap();
+    append(&writer, 1).await;
+    for replica in cluster.replicas() {
+        testutil::replayed(&servers[0], &replica.dsn()).await.unwrap();
+        testutil::cut_off(&replica.dsn()).await.unwrap();
+    }
+    append(&writer, 2).await;
+    let seen = store.query(&Filter::all()).await.unwrap().token();
+    assert_eq!(seen.position().get(), 2);
+    tokio::task::block_in_place(|| cluster.primary_mut().crash());
+    testutil::promote(&servers[1]).await.unwrap();
+    for n in 3..6 {
+        append(&writer, n).await;
+    }
+    let began = std::time::Instant::now();
+    while gauge(&registry, "eventstore_history_losses_total") == 0.0 {
+        assert!(began.elapsed() < Duration::from_secs(20), "nobody said that position 2 was lost");
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(gauge(&registry, "eventstore_history_lost_from_position"), 2.0);
+    let error = store.query(&Filter::all()).after(seen).await.unwrap_err();
+    assert_eq!((error.kind(), error.lost_from()), (ErrorKind::HistoryDiverged, Some(seen.position())));
 }

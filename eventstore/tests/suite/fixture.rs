@@ -41,6 +41,23 @@ impl Log {
     }
 }
 
+/// How often replicas are looked at where a test waits for what the watch finds.
+pub(crate) const SOON: Duration = Duration::from_millis(10);
+
+/// Returns when reads go to a replica, or do not go there any more.
+pub(crate) async fn await_rotation(store: &EventStore, port: u16, in_rotation: bool) {
+    let began = Instant::now();
+    loop {
+        let health = store.health().await;
+        let replica = health.replicas.iter().find(|replica| replica.server.ends_with(&format!(":{port}")));
+        if replica.unwrap().in_rotation == in_rotation {
+            return;
+        }
+        assert!(began.elapsed() < Duration::from_secs(20), "expected {in_rotation}: {health:?}");
+        tokio::task::yield_now().await;
+    }
+}
+
 /// The append lock of a log, held by a session of the test.
 pub(crate) struct HeldLock {
     session: tokio_postgres::Client,

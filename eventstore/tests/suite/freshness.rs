@@ -25,7 +25,7 @@ async fn start(replicas: usize) -> Cluster {
 async fn connect(cluster: &Cluster, wait: Duration, fallback: ReplicaFallback) -> EventStore {
     let mut settings = fixture::settings();
     (settings.replica_wait, settings.replica_fallback) = (wait, fallback);
-    settings.replica_retry_after = Duration::ZERO;
+    settings.replica_watch_every = fixture::SOON;
     let builder = fixture::store().primary(cluster.primary().dsn()).schema(SCHEMA).settings(settings);
     let replicas = cluster.replicas().iter().map(testutil::Server::dsn);
     replicas.fold(builder, |builder, replica| builder.replica(replica)).connect().await.unwrap()

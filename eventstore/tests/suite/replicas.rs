@@ -1,5 +1,6 @@
 //! Which server answers a read.
 
+use std::future::IntoFuture as _;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -22,7 +23,7 @@ async fn start(replicas: usize) -> Cluster {
 
 async fn connect(primary: &str, replicas: &[String]) -> Result<EventStore, eventstore::Error> {
     let mut settings = fixture::settings();
-    settings.replica_retry_after = Duration::ZERO; // every read tries every replica
+    settings.replica_watch_every = fixture::SOON;
     let builder = fixture::store().primary(primary).schema(SCHEMA).settings(settings);
     replicas.iter().fold(builder, |builder, replica| builder.replica(replica)).connect().await
 }
@@ -75,8 +76,11 @@ async fn consistency_decides_whether_a_lagging_replica_may_answer() {
 async fn eventual_reads_ask_nothing_of_the_primary() {
     let cluster = start(1).await;
     let (primary, replica) = (cluster.primary().dsn(), cluster.replicas()[0].dsn());
-    let named = format!("{primary} application_name=counted");
-    let store = connect(&named, std::slice::from_ref(&replica)).await.unwrap();
+    let mut settings = fixture::settings();
+    // The watch is no read.
+    settings.replica_watch_every = Duration::from_secs(3_600);
+    let builder = fixture::store().primary(format!("{primary} application_name=counted")).replica(&replica);
+    let store = builder.schema(SCHEMA).settings(settings).connect().await.unwrap();
     store.migrate().await.unwrap();
     let token = store.append([event(1)]).await.unwrap().token();
     testutil::replayed(&primary, &replica).await.unwrap();
@@ -135,9 +139,14 @@ async fn a_replica_that_is_gone_leaves_the_rotation_and_comes_back() {
     })
     .await
     .unwrap();
-    let first = cluster.replicas()[0].dsn();
-    while backends(&first).await == 0 {
+    for replica in cluster.replicas() {
+        fixture::await_rotation(&store, replica.port(), true).await;
+    }
+    for _ in 0..4 {
         assert_eq!(eventual().await, 1);
+    }
+    for replica in cluster.replicas() {
+        assert!(backends(&replica.dsn()).await > 0, "reads take turns again");
     }
 }
 
@@ -161,11 +170,10 @@ async fn a_stopped_replica_keeps_no_read_from_its_deadline_and_comes_back() {
     for _ in 0..5 {
         assert_eq!(eventual().await.unwrap(), 1, "the primary answers in time");
     }
-    assert!(!store.health().await.replicas[0].in_rotation);
+    fixture::await_rotation(&store, replica.port(), false).await;
     replica.signal(Signal::SIGCONT).unwrap();
-    while !store.health().await.replicas[0].in_rotation {
-        assert_eq!(eventual().await.unwrap(), 1);
-    }
+    fixture::await_rotation(&store, replica.port(), true).await;
+    assert_eq!(eventual().await.unwrap(), 1);
 }
 
 /// What the store logs, for tests to read.
@@ -208,7 +216,7 @@ async fn hosts_in_a_wrong_role_are_left_out_as_long_as_one_is_writable() {
     store.migrate().await.unwrap();
     store.append([event(1)]).await.unwrap();
     let log = || String::from_utf8(captured.0.lock().unwrap().clone()).unwrap();
-    assert!(log().contains("replica left out of rotation: it is a primary"), "{}", log());
+    assert!(log().contains("replica is out of rotation: it is a primary"), "{}", log());
     for _ in 0..3 {
         assert_eq!(store.query(&all).consistency(Consistency::Eventual).await.unwrap().len(), 1);
     }
@@ -264,4 +272,52 @@ async fn an_eventual_fold_needs_no_primary() {
     tokio::task::block_in_place(|| cluster.primary_mut().crash());
     let count = store.fold("count", &Filter::all(), 0, |count, _| *count += 1);
     assert_eq!(count.consistency(Consistency::Eventual).await.unwrap().state, 2);
+}
+
+/// It may answer as soon as it likes: what it says is of long ago.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_replica_that_is_too_far_behind_is_passed_over_until_it_has_come_up() {
+    let cluster = start(1).await;
+    let (primary, replica) = (cluster.primary().dsn(), &cluster.replicas()[0]);
+    let mut settings = fixture::settings();
+    (settings.replica_watch_every, settings.replica_max_lag) = (fixture::SOON, Duration::from_millis(100));
+    let builder = fixture::store().primary(&primary).replica(replica.dsn()).schema(SCHEMA).settings(settings);
+    let store = builder.connect().await.unwrap();
+    store.migrate().await.unwrap();
+    store.append([event(1)]).await.unwrap();
+    testutil::replayed(&primary, &replica.dsn()).await.unwrap();
+    pause_replay(&replica.dsn(), true).await;
+    // Of another handle: this one hears of them from its watch alone.
+    let other = connect(&primary, &[]).await.unwrap();
+    other.append([event(2), event(3)]).await.unwrap();
+    fixture::await_rotation(&store, replica.port(), false).await;
+    let health = store.health().await;
+    let behind = &health.replicas[0];
+    assert_eq!((behind.lag_events, behind.out_because.as_deref()), (2, Some("it is more than 100ms behind")));
+    assert!(behind.lag_bytes > 100 && behind.lag_seconds > 0.1, "{behind:?}");
+    assert_eq!(store.query(&Filter::all()).consistency(Consistency::Eventual).await.unwrap().len(), 3);
+    pause_replay(&replica.dsn(), false).await;
+    fixture::await_rotation(&store, replica.port(), true).await;
+    assert_eq!(store.health().await.replicas[0].lag_events, 0);
+}
+
+/// Long before its own deadline: the watch has found out.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_read_is_not_left_waiting_for_a_replica_that_has_fallen_silent() {
+    let cluster = start(1).await;
+    let (primary, replica) = (cluster.primary().dsn(), &cluster.replicas()[0]);
+    let mut settings = fixture::settings();
+    settings.query_timeout = Duration::from_secs(3_600);
+    let builder = fixture::store().primary(&primary).replica(replica.dsn()).schema(SCHEMA).settings(settings);
+    let store = builder.connect().await.unwrap();
+    store.migrate().await.unwrap();
+    store.append([event(1)]).await.unwrap();
+    testutil::replayed(&primary, &replica.dsn()).await.unwrap();
+    let all = Filter::all();
+    let eventual = || store.query(&all).consistency(Consistency::Eventual).into_future();
+    assert_eq!(eventual().await.unwrap().len(), 1);
+    replica.signal(Signal::SIGSTOP).unwrap();
+    let read = tokio::time::timeout(Duration::from_secs(60), eventual()).await;
+    assert_eq!(read.expect("half of an hour is not up").unwrap().len(), 1);
+    replica.signal(Signal::SIGCONT).unwrap();
 }

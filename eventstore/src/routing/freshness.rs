@@ -20,14 +20,14 @@ const MOST: usize = 128;
 
 /// Heads of the primary, each with when the read began that showed it, ascending in time.
 #[derive(Debug, Default)]
-pub(super) struct Freshness {
+pub(crate) struct Freshness {
     samples: Mutex<VecDeque<(Instant, Token)>>,
     turn: TurnMutex<()>,
 }
 
 impl Freshness {
     /// Notes what a read of the primary showed.
-    pub(super) fn saw(&self, begun: Instant, head: Token) {
+    pub(crate) fn saw(&self, begun: Instant, head: Token) {
         let mut samples = self.samples.lock().unwrap_or_else(PoisonError::into_inner);
         // A log that has become shorter is another history; or two reads have overtaken each other, and little is lost.
         samples.retain(|(_, then)| then.position() <= head.position());
@@ -45,7 +45,7 @@ impl Freshness {
     }
 
     /// The oldest sample that is no older: a server that has this event lacks nothing that was acknowledged so long ago.
-    pub(super) fn sample(&self, lag: Duration) -> Option<Token> {
+    pub(crate) fn sample(&self, lag: Duration) -> Option<Token> {
         let now = Instant::now();
         let samples = self.samples.lock().unwrap_or_else(PoisonError::into_inner);
         let is_young = |(begun, _): &&(Instant, Token)| now.duration_since(*begun) <= lag;
@@ -53,13 +53,13 @@ impl Freshness {
     }
 
     /// Whether there is a sample that will do for a while yet.
-    pub(super) fn is_known(&self, lag: Duration) -> bool {
+    pub(crate) fn is_known(&self, lag: Duration) -> bool {
         let samples = self.samples.lock().unwrap_or_else(PoisonError::into_inner);
         samples.back().is_some_and(|(begun, _)| begun.elapsed() <= lag / 2)
     }
 
     /// Held by the one who asks the primary; the others find what it has found.
-    pub(super) async fn turn(&self) -> MutexGuard<'_, ()> {
+    pub(crate) async fn turn(&self) -> MutexGuard<'_, ()> {
         self.turn.lock().await
     }
 }

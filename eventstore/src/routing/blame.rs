@@ -3,7 +3,7 @@
 use crate::error::{Error, ErrorKind};
 
 /// Who a failed read on a replica speaks against.
-pub(super) enum Blame {
+pub(crate) enum Blame {
     /// The replica: others should not ask it for a while. One that refuses the user is to blame, too.
     Server,
     /// The replica is frozen, or the call was too much for its time.
@@ -14,7 +14,7 @@ pub(super) enum Blame {
 }
 
 impl Blame {
-    pub(super) fn of(error: &Error) -> Self {
+    pub(crate) fn of(error: &Error) -> Self {
         let code = error.sqlstate().unwrap_or_default();
         match error.kind() {
             _ if code.starts_with("28") || code.starts_with("3D") => Self::Server,

@@ -1,0 +1,169 @@
+//! Which server may answer.
+//!
+//! *Who owns what.* [`Servers`] has the pools of the reads, what is known of the primary, and of each [`Replica`] its standing. A
+//! task for each server ([`Watch`]), with a connection of its own, looks at it every half second: it alone puts a replica
+//! back into rotation. Reads and the watch take one out.
+//!
+//! | standing | why | what reads do | how it ends |
+//! |---|---|---|---|
+//! | in rotation | the watch found it sound | go there, to the one with the fewest reads under way | |
+//! | suspect | a read was not answered in time | pass it over; those under way go on | the watch looks at once |
+//! | out | it can not be reached, does not answer, is no standby, has another log or history, or is too far behind | pass it over; those under way are given up, and another server answers | the watch looks at the next tick |
+//!
+//! So a server that is frozen, and still takes connections, keeps a read for a tick and a second at most, and afterwards none; and
+//! one expensive query does not send everybody's reads to the primary.
+
+mod blame;
+mod freshness;
+mod replica;
+mod watch;
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::time::Instant;
+use tracing::warn;
+use uuid::Uuid;
+
+pub(crate) use blame::Blame;
+pub(crate) use freshness::Freshness;
+pub(crate) use replica::Replica;
+pub(crate) use watch::Watch;
+
+use crate::known_history::{Known, KnownHistory};
+use crate::pool::Pool;
+use crate::telemetry::HeadClock;
+use crate::token::Token;
+
+/// The servers of one log, and what reads of the primary have shown.
+#[derive(Debug)]
+pub(crate) struct Servers {
+    primary: Arc<dyn Pool>,
+    replicas: Vec<Replica>,
+    turn: AtomicUsize,
+    log: Mutex<Option<Uuid>>,
+    pub(crate) heads: Arc<HeadClock>,
+    pub(crate) known: Arc<KnownHistory>,
+    pub(crate) freshness: Freshness,
+}
+
+impl Servers {
+    pub(crate) fn new(
+        primary: Arc<dyn Pool>,
+        replicas: Vec<Replica>,
+        log: Option<Uuid>,
+        heads: Arc<HeadClock>,
+        known: Arc<KnownHistory>,
+    ) -> Self {
+        let (turn, log, freshness) = (AtomicUsize::new(0), Mutex::new(log), Freshness::default());
+        Self { primary, replicas, turn, log, heads, known, freshness }
+    }
+
+    /// The identity of the log, as the primary told it last; `None` before it did.
+    pub(crate) fn log(&self) -> Option<Uuid> {
+        *self.log.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes what a read of the primary showed, and when it began.
+    pub(crate) fn saw_primary(&self, (begun, known): (Instant, &Known), head: Token, log: Option<Uuid>) {
+        self.heads.saw_on_primary(head.position());
+        self.freshness.saw(begun, head);
+        self.known.ends_at(head.position(), known, self.primary.server());
+        self.known.saw(head, known);
+        let Some(shown) = log else { return };
+        let before = self.log.lock().unwrap_or_else(PoisonError::into_inner).replace(shown);
+        if before.is_some_and(|before| before != shown) {
+            warn!(server = self.primary.server(), "the log was made anew: it is another one than before");
+        }
+    }
+
+    pub(crate) fn primary(&self) -> &Arc<dyn Pool> {
+        &self.primary
+    }
+
+    /// The replicas that may be asked now: the one with the fewest reads under way first, and among equals the one whose turn
+    /// it is.
+    pub(crate) fn in_rotation(&self) -> Vec<&Replica> {
+        let count = self.replicas.len();
+        let turn = if count > 1 { self.turn.fetch_add(1, Ordering::Relaxed) } else { 0 };
+        let in_turn = (0..count).map(|nth| &self.replicas[turn.wrapping_add(nth) % count]);
+        let mut sound: Vec<_> = in_turn.filter(|replica| replica.is_in_rotation()).collect();
+        sound.sort_by_key(|replica| replica.reads_under_way());
+        sound
+    }
+
+    pub(crate) fn replicas(&self) -> &[Replica] {
+        &self.replicas
+    }
+
+    /// Gives out no more connections.
+    pub(crate) fn close(&self) {
+        self.primary.close();
+        for replica in &self.replicas {
+            replica.pool().close();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt as _;
+
+    use super::*;
+    use crate::pool::{Connector, Dsn, PoolBackend, TlsConnector};
+    use crate::schema::SchemaName;
+    use crate::settings::Settings;
+    use crate::telemetry::Metrics;
+
+    fn servers(replicas: usize) -> Servers {
+        let metrics = Arc::new(Metrics::new(&SchemaName::new("s").unwrap()).unwrap());
+        let settings = Settings::default();
+        let pool = |name: &str| {
+            let dsn = Dsn::parse(&format!("host={name} user=u"), "server", settings.connect_timeout).unwrap();
+            let connector = Connector::new(dsn, &TlsConnector::none(), true);
+            PoolBackend::default().pool(connector, 1, &settings).unwrap()
+        };
+        let replicas = (0..replicas).map(|n| n.to_string());
+        let replicas = replicas.map(|name| Replica::new(pool(&name), metrics.replica(&name))).collect();
+        let known = Arc::new(KnownHistory::new(Arc::clone(&metrics)));
+        Servers::new(pool("primary"), replicas, None, Arc::default(), known)
+    }
+
+    /// Who would be asked, in this order.
+    fn order(servers: &Servers) -> Vec<&str> {
+        servers.in_rotation().iter().map(|replica| replica.pool().server()).collect()
+    }
+
+    #[tokio::test]
+    async fn the_replica_with_the_fewest_reads_is_asked_and_equals_take_turns() {
+        let servers = servers(3);
+        let firsts: Vec<_> = (0..6).map(|_| order(&servers)[0]).collect();
+        assert_eq!(firsts[..3], firsts[3..]);
+        assert!(firsts[0] != firsts[1] && firsts[1] != firsts[2], "{firsts:?}");
+        let busy = [
+            servers.replicas()[0].reading(),
+            servers.replicas()[0].reading(),
+            servers.replicas()[2].reading(),
+        ];
+        assert_eq!(order(&servers), ["server 1:5432", "server 2:5432", "server 0:5432"]);
+        drop(busy);
+        assert_eq!(servers.replicas()[0].reads_under_way(), 0);
+    }
+
+    #[tokio::test]
+    async fn reads_under_way_are_given_up_where_a_replica_is_out_and_not_where_it_is_suspect() {
+        let servers = servers(2);
+        let replica = &servers.replicas()[0];
+        assert!(replica.is_doubted().now_or_never().is_none());
+        replica.is_suspect();
+        assert_eq!((order(&servers), replica.is_out().now_or_never()), (vec!["server 1:5432"], None));
+        assert!(replica.is_doubted().now_or_never().is_some(), "the watch looks at once");
+        replica.leaves("x");
+        assert_eq!(replica.is_out().now_or_never(), Some(()));
+        replica.is_suspect();
+        assert_eq!(replica.out_because().as_deref(), Some("x"), "a late read changes nothing");
+        assert!(replica.is_doubted().now_or_never().is_none());
+        replica.is_sound();
+        assert_eq!((order(&servers).len(), replica.lag.in_rotation.get()), (2, 1));
+    }
+}
