@@ -29,6 +29,10 @@ impl Binaries {
             .ok_or_else(|| ClusterError::no_server(&candidates))
     }
 
+    pub(crate) fn folder(&self) -> &Path {
+        &self.0
+    }
+
     pub(crate) fn program(&self, name: &str) -> PathBuf {
         self.0.join(name)
     }
@@ -80,7 +84,7 @@ fn candidates() -> Vec<PathBuf> {
     folders.extend(versions_in("/usr", "pgsql-"));
     folders.extend(versions_in("/opt/homebrew/opt", "postgresql"));
     folders.extend(versions_in("/usr/local/opt", "postgresql"));
-    folders.extend(caches());
+    folders.extend(caches("postgresql/bin"));
     folders
 }
 
@@ -106,11 +110,11 @@ fn versions_in(folder: &str, prefix: &str) -> Vec<PathBuf> {
     versions.into_iter().map(|(_, bin)| bin).collect()
 }
 
-/// Where `make postgres` puts a server: for all users if root ran it (root's own folder is closed to the user that
+/// Where `make postgres` puts what it gets: for all users if root ran it (root's own folder is closed to the user that
 /// the server runs as), else in the user's cache.
-fn caches() -> Vec<PathBuf> {
+pub(crate) fn caches(name: &str) -> impl Iterator<Item = PathBuf> {
     let set = |name: &str| env::var_os(name).filter(|value| value != OsStr::new("")).map(PathBuf::from);
     let user = set("XDG_CACHE_HOME").or_else(|| set("HOME").map(|home| home.join(".cache")));
     let folders = [Some(PathBuf::from("/var/cache")), user];
-    folders.into_iter().flatten().map(|cache| cache.join("eventstore/postgresql/bin")).collect()
+    folders.into_iter().flatten().map(move |cache| cache.join("eventstore").join(name))
 }

@@ -194,13 +194,13 @@ impl ClusterBuilder {
 
 /// The cluster's folder, removed when it is dropped, or by its supervisor when this process is gone.
 #[derive(Debug)]
-struct Folder {
-    path: PathBuf,
+pub(crate) struct Folder {
+    pub(crate) path: PathBuf,
     _supervisor: Supervisor,
 }
 
 impl Folder {
-    fn make(durable: bool, place: Option<&Path>, owner: Owner) -> Result<Self, ClusterError> {
+    pub(crate) fn make(durable: bool, place: Option<&Path>, owner: Owner) -> Result<Self, ClusterError> {
         let memory = Path::new("/dev/shm");
         let base = match place {
             Some(place) => place.to_owned(),

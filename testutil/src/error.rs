@@ -16,6 +16,12 @@ pub enum ClusterError {
         /// Where it was looked for.
         searched: String,
     },
+    /// There is no such program on this machine.
+    #[error("{name} is not installed, and was not got by `make tools`")]
+    NoTool {
+        /// Which one.
+        name: String,
+    },
     /// Running as root, but there is no other user to run the server as.
     #[error("PostgreSQL does not run as root, and neither the user postgres nor nobody exists to run it as")]
     NoUser,

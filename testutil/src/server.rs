@@ -121,28 +121,11 @@ impl Server {
     /// # Errors
     /// If the server does not run.
     pub fn signal(&self, signal: Signal) -> Result<(), ClusterError> {
-        let postmaster = self.postmaster()?;
-        let children = children_of(postmaster)?;
-        for pid in std::iter::once(postmaster).chain(children) {
-            match kill(pid, signal) {
-                // A child may end by itself meanwhile.
-                Ok(()) | Err(nix::errno::Errno::ESRCH) => {}
-                Err(error) => {
-                    return Err(ClusterError::io(format!("{signal} to process {pid}"))(error.into()));
-                }
-            }
-        }
-        Ok(())
+        signal_all(&self.data, signal)
     }
 
     fn postmaster(&self) -> Result<Pid, ClusterError> {
-        let file = self.data.join("postmaster.pid");
-        let text =
-            fs::read_to_string(&file).map_err(ClusterError::io(format!("reading {}", file.display())))?;
-        let pid = text.lines().next().and_then(|line| line.trim().parse().ok());
-        pid.map(Pid::from_raw).ok_or_else(|| {
-            ClusterError::program(&self.binaries.program("postgres"), "its pid file has no pid")
-        })
+        postmaster_of(&self.data)
     }
 
     fn spawn(&mut self) -> Result<(), ClusterError> {
@@ -192,7 +175,28 @@ fn tail(text: &str) -> String {
     lines[lines.len().saturating_sub(12)..].join("\n")
 }
 
-fn free_port() -> Result<u16, ClusterError> {
+/// Sends a signal to the server of a data folder and to every child of it.
+pub(crate) fn signal_all(data: &Path, signal: Signal) -> Result<(), ClusterError> {
+    let postmaster = postmaster_of(data)?;
+    for pid in std::iter::once(postmaster).chain(children_of(postmaster)?) {
+        match kill(pid, signal) {
+            // A child may end by itself meanwhile.
+            Ok(()) | Err(nix::errno::Errno::ESRCH) => {}
+            Err(error) => return Err(ClusterError::io(format!("{signal} to process {pid}"))(error.into())),
+        }
+    }
+    Ok(())
+}
+
+fn postmaster_of(data: &Path) -> Result<Pid, ClusterError> {
+    let file = data.join("postmaster.pid");
+    let text = fs::read_to_string(&file).map_err(ClusterError::io(format!("reading {}", file.display())))?;
+    let pid = text.lines().next().and_then(|line| line.trim().parse().ok());
+    pid.map(Pid::from_raw)
+        .ok_or_else(|| ClusterError::program(Path::new("postgres"), "its pid file has no pid"))
+}
+
+pub(crate) fn free_port() -> Result<u16, ClusterError> {
     let listener = TcpListener::bind("127.0.0.1:0").map_err(ClusterError::io("finding a free port"))?;
     let address = listener.local_addr().map_err(ClusterError::io("finding a free port"))?;
     Ok(address.port())

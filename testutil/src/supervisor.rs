@@ -36,6 +36,29 @@ wait $server 2>/dev/null
 exit 0
 "#;
 
+/// Arguments: the data folder of a server, and the command line of the manager that runs it. The server outlives its manager, and
+/// is whose child the system likes: it is found by its pid file. One that nobody reaps would seem to be there for ever.
+const STOP_MANAGED: &str = r#"
+trap '' INT TERM HUP
+data=$1
+shift
+"$@" </dev/null &
+manager=$!
+read -r _
+kill -KILL $manager 2>/dev/null
+wait $manager 2>/dev/null
+server=$(head -n 1 "$data/postmaster.pid" 2>/dev/null)
+tries=0
+while [ -n "$server" ] && kill -QUIT "$server" 2>/dev/null && [ $tries -lt 50 ]; do
+    kill -CONT "$server" 2>/dev/null
+    grep -qs '^State:.*Z' "/proc/$server/status" && break
+    tries=$((tries + 1))
+    [ $tries -gt 40 ] && kill -KILL "$server" 2>/dev/null
+    sleep 0.1
+done
+exit 0
+"#;
+
 /// Argument: the cluster's folder.
 const REMOVE_FOLDER: &str = r#"
 trap '' INT TERM HUP
@@ -73,13 +96,34 @@ impl Supervisor {
         owner: Owner,
         prepare: impl FnOnce(&mut Command),
     ) -> Result<Self, ClusterError> {
+        Self::logged(STOP_SERVER, server, log, owner, prepare)
+    }
+
+    fn logged(
+        script: &str,
+        arguments: &[&OsStr],
+        log: &Path,
+        owner: Owner,
+        prepare: impl FnOnce(&mut Command),
+    ) -> Result<Self, ClusterError> {
         let open = || OpenOptions::new().create(true).append(true).open(log);
         let out = open().map_err(ClusterError::io(format!("opening {}", log.display())))?;
         let err = out.try_clone().map_err(ClusterError::io("a second handle of the log"))?;
-        Self::start(STOP_SERVER, server, owner, |command| {
+        Self::start(script, arguments, owner, |command| {
             command.stdout(out).stderr(err);
             prepare(command);
         })
+    }
+
+    /// Starts a manager of a server, to be killed with its server when the value is dropped. `command` begins with the
+    /// server's data folder.
+    pub(crate) fn of_managed(
+        command: &[&OsStr],
+        log: &Path,
+        owner: Owner,
+        prepare: impl FnOnce(&mut Command),
+    ) -> Result<Self, ClusterError> {
+        Self::logged(STOP_MANAGED, command, log, owner, prepare)
     }
 
     /// Looks after a folder, to be removed when the value is dropped.

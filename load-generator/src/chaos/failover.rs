@@ -5,7 +5,7 @@
 //! is all that is left; it is promoted, the others follow it, and the old primary is made anew from it.
 //!
 //! *What is recorded.* How much is left, after the old primary is dead and before the new one takes writes: whoever is served
-//! from there on is served by the new one. Where nothing may be lost, the record says so, whatever is left. When appends are
+//! from there on is served by the new one. Where nothing may be lost, nothing is recorded: no loss is excused. When appends are
 //! acknowledged again, the store must know of a loss: what it says of it, by its metrics, is recorded too.
 
 use std::time::Instant;
@@ -13,8 +13,10 @@ use std::time::Instant;
 use testutil::checker::{Action, Answer, Recorder};
 use tokio::task::block_in_place;
 
+use crate::chaos::clients::Clients;
+use crate::chaos::embedded::Embedded;
 use crate::chaos::fault::FaultName;
-use crate::chaos::injector::Injector;
+use crate::chaos::inject::Happened;
 use crate::chaos::{PROGRESS, SCHEMA};
 use crate::engine::EngineError;
 use crate::error::RunError;
@@ -22,38 +24,41 @@ use crate::error::RunError;
 const LOSSES: &str = "eventstore_history_losses_total";
 const LOST_FROM: &str = "eventstore_history_lost_from_position";
 
-impl Injector {
-    /// Returns since when the new primary takes writes.
-    pub(super) async fn fail_over(&mut self, fault: FaultName) -> Result<Instant, RunError> {
+impl Embedded {
+    /// It is over when the new primary takes writes.
+    pub(super) async fn fail_over(
+        &mut self,
+        fault: FaultName,
+        clients: &mut Clients,
+    ) -> Result<Happened, RunError> {
         self.rebuild()?;
-        let told = self.clients.metric(LOSSES);
+        let told = clients.metric(LOSSES);
         if fault == FaultName::Failover {
             self.cut_off_replicas().await?;
-            self.clients.advance(PROGRESS).await?;
+            clients.advance(PROGRESS).await?;
         } else {
             self.hold(100).await;
         }
+        let down = Some(Instant::now());
         block_in_place(|| self.servers.cluster_mut().primary_mut().crash());
         self.cut_off_replicas().await?;
         let furthest = self.servers.cluster().furthest_replica().await.map_err(EngineError::from)?;
         let replica = self.servers.replicas().swap_remove(furthest);
-        let kept = match fault {
-            FaultName::FailoverSync => u64::MAX,
-            _ => head(&replica).await?,
-        };
-        record(&self.clients.recorder, Action::Failover { kept })?;
+        if fault == FaultName::Failover {
+            record(&clients.recorder, Action::Failover { kept: head(&replica).await? })?;
+        }
         testutil::promote(&replica).await.map_err(EngineError::from)?;
-        let promoted = Instant::now();
+        let over = Instant::now();
         self.servers.cluster_mut().has_promoted(furthest).await.map_err(EngineError::from)?;
         self.left_behind = Some(furthest);
-        self.clients.advance(1).await?;
-        if self.clients.metric(LOSSES) > told {
+        clients.advance(1).await?;
+        if clients.metric(LOSSES) > told {
             // Positions are far below where floating point leaves any out.
-            record(&self.clients.recorder, Action::Loss { position: self.clients.metric(LOST_FROM) as u64 })?;
+            record(&clients.recorder, Action::Loss { position: clients.metric(LOST_FROM) as u64 })?;
         } else if fault == FaultName::Failover {
             return Err(RunError::new("the store did not say that the end of the log was lost"));
         }
-        Ok(promoted)
+        Ok(Happened { over, down })
     }
 
     /// Makes the server anew that a failover left behind, if there is one.

@@ -2,8 +2,11 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::time::Duration;
 
 use clap::ValueEnum;
+
+use crate::chaos::GIVE_UP;
 
 /// A kind of fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -30,6 +33,10 @@ pub(crate) enum FaultName {
     Failover,
     /// The same where each commit waits for a replica: nothing that was acknowledged is lost
     FailoverSync,
+    /// Patroni is asked to make another node the primary, in good order
+    Switchover,
+    /// The primary under Patroni, and its Patroni, are killed
+    Leader,
     /// The disk of the primary's data is full, until an append was refused
     FullData,
     /// The disk of the primary's WAL is full, until the server gave up
@@ -50,13 +57,26 @@ impl FaultName {
             Self::Replica => "replica",
             Self::Failover => "failover",
             Self::FailoverSync => "failover-sync",
+            Self::Switchover => "switchover",
+            Self::Leader => "leader",
             Self::FullData => "full-data",
             Self::FullWal => "full-wal",
         }
     }
 
-    /// Whether another server becomes the primary.
-    pub(super) fn is_failover(self) -> bool {
+    /// Whether it is for servers that Patroni runs.
+    fn is_of_patroni(self) -> bool {
+        matches!(self, Self::Switchover | Self::Leader)
+    }
+
+    /// How long it may take, with its healing.
+    pub(super) fn patience(self) -> Duration {
+        // A primary that is gone is missed after twenty seconds, and a node that comes back may have to be copied.
+        if self.is_of_patroni() { Duration::from_secs(180) } else { GIVE_UP }
+    }
+
+    /// Whether another of our servers becomes the primary.
+    fn is_failover(self) -> bool {
         matches!(self, Self::Failover | Self::FailoverSync)
     }
 
@@ -96,6 +116,11 @@ impl Faults {
         self.0.iter().any(|fault| fault.name.fills_a_disk())
     }
 
+    /// Whether the servers are to be run by Patroni: then no other faults are there.
+    pub(super) fn are_of_patroni(&self) -> bool {
+        self.0.iter().any(|fault| fault.name.is_of_patroni())
+    }
+
     pub(super) fn fail_over(&self) -> bool {
         self.0.iter().any(|fault| fault.name.is_failover())
     }
@@ -112,6 +137,11 @@ impl Faults {
             (self.fail_over(), Process, "has clients whose handle nobody asks what a failover lost"),
             (self.have(Failover), FailoverSync, "must lose nothing, and failover loses something"),
         ]);
+        if self.are_of_patroni()
+            && let Some(other) = self.0.iter().find(|fault| !fault.name.is_of_patroni())
+        {
+            return Err(format!("{} is for servers that Patroni does not run", other.name));
+        }
         match excluded.into_iter().find(|(is_so, name, _)| *is_so && self.have(*name)) {
             Some((_, name, why)) => Err(format!("{name} {why}")),
             None => Ok(()),
@@ -181,6 +211,7 @@ mod tests {
             ("power,full-data", "power needs a disk that forgets"),
             ("failover,full", "failover needs a replica"),
             ("failover-sync,failover", "failover-sync must lose nothing"),
+            ("leader,switchover,kill", "kill is for servers that Patroni does not run"),
             ("failover,process", "process has clients"),
         ] {
             let error = text.parse::<Faults>().unwrap_err();

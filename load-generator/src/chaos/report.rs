@@ -10,6 +10,7 @@ use testutil::checker::{self, Action, History, Log, Outcome as Told};
 
 use crate::chaos::ChaosPlan;
 use crate::chaos::fault::FaultName;
+use crate::chaos::inject::Happened;
 use crate::verdict::Verdict;
 
 /// The faults of one kind.
@@ -21,6 +22,9 @@ pub(super) struct Injected {
     pub(super) count: usize,
     /// From when the primary could be reached again to the next acknowledged append.
     recovery_ms: Times,
+    /// From when the primary was taken away to the next acknowledged append.
+    #[serde(skip_serializing_if = "Times::is_empty")]
+    outage_ms: Times,
     /// From when a replica said nothing any more until reads passed it over.
     #[serde(skip_serializing_if = "Times::is_empty")]
     leaving_ms: Times,
@@ -71,13 +75,17 @@ impl fmt::Display for Times {
 impl Injected {
     pub(super) fn new(name: FaultName) -> Self {
         let times = Times::default;
-        let (recovery_ms, leaving_ms, rejoining_ms) = (times(), times(), times());
-        Self { name, fault: name.as_str(), count: 0, recovery_ms, leaving_ms, rejoining_ms }
+        let (recovery_ms, outage_ms, leaving_ms, rejoining_ms) = (times(), times(), times(), times());
+        Self { name, fault: name.as_str(), count: 0, recovery_ms, outage_ms, leaving_ms, rejoining_ms }
     }
 
-    pub(super) fn recovered(&mut self, after: Duration) {
+    /// Appends are acknowledged again.
+    pub(super) fn recovered(&mut self, happened: Happened) {
         self.count += 1;
-        self.recovery_ms.add(after);
+        self.recovery_ms.add(happened.over.elapsed());
+        if let Some(down) = happened.down {
+            self.outage_ms.add(down.elapsed());
+        }
     }
 
     /// How long reads went on to ask a replica that said nothing, and how long they passed over one that was healed.
@@ -174,8 +182,11 @@ impl Report {
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "chaos: {} clients for {:.1} s, seed {}", self.clients, self.seconds, self.seed)?;
-        for Injected { fault, count, recovery_ms, leaving_ms, rejoining_ms, .. } in &self.faults {
+        for Injected { fault, count, recovery_ms, outage_ms, leaving_ms, rejoining_ms, .. } in &self.faults {
             writeln!(f, "{fault:>13}: {count} times, appends again after {recovery_ms}")?;
+            if !outage_ms.is_empty() {
+                writeln!(f, "               no appends for {outage_ms} in all")?;
+            }
             if !leaving_ms.is_empty() {
                 writeln!(f, "               out of rotation after {leaving_ms}; back after {rejoining_ms}")?;
             }

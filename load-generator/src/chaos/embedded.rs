@@ -1,56 +1,55 @@
-//! Injects faults, and heals them.
+//! Servers of our own, and the faults that they meet.
 
 use std::time::{Duration, Instant};
 
-use rand::Rng as _;
+use eventstore::EventStoreBuilder;
+use rand::{Rng as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
+use testutil::checker::Operation;
 use testutil::proxy::{DropWhen, Proxy, Toward};
 use testutil::{Cluster, Signal};
 use tokio::task::block_in_place;
 
-use crate::chaos::GIVE_UP;
 use crate::chaos::clients::Clients;
 use crate::chaos::fault::FaultName;
+use crate::chaos::inject::{Happened, Inject};
 use crate::chaos::network::Network;
 use crate::chaos::process::Processes;
 use crate::chaos::report::Injected;
 use crate::chaos::servers::Servers;
+use crate::chaos::{ChaosPlan, GIVE_UP};
 use crate::error::RunError;
 
 /// Owns the servers, the proxies before them, and the processes that are killed.
-pub(super) struct Injector {
+pub(super) struct Embedded {
     pub(super) servers: Servers,
-    pub(super) processes: Processes,
-    pub(super) network: Network,
-    pub(super) clients: Clients,
-    pub(super) random: ChaCha8Rng,
+    processes: Processes,
+    has_processes: bool,
+    network: Network,
+    random: ChaCha8Rng,
     /// Bytes that disks forgot.
-    pub(super) forgotten: u64,
+    forgotten: u64,
     /// The replica that was left behind by a failover, and has to be made anew.
     pub(super) left_behind: Option<usize>,
 }
 
-impl Injector {
-    pub(super) fn new(
-        servers: Servers,
-        processes: Processes,
-        network: Network,
-        clients: Clients,
-        random: ChaCha8Rng,
-    ) -> Self {
-        Self { servers, processes, network, clients, random, forgotten: 0, left_behind: None }
+impl Inject for Embedded {
+    fn store(&self) -> EventStoreBuilder {
+        self.network.store()
     }
 
-    pub(super) fn random(&mut self) -> &mut ChaCha8Rng {
-        &mut self.random
+    async fn begin(&mut self) -> Result<(), RunError> {
+        // Whatever the servers are set to, there is a log.
+        execute(&self.servers.primary(), "CHECKPOINT").await?;
+        if self.has_processes { self.processes.start().await } else { Ok(()) }
     }
 
-    /// Injects a fault and heals it. Returns since when the primary can be reached again.
-    pub(super) async fn inject(
+    async fn inject(
         &mut self,
         fault: FaultName,
+        clients: &mut Clients,
         injected: &mut Injected,
-    ) -> Result<Instant, RunError> {
+    ) -> Result<Happened, RunError> {
         match fault {
             FaultName::Kill => block_in_place(|| self.servers.crash_primary()),
             FaultName::Power => self.cut_power(),
@@ -60,8 +59,8 @@ impl Injector {
             }
             FaultName::Stop => self.stop().await,
             FaultName::Cut => self.cut().await,
-            FaultName::Replica => self.silence_replica(injected).await,
-            FaultName::Failover | FaultName::FailoverSync => return self.fail_over(fault).await,
+            FaultName::Replica => self.silence_replica(clients, injected).await,
+            FaultName::Failover | FaultName::FailoverSync => return self.fail_over(fault, clients).await,
             FaultName::Ackdrop => {
                 let when = if self.random.random() { DropWhen::AtOnce } else { DropWhen::WithTheAnswer };
                 // Where the connection ended otherwise, it has not happened yet.
@@ -83,16 +82,16 @@ impl Injector {
                 block_in_place(|| {
                     self.servers.small_disks()?.0.fill().map_err(RunError::io("filling the disk of the data"))
                 })?;
-                self.await_refusals().await?;
+                await_refusals(clients).await?;
                 self.servers.small_disks()?.0.free().map_err(RunError::io("freeing the disk of the data"))
             }
-            FaultName::FullWal => self.fill_wal().await,
+            FaultName::FullWal => self.fill_wal(clients).await,
+            FaultName::Switchover | FaultName::Leader => Err(RunError::new("nobody promotes these servers")),
         }?;
-        Ok(Instant::now())
+        Ok(Happened::is_over())
     }
 
-    /// Takes back what a fault that was left in the middle has done.
-    pub(super) async fn heal(&mut self) -> Result<(), RunError> {
+    async fn heal(&mut self) -> Result<(), RunError> {
         for proxy in self.network.proxies() {
             proxy.resume();
             proxy.delay(Duration::ZERO);
@@ -114,14 +113,51 @@ impl Injector {
         Ok(())
     }
 
+    /// What is audited is what a recovery finds.
+    async fn end(&mut self) -> Result<(), RunError> {
+        self.processes.kill().await.and(self.cut_power())
+    }
+
+    fn servers(&self) -> (String, Vec<String>) {
+        (self.servers.primary(), self.servers.replicas())
+    }
+
+    fn operations(&self) -> Result<Vec<Operation>, RunError> {
+        self.processes.operations()
+    }
+
+    fn forgotten(&self) -> u64 {
+        self.forgotten
+    }
+}
+
+impl Embedded {
+    pub(super) async fn start(plan: &ChaosPlan) -> Result<Self, RunError> {
+        let (faults, settings) = (plan.faults.clone(), plan.settings.clone());
+        let started = tokio::task::spawn_blocking(move || Servers::start(&faults, &settings));
+        let servers = started.await.map_err(RunError::task)??;
+        let network = Network::start(servers.cluster(), plan.faults.fail_over()).await?;
+        let replica = network.replicas.first().cloned();
+        let processes = Processes::new(plan.seed, network.primary.clone(), replica)?;
+        Ok(Self {
+            servers,
+            processes,
+            has_processes: plan.faults.have(FaultName::Process),
+            network,
+            random: ChaCha8Rng::seed_from_u64(plan.seed),
+            forgotten: 0,
+            left_behind: None,
+        })
+    }
+
     /// The primary crashes, and loses its power too where its disk can forget.
-    pub(super) fn cut_power(&mut self) -> Result<(), RunError> {
+    fn cut_power(&mut self) -> Result<(), RunError> {
         self.forgotten += block_in_place(|| self.servers.cut_power())?;
         Ok(())
     }
 
     /// The server can not go on without WAL: it gives up, and may not be able to recover before there is room.
-    async fn fill_wal(&mut self) -> Result<(), RunError> {
+    async fn fill_wal(&mut self, clients: &Clients) -> Result<(), RunError> {
         block_in_place(|| {
             self.servers.small_disks()?.1.fill().map_err(RunError::io("filling the disk of the WAL"))
         })?;
@@ -131,18 +167,10 @@ impl Injector {
             .await
             .is_ok()
         {}
-        self.await_refusals().await?;
+        await_refusals(clients).await?;
         self.servers.small_disks()?.1.free().map_err(RunError::io("freeing the disk of the WAL"))?;
         // Some have come back by themselves, some have not: all are started again.
         block_in_place(|| self.servers.crash_primary())
-    }
-
-    /// Each client may still be told of an earlier fault: until one refusal more is of this one.
-    async fn await_refusals(&mut self) -> Result<(), RunError> {
-        let mut refused = self.clients.refused.clone();
-        let until = *refused.borrow_and_update() + self.clients.count + 1;
-        let refused = tokio::time::timeout(GIVE_UP, refused.wait_for(|refused| *refused >= until)).await;
-        refused.map_err(|_| RunError::new("a full disk kept no append from being acknowledged")).map(drop)
     }
 
     async fn stop(&mut self) -> Result<(), RunError> {
@@ -178,7 +206,7 @@ impl Injector {
     }
 
     /// A replica is stopped, or its line goes dead, until reads pass it over; and then until they do not any more.
-    async fn silence_replica(&mut self, injected: &mut Injected) -> Result<(), RunError> {
+    async fn silence_replica(&mut self, clients: &Clients, injected: &mut Injected) -> Result<(), RunError> {
         let replicas = self.servers.cluster().replicas();
         let replica = &replicas[self.random.random_range(0..replicas.len())];
         let line = self.network.before(replica)?;
@@ -188,7 +216,7 @@ impl Injector {
             true => replica.signal(Signal::SIGSTOP).map_err(RunError::cluster)?,
             false => line.stall(Toward::Both),
         }
-        self.clients.see_replica(line.port(), false).await?;
+        clients.see_replica(line.port(), false).await?;
         let left = Instant::now();
         match is_stopped {
             true => replica.signal(Signal::SIGCONT).map_err(RunError::cluster)?,
@@ -198,7 +226,7 @@ impl Injector {
             }
         }
         let healed = Instant::now();
-        self.clients.see_replica(line.port(), true).await?;
+        clients.see_replica(line.port(), true).await?;
         injected.left(left - began, healed.elapsed());
         Ok(())
     }
@@ -217,8 +245,16 @@ impl Injector {
     }
 }
 
+/// Each client may still be told of an earlier fault: until one refusal more is of this one.
+async fn await_refusals(clients: &Clients) -> Result<(), RunError> {
+    let mut refused = clients.refused.clone();
+    let until = *refused.borrow_and_update() + clients.count + 1;
+    let refused = tokio::time::timeout(GIVE_UP, refused.wait_for(|refused| *refused >= until)).await;
+    refused.map_err(|_| RunError::new("a full disk kept no append from being acknowledged")).map(drop)
+}
+
 /// Carries a statement out past the proxy.
-pub(super) async fn execute(dsn: &str, statement: &str) -> Result<(), RunError> {
+async fn execute(dsn: &str, statement: &str) -> Result<(), RunError> {
     let failed = |error: tokio_postgres::Error| RunError::new(format!("{statement}: {error}"));
     let session = testutil::connect(dsn).await.map_err(failed)?;
     session.batch_execute(statement).await.map_err(failed)
