@@ -3,8 +3,10 @@
 # make bench   the append path against plain INSERTs and another store's SQL (BENCH can be set to another benchmark, or all)
 # make test-matrix  all tests on each version of PostgreSQL (VERSIONS can be set)
 # make fuzz    filters and texts that nobody would write, for a while each (FUZZ_SECONDS can be set); needs nightly and cargo-fuzz
+# make patroni three nodes under Patroni, which switch over and lose their primary under load; the log is audited
 # make lint    formatting, clippy, documentation
 # make postgres  a PostgreSQL server, if none is installed
+# make tools     Patroni, etcd and PgBouncer, where Debian's packages are to be had
 
 RATE ?= 300
 DURATION ?= 30s
@@ -14,7 +16,7 @@ BENCH ?= append
 VERSIONS ?= 15 16 17 18
 FUZZ_SECONDS ?= 60
 
-.PHONY: bench demo fuzz lint postgres test test-matrix
+.PHONY: bench demo fuzz lint patroni postgres test test-matrix tools
 
 demo: postgres
 	cargo build --release --locked -p load-generator
@@ -23,7 +25,7 @@ demo: postgres
 	  --rate $(RATE) --duration $(DURATION) $(if $(JSON),--json $(JSON))
 
 # The store's suite once more for each other way that it can be used: the other pool, and no prepared statements.
-test: postgres
+test: postgres tools
 	cargo test --workspace --all-features --locked
 	EVENTSTORE_TEST_POOL=bb8 cargo test -p eventstore --all-features --locked --test suite
 	EVENTSTORE_TEST_STATEMENTS=unprepared cargo test -p eventstore --all-features --locked --test suite
@@ -43,6 +45,9 @@ fuzz:
 bench: postgres
 	cargo run --quiet --release --locked -p load-generator -- bench $(BENCH) $(if $(JSON),--json $(JSON))
 
+patroni: postgres tools
+	cargo run --quiet --release --locked -p load-generator -- chaos --faults switchover=2,leader=2 --duration 10m
+
 lint:
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --all-features --locked -- -D warnings
@@ -54,3 +59,6 @@ lint:
 
 postgres:
 	@sh testutil/get-postgres.sh
+
+tools:
+	@sh testutil/get-debian.sh

@@ -162,12 +162,12 @@ impl Patroni {
     /// If its Patroni can not be started.
     pub fn start_node(&mut self, number: usize) -> Result<(), ClusterError> {
         let node = &mut self.nodes[number];
-        let command: [&OsStr; 3] =
-            [node.data.as_os_str(), self.patroni.program().as_os_str(), node.configuration.as_os_str()];
-        node.supervisor = Some(Supervisor::of_managed(&command, &node.log, self.owner, |command| {
-            self.binaries.set_libraries(command);
-            self.patroni.set_libraries(command);
-        })?);
+        let command = [self.patroni.program().as_os_str(), node.configuration.as_os_str()];
+        node.supervisor =
+            Some(Supervisor::of_managed(&node.data, &command, &node.log, self.owner, |command| {
+                self.binaries.set_libraries(command);
+                self.patroni.set_libraries(command);
+            })?);
         Ok(())
     }
 
@@ -283,6 +283,6 @@ fn start_etcd(etcd: &Tool, folder: &Path, owner: Owner) -> Result<(Supervisor, u
     ]
     .into();
     let log = folder.join("etcd.log");
-    let supervisor = Supervisor::of_server(&command, &log, owner, |command| etcd.set_libraries(command))?;
+    let supervisor = Supervisor::of_tool(&command, &log, owner, |command| etcd.set_libraries(command))?;
     Ok((supervisor, client))
 }

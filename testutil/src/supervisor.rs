@@ -16,16 +16,19 @@ use std::process::{Child, Command, Stdio};
 use crate::error::ClusterError;
 use crate::owner::Owner;
 
-/// Arguments: the server's command line. A child of the shell begins with SIGQUIT ignored, so that one signal may come
-/// too early: it is sent again until the server is gone, and after ten seconds there is no more asking.
-const STOP_SERVER: &str = r#"
-trap '' INT TERM HUP
+/// Arguments: the signal that ends a program at once, and its command line. A child of the shell begins with SIGQUIT ignored, so
+/// that one signal may come too early: it is sent again until the program is gone, and after ten seconds there is no more
+/// asking.
+const STOP_PROGRAM: &str = r#"
+signal=$1
+shift
 "$@" </dev/null &
 server=$!
+trap '' INT TERM HUP
 read -r _
 (
     tries=0
-    while kill -QUIT $server 2>/dev/null; do
+    while kill -$signal $server 2>/dev/null; do
         kill -CONT $server 2>/dev/null
         tries=$((tries + 1))
         [ $tries -gt 100 ] && kill -KILL $server 2>/dev/null
@@ -96,12 +99,13 @@ impl Supervisor {
         owner: Owner,
         prepare: impl FnOnce(&mut Command),
     ) -> Result<Self, ClusterError> {
-        Self::logged(STOP_SERVER, server, log, owner, prepare)
+        Self::logged(STOP_PROGRAM, "QUIT".as_ref(), server, log, owner, prepare)
     }
 
     fn logged(
         script: &str,
-        arguments: &[&OsStr],
+        first: &OsStr,
+        command: &[&OsStr],
         log: &Path,
         owner: Owner,
         prepare: impl FnOnce(&mut Command),
@@ -109,21 +113,33 @@ impl Supervisor {
         let open = || OpenOptions::new().create(true).append(true).open(log);
         let out = open().map_err(ClusterError::io(format!("opening {}", log.display())))?;
         let err = out.try_clone().map_err(ClusterError::io("a second handle of the log"))?;
-        Self::start(script, arguments, owner, |command| {
+        let arguments: Vec<&OsStr> = [first].into_iter().chain(command.iter().copied()).collect();
+        Self::start(script, &arguments, owner, |command| {
             command.stdout(out).stderr(err);
             prepare(command);
         })
     }
 
-    /// Starts a manager of a server, to be killed with its server when the value is dropped. `command` begins with the
-    /// server's data folder.
-    pub(crate) fn of_managed(
+    /// Starts another program, to be stopped when the value is dropped.
+    pub(crate) fn of_tool(
         command: &[&OsStr],
         log: &Path,
         owner: Owner,
         prepare: impl FnOnce(&mut Command),
     ) -> Result<Self, ClusterError> {
-        Self::logged(STOP_MANAGED, command, log, owner, prepare)
+        Self::logged(STOP_PROGRAM, "TERM".as_ref(), command, log, owner, prepare)
+    }
+
+    /// Starts a manager of a server, to be killed with its server, by the server's data folder, when the value is
+    /// dropped.
+    pub(crate) fn of_managed(
+        data: &Path,
+        command: &[&OsStr],
+        log: &Path,
+        owner: Owner,
+        prepare: impl FnOnce(&mut Command),
+    ) -> Result<Self, ClusterError> {
+        Self::logged(STOP_MANAGED, data.as_os_str(), command, log, owner, prepare)
     }
 
     /// Looks after a folder, to be removed when the value is dropped.

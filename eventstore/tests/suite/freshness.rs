@@ -1,7 +1,7 @@
 //! How new a read is, and where it comes from.
 
 use std::env;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use eventstore::{Consistency, ErrorKind, EventStore, Filter, NewEvent, ReplicaFallback, Token};
 use prometheus::Registry;
@@ -197,7 +197,7 @@ async fn the_text_of_a_token_is_good_for_its_log_alone() {
 /// How many reads are made; `EVENTSTORE_TEST_READS=10000` for a night.
 const READS: u64 = 500;
 
-/// A replica whose replay is paused and resumed all the time.
+/// A replica whose replay is paused, resumed and slowed at random.
 #[tokio::test(flavor = "multi_thread")]
 async fn reads_of_at_least_a_token_are_never_stale() {
     let reads = env::var("EVENTSTORE_TEST_READS").map_or(READS, |reads| reads.parse().unwrap());
@@ -213,17 +213,33 @@ async fn reads_of_at_least_a_token_are_never_stale() {
     let replica = cluster.replicas()[0].dsn();
     let pauses = tokio::spawn(async move {
         let client = testutil::connect(&replica).await.unwrap();
-        while stopped.try_recv().is_err() {
+        for nth in 0.. {
+            if stopped.try_recv().is_ok() {
+                break;
+            }
             // How long it is paused is the fault: nothing waits for it.
             client.batch_execute("SELECT pg_wal_replay_pause(), pg_sleep(random() * 0.02)").await.unwrap();
             client.batch_execute("SELECT pg_wal_replay_resume(), pg_sleep(random() * 0.02)").await.unwrap();
+            // Each transaction is replayed so much later than it was committed.
+            let delay = if nth % 10 < 5 { 0 } else { nth % 10 };
+            client
+                .batch_execute(&format!("ALTER SYSTEM SET recovery_min_apply_delay = '{delay}ms'"))
+                .await
+                .unwrap();
+            client.batch_execute("SELECT pg_reload_conf()").await.unwrap();
         }
     });
+    let mut took = Vec::new();
     for n in 0..reads {
-        let receipt = store.append([event(n)]).await.unwrap();
+        let event = event(n);
+        let id = event.event_id();
+        let receipt = store.append([event]).await.unwrap();
         let all = Filter::where_all([("n", i64::try_from(n).unwrap())]);
-        let found = store.query(&all).consistency(Consistency::AtLeast(receipt.token())).await;
-        assert_eq!(found.unwrap().len(), 1, "event {n}");
+        let began = Instant::now();
+        let found = store.query(&all).consistency(Consistency::AtLeast(receipt.token())).await.unwrap();
+        took.push(began.elapsed().as_secs_f64() * 1e3);
+        let ids: Vec<_> = found.iter().map(|event| event.id).collect();
+        assert_eq!(ids, [id], "event {n}");
     }
     stop.send(()).unwrap();
     pauses.await.unwrap();
@@ -238,7 +254,15 @@ async fn reads_of_at_least_a_token_are_never_stale() {
         durations.get_metric().iter().find(of).map_or(0, |metric| metric.get_histogram().get_sample_count())
     };
     let (by_replica, by_primary) = (by("replica"), by("primary"));
-    println!("{reads} reads, none stale; {by_primary} of them fell back to the primary");
+    took.sort_by(f64::total_cmp);
+    let at = |share: f64| took[((took.len() - 1) as f64 * share) as usize];
+    println!(
+        "{reads} reads, none stale; {by_primary} of them fell back to the primary; p50 {:.1}, p90 {:.1}, p99 {:.1}, longest {:.1} ms",
+        at(0.5),
+        at(0.9),
+        at(0.99),
+        at(1.0)
+    );
     assert_eq!(by_replica + by_primary, reads);
     assert!(by_replica > 0 && by_primary > 0, "{by_replica} by the replica, {by_primary} by the primary");
 }

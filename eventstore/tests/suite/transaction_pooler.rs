@@ -1,8 +1,12 @@
 //! A pooler in transaction mode, as PgBouncer is: each transaction of a client goes to another session of the server, so
 //! that nothing that was prepared or set in one is there in the next.
 
-use eventstore::{Filter, NewEvent};
+use std::future::IntoFuture as _;
+
+use eventstore::{Filter, NewEvent, Settings};
+use futures_util::future::join_all;
 use serde_json::json;
+use testutil::{ClusterError, PgBouncer, PoolMode};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -82,15 +86,10 @@ async fn message(from: &mut TcpStream, to: &mut Vec<u8>) -> Option<u8> {
     Some(head[0])
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn everything_works_where_no_statement_stays_prepared() {
-    let log = Log::new().await;
-    let dsn = start(log.schema.primary()).await;
-    let mut settings = fixture::settings();
-    settings.prepared_statements = false;
-    let schema = format!("{}_pooled", log.schema.name());
-    let builder = || fixture::store().primary(&dsn).schema(&schema);
-    let store = builder().settings(settings.clone()).connect().await.unwrap();
+/// What a store is for, on a schema of its own.
+async fn everything_works(dsn: &str, schema: &str, settings: Settings) {
+    let builder = fixture::store().primary(dsn).schema(schema);
+    let store = builder.settings(settings).connect().await.unwrap();
     store.migrate().await.unwrap();
     store.migrate().await.unwrap();
     let filter = Filter::event_types(["T"]).and_all([("n", 3)]);
@@ -99,29 +98,81 @@ async fn everything_works_where_no_statement_stays_prepared() {
         let found = store.query(&filter).await.unwrap();
         assert_eq!(found.len(), usize::from(n >= 3));
     }
-    assert!(
-        store
-            .append([NewEvent::new("T", json!({}))])
-            .fail_if_matches(&filter)
-            .await
-            .unwrap_err()
-            .is_conflict()
-    );
+    let refused = store.append([NewEvent::new("T", json!({}))]).fail_if_matches(&filter).await;
+    assert!(refused.unwrap_err().is_conflict());
     store.index_path("deep.n").await.unwrap();
     assert_eq!(store.query(&Filter::where_any([("deep.n", 1), ("deep.n", 2)])).await.unwrap().len(), 2);
     let folded = store.fold("count", &Filter::all(), 0, |count, _| *count += 1).save_every(1);
     assert_eq!(folded.await.unwrap().state, 10);
     assert_eq!(store.snapshot("count", &Filter::all()).load::<u64>().await.unwrap().unwrap().state, 10);
 
-    // The other way to send statements does not work here, and says so.
-    settings.prepared_statements = true;
-    let prepared = builder().settings(settings).connect().await;
-    let mut failed = prepared.is_err();
-    if let Ok(store) = prepared {
-        for _ in 0..4 {
-            failed |= store.query(&filter).await.is_err();
-        }
+    // Many at once, more than the pooler has sessions.
+    let tasks = (0..100).map(|n| {
+        let store = store.clone();
+        tokio::spawn(async move {
+            let mine = Filter::event_types(["Own"]).and_all([("n", n)]);
+            let append = store.append([NewEvent::new("Own", json!({"n": n}))]).fail_if_matches(&mine);
+            append.await.unwrap();
+            assert_eq!(store.query(&mine).await.unwrap().len(), 1);
+        })
+    });
+    for task in tasks.collect::<Vec<_>>() {
+        task.await.unwrap();
     }
-    assert!(failed, "this pooler keeps no prepared statements");
+    store.close().await.unwrap();
+}
+
+/// The other way to send statements does not work in transaction mode, and says so.
+async fn prepared_statements_are_refused(dsn: &str, schema: &str) {
+    let builder = fixture::store().primary(dsn).schema(schema).settings(Settings::default());
+    let error = match builder.connect().await {
+        Err(error) => error,
+        Ok(store) => {
+            // Which session a statement comes to is the pooler's choice: rivals make it choose others.
+            let reads = (0..50).map(|_| store.query(&Filter::all()).limit(1).into_future());
+            let found = join_all(reads).await.into_iter().find_map(Result::err);
+            found.expect("this pooler keeps no prepared statements")
+        }
+    };
+    assert!(error.to_string().contains("Settings::prepared_statements has to be false"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn everything_works_where_no_statement_stays_prepared() {
+    let log = Log::new().await;
+    let dsn = start(log.schema.primary()).await;
+    let mut settings = fixture::settings();
+    settings.prepared_statements = false;
+    let schema = format!("{}_pooled", log.schema.name());
+    everything_works(&dsn, &schema, settings).await;
+    prepared_statements_are_refused(&dsn, &schema).await;
     log.sql().await.batch_execute(&format!("DROP SCHEMA {schema} CASCADE")).await.unwrap();
+}
+
+/// The real one, in both of its modes.
+#[tokio::test(flavor = "multi_thread")]
+async fn everything_works_through_pgbouncer() {
+    let log = Log::new().await;
+    let config: tokio_postgres::Config = log.schema.primary().parse().unwrap();
+    for mode in [PoolMode::Session, PoolMode::Transaction] {
+        let port = config.get_ports()[0];
+        let pgbouncer = match tokio::task::spawn_blocking(move || PgBouncer::start(port, mode)).await.unwrap()
+        {
+            Ok(pgbouncer) => pgbouncer,
+            Err(error @ ClusterError::NoTool { .. }) => {
+                return testutil::skip("everything_works_through_pgbouncer", error);
+            }
+            Err(error) => panic!("{error}"),
+        };
+        let mut settings = fixture::settings();
+        if mode == PoolMode::Transaction {
+            settings.prepared_statements = false;
+        }
+        let schema = format!("{}_{}", log.schema.name(), if mode == PoolMode::Session { 's' } else { 't' });
+        everything_works(&pgbouncer.dsn(), &schema, settings).await;
+        if mode == PoolMode::Transaction {
+            prepared_statements_are_refused(&pgbouncer.dsn(), &schema).await;
+        }
+        log.sql().await.batch_execute(&format!("DROP SCHEMA {schema} CASCADE")).await.unwrap();
+    }
 }

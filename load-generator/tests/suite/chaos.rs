@@ -92,3 +92,22 @@ fn a_silent_replica_leaves_the_rotation_and_comes_back_and_no_caller_notices() {
         assert!(fault[times]["median"].as_f64().unwrap() > 0.0, "{report:#}");
     }
 }
+
+/// Patroni misses a primary that is gone after twenty seconds.
+#[test]
+fn a_store_lives_through_a_switchover_and_the_loss_of_a_primary_under_patroni() {
+    let output =
+        load_generator("chaos --faults switchover=1,leader=1 --duration 10m --clients 8 --json -").output();
+    let output = output.unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    if said.contains("is not installed") {
+        return testutil::skip("a_store_lives_through_a_switchover_…_under_patroni", said);
+    }
+    let report = json(&output);
+    let counts: Vec<_> =
+        report["faults"].as_array().unwrap().iter().map(|fault| fault["count"].as_u64()).collect();
+    assert_eq!(counts, [Some(1), Some(1)], "{report:#}");
+    assert_eq!((&report["violations"], &report["lost"]), (&0.into(), &0.into()), "{report:#}");
+    let outage = report["faults"][1]["outage_ms"]["median"].as_f64().unwrap();
+    assert!(outage > 1_000.0, "the primary was gone: {report:#}");
+}
