@@ -24,6 +24,8 @@ use crate::tools::Tool;
 
 /// Far beyond any election: Patroni's own time-out is 20 seconds.
 const ELECTED_WITHIN: Duration = Duration::from_secs(120);
+/// How far a node that follows may be behind, in bytes, while clients write: Patroni knows no better than a second ago.
+const NEAR: u64 = 1 << 20;
 /// How often nodes are asked what they are: they do not tell by themselves.
 const POLL: Duration = Duration::from_millis(50);
 
@@ -119,10 +121,9 @@ impl Patroni {
             let members = cluster["members"].as_array()?;
             let are = |role: &str| members.iter().filter(|member| member["role"] == role).count();
             let follow = |member: &Value| {
-                let state = member["state"].as_str().unwrap_or_default();
-                member["role"] == "leader"
-                    || state == "streaming"
-                    || (state == "running" && member["lag"] == 0)
+                let is_near = member["lag"].as_u64().is_some_and(|lag| lag < NEAR);
+                let is_running = ["running", "streaming"].iter().any(|state| member["state"] == *state);
+                member["role"] == "leader" || (is_running && is_near)
             };
             let is_whole = members.len() == self.nodes.len() && members.iter().all(follow);
             (is_whole && are("leader") == 1 && are("sync_standby") == 1).then_some(())

@@ -17,12 +17,13 @@ Examples:
   load-generator bench append --clients 1,8,50,200 --json append.json
   load-generator bench append --clients 1,2,4,8,16,32,64,128 --picture appends.svg
   load-generator bench query --engines eventstore,gin
+  load-generator bench contended --engines eventstore,replica-reads
   load-generator bench all --rounds 3
 
 Engines: `insert` does no more than write the same rows (one autocommit statement an append, one connection a client, a
 sequence, no condition, no lock); `cte` checks and inserts in one statement over GIN indexes, with the settings under which its
 plans are best, and is not safe where two do it at once; `gin` reads the same tables with plans as the planner chooses them;
-`serializable` is the same statement at that level, `lock` after a lock of its own; `copy` is COPY of the same rows. The servers
+`replica-reads` is the store with its decisions made on what a replica has; `serializable` is `cte` at that level, `lock` after a lock of its own; `copy` is COPY of the same rows. The servers
 should have nothing else to do.")]
 pub(super) struct BenchArgs {
     /// What to measure

@@ -108,9 +108,7 @@ impl RunArgs {
         let SeatsArgs { seats, clients, processes, part, history } = self.seats.clone();
         let (engine, audit) = (self.engine, self.audit);
         match (self.scenario, part, self.servers.primary.clone()) {
-            (ScenarioName::Library, ..)
-                if engine != EngineName::Eventstore && self.workers > MOST_SESSIONS =>
-            {
+            (ScenarioName::Library, ..) if engine.has_sessions() && self.workers > MOST_SESSIONS => {
                 refuse(format!(
                     "--workers: at most {MOST_SESSIONS} with this engine, which has a connection for each"
                 ))

@@ -9,6 +9,7 @@ use async_trait::async_trait;
 use futures_util::future::try_join_all;
 use serde_json::Value;
 use testutil::checker::{Digest, Filter, Item, LogEvent, Predicate};
+use tokio_postgres::error::SqlState;
 
 use crate::engine::session::quoted;
 use crate::engine::{
@@ -25,9 +26,15 @@ pub(super) struct Store {
     store: EventStore,
     primary: String,
     schema: String,
+    consistency: Consistency,
 }
 
 impl Store {
+    /// Has its clients read what they decide on from a replica.
+    pub(super) fn reading_replicas(self) -> Self {
+        Self { consistency: Consistency::Eventual, ..self }
+    }
+
     pub(super) async fn connect(
         servers: &Arc<Servers>,
         schema: &str,
@@ -43,7 +50,7 @@ impl Store {
             builder = builder.replica(replica);
         }
         let (primary, schema) = (servers.primary.clone(), schema.to_owned());
-        Ok(Self { store: builder.connect().await?, primary, schema })
+        Ok(Self { store: builder.connect().await?, primary, schema, consistency: Consistency::Strong })
     }
 }
 
@@ -55,7 +62,13 @@ impl Engine for Store {
 
     async fn fill(&self, events: u64, books: Books) -> Result<(), EngineError> {
         let session = testutil::connect(&self.primary).await?;
-        session.batch_execute(&format!("DROP SCHEMA IF EXISTS {} CASCADE", quoted(&self.schema))).await?;
+        let drop = format!("DROP SCHEMA IF EXISTS {} CASCADE", quoted(&self.schema));
+        // The handle looks at its servers twice a second, and may hold the tables in another order.
+        while let Err(error) = session.batch_execute(&drop).await {
+            if error.code() != Some(&SqlState::T_R_DEADLOCK_DETECTED) {
+                return Err(error.into());
+            }
+        }
         self.store.migrate().await?;
         let chunks: Vec<u64> = (0..events).step_by(CHUNK as usize).collect();
         for chunks in chunks.chunks(AT_ONCE) {
@@ -75,7 +88,7 @@ impl Engine for Store {
     }
 
     async fn client(&self) -> Result<Box<dyn Client>, EngineError> {
-        Ok(Box::new(StoreClient { store: self.store.clone() }))
+        Ok(Box::new(StoreClient { store: self.store.clone(), consistency: self.consistency }))
     }
 
     async fn head(&self) -> Result<u64, EngineError> {
@@ -105,6 +118,8 @@ impl Engine for Store {
 
 struct StoreClient {
     store: EventStore,
+    /// Of the reads that decisions rest on.
+    consistency: Consistency,
 }
 
 impl StoreClient {
@@ -152,7 +167,7 @@ impl Client for StoreClient {
     }
 
     async fn query_part(&mut self, filter: &Filter, part: Part) -> Result<Found, EngineError> {
-        self.read(filter, part, Consistency::Strong).await
+        self.read(filter, part, self.consistency).await
     }
 
     async fn query_eventually(&mut self, filter: &Filter) -> Result<Found, EngineError> {
@@ -160,7 +175,7 @@ impl Client for StoreClient {
     }
 
     fn reads_strongly(&self) -> bool {
-        true
+        self.consistency == Consistency::Strong
     }
 
     fn knows_ids(&self) -> bool {

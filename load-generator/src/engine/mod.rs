@@ -176,6 +176,8 @@ fn newest(events: &[LogEvent], part: Part) -> u64 {
 pub(crate) enum EngineName {
     /// The event store
     Eventstore,
+    /// The event store, with what decisions rest on read from a replica: the mistake that its `decide` does not allow
+    ReplicaReads,
     /// Plain INSERTs into tables of the same form, with a sequence, no condition and no lock
     Insert,
     /// A condition and an INSERT in one statement, with GIN indexes and bitmaps forced: not safe under concurrency
@@ -194,6 +196,7 @@ impl EngineName {
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Eventstore => "eventstore",
+            Self::ReplicaReads => "replica-reads",
             Self::Insert => "insert",
             Self::Cte => "cte",
             Self::Gin => "gin",
@@ -201,6 +204,11 @@ impl EngineName {
             Self::Lock => "lock",
             Self::LockInside => "lock-inside",
         }
+    }
+
+    /// Whether each of its clients has a connection of its own.
+    pub(crate) fn has_sessions(self) -> bool {
+        !matches!(self, Self::Eventstore | Self::ReplicaReads)
     }
 
     /// Connects to the log in a schema; [`Engine::create`] or [`Engine::fill`] makes it. `paths` are those that will be asked
@@ -214,7 +222,12 @@ impl EngineName {
     ) -> Result<Arc<dyn Engine>, EngineError> {
         let guard = match self {
             Self::Eventstore => {
-                return Ok(Arc::new(eventstore::Store::connect(servers, schema, paths, settings).await?));
+                let store = eventstore::Store::connect(servers, schema, paths, settings).await?;
+                return Ok(Arc::new(store));
+            }
+            Self::ReplicaReads => {
+                let store = eventstore::Store::connect(servers, schema, paths, settings).await?;
+                return Ok(Arc::new(store.reading_replicas()));
             }
             Self::Insert => return Ok(Arc::new(insert::Insert::new(servers, schema, paths))),
             Self::Cte | Self::Gin => cte::Guard::None,
