@@ -3,7 +3,8 @@
 //! *What is known.* Tokens of receipts, and of heads that the primary showed: the newest ones, and ever fewer of the older.
 //!
 //! *When it is checked.* Whenever the writer has opened a new connection, before anything is sent on it: it may lead to another
-//! server. And whenever the primary shows a head that lies below what was known before it was asked.
+//! server. Before each chunk of an import. Twice a second by the watch of the primary, where there are replicas. And whenever the
+//! primary shows a head that lies below what was known before it was asked.
 //!
 //! *What follows.* The loss is logged and counted once, what was lost is not known any more, and all goes on: it is for whoever holds
 //! a token of the lost tail to be refused ([`HistoryDiverged`](crate::ErrorKind::HistoryDiverged)), and then the error says

@@ -191,6 +191,8 @@ impl Bulk {
         let types = params.each_ref().map(|(_, ty)| ty.clone());
         let (sql, pool) = (&self.statements.import, &*self.pool);
         let session = Session::open(pool, sql, &types, &self.settings).await.map_err(Failure::Unsent)?;
+        // It may lead to another server than the last one, and is one of many: looked up each time, which is little beside a chunk.
+        let session = session.verify(&self.known, &self.statements.known).await.map_err(Failure::Unsent)?;
         let (_session, result) = session.call(sql, &params, &self.unconfirmed_commits).await;
         let committed = result?;
         let placed = placed(batch, &committed)
