@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use tokio::task::AbortHandle;
-use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio::time::{Instant, MissedTickBehavior, interval_at};
 use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 use tracing::debug;
@@ -182,8 +182,9 @@ impl Watched {
         View::decode(row, tokens).map_err(|error| sqlstate::classify(&error, pool.server()))
     }
 
+    /// All servers were looked at when the store connected.
     fn ticks(&self) -> tokio::time::Interval {
-        let mut ticks = interval(self.every);
+        let mut ticks = interval_at(Instant::now() + self.every, self.every);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         ticks
     }
