@@ -18,7 +18,7 @@ use crate::known_history::KnownHistory;
 use crate::migration::ServerState;
 use crate::pool::{Connector, Dsn, Metered, Pool, PoolBackend, TlsConnector};
 use crate::query::Reader;
-use crate::routing::{Replica, Servers, Watch};
+use crate::routing::{Replica, Servers, Watch, Watchtower};
 use crate::schema::SchemaName;
 use crate::settings::Settings;
 use crate::sql::Statements;
@@ -59,7 +59,9 @@ impl EventStoreBuilder {
         self
     }
 
-    /// Adds a replica. Any number; none is fine.
+    /// Adds a replica. Any number; none is fine. Each is one server: behind a name that leads to several, one that fell silent is not
+    /// told from the others. Name servers that may become replicas too, the primary among them: one that is a primary
+    /// is passed over.
     #[must_use]
     pub fn replica(mut self, connection_string: impl Into<String>) -> Self {
         self.replicas.push(connection_string.into());
@@ -206,7 +208,7 @@ impl EventStoreBuilder {
         let statements = Arc::new(Statements::new(&schema));
         let replicas = hosts.iter().map(|host| {
             let replica = Replica::new(Arc::clone(&host.pool), metrics.replica(host.connector.server()));
-            host.is_no_replica(log).inspect(|why| replica.leaves(why));
+            host.is_no_replica(log).inspect(|why| replica.is_unfit(why));
             replica
         });
         let heads = Arc::new(HeadClock::default());
@@ -220,9 +222,12 @@ impl EventStoreBuilder {
         );
         let servers = Arc::new(servers);
         // Connections of their own: reads that have taken every other one do not keep the watch from looking.
-        let one = |connector: &Connector| self.backend.pool(connector.clone(), 1, &self.settings);
-        let of_replicas = hosts.iter().map(|host| one(&host.connector)).collect::<Result<_, _>>()?;
-        let of_primary = one(&primary.connector)?;
+        let tower = |connector: &Connector| {
+            let pool = self.backend.pool(connector.clone(), 1, &self.settings)?;
+            Ok::<_, Error>(Watchtower { pool, connects_within: connector.patience() })
+        };
+        let of_replicas = hosts.iter().map(|host| tower(&host.connector)).collect::<Result<_, _>>()?;
+        let of_primary = tower(&primary.connector)?;
         let unconfirmed = Arc::clone(primary.connector.unconfirmed_commits());
         // The writer's connection is its own: readers that have taken every other one can not hold up appends.
         let for_writer = self.backend.pool(primary.connector, 1, &self.settings)?;

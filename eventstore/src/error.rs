@@ -64,6 +64,8 @@ struct Inner {
     kind: ErrorKind,
     message: String,
     conflict: Option<Conflict>,
+    /// Where the event stood that the log does not have.
+    diverged_at: Option<Position>,
     lost_from: Option<Position>,
     sqlstate: Option<String>,
     timed_out: bool,
@@ -90,7 +92,8 @@ impl Error {
     }
 
     /// From which position on this handle knows the log to have been lost in a failover, if this is a
-    /// [`ErrorKind::HistoryDiverged`] and it does: something before it may be lost too, of which the handle never knew.
+    /// [`ErrorKind::HistoryDiverged`] that such a loss explains: something before it may be lost too, of which the handle never
+    /// knew.
     #[must_use]
     pub fn lost_from(&self) -> Option<Position> {
         self.0.lost_from
@@ -113,6 +116,7 @@ impl Error {
             kind,
             message,
             conflict: None,
+            diverged_at: None,
             lost_from: None,
             sqlstate: None,
             timed_out: false,
@@ -136,10 +140,21 @@ impl Error {
         Self::new(ErrorKind::Unavailable, message)
     }
 
+    /// The log does not have the event that was named at a position.
+    pub(crate) fn diverged(position: Position, message: impl Into<String>) -> Self {
+        let inner = Self::build(ErrorKind::HistoryDiverged, message.into());
+        Self(Arc::new(Inner { diverged_at: Some(position), ..inner }))
+    }
+
+    pub(crate) fn diverged_at(&self) -> Option<Position> {
+        self.0.diverged_at
+    }
+
     /// The same, with from where on the log is known to be lost.
     pub(crate) fn with_loss(&self, first: Position) -> Self {
         let message = format!("{self}; this handle knows of a loss from position {first} on, or before");
-        Self(Arc::new(Inner { lost_from: Some(first), ..Self::build(self.kind(), message) }))
+        let inner = Self::build(self.kind(), message);
+        Self(Arc::new(Inner { diverged_at: self.0.diverged_at, lost_from: Some(first), ..inner }))
     }
 
     pub(crate) fn closed() -> Self {

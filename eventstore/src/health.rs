@@ -12,6 +12,9 @@ use crate::store::EventStore;
 /// Orchestrators give a probe a second.
 const ANSWER_WITHIN: Duration = Duration::from_millis(800);
 
+/// How long ago a primary that has no connection to spare must have answered.
+const SEEN_WITHIN: Duration = Duration::from_secs(5);
+
 /// How the servers of a handle are, as it sees them now. See [`EventStore::health`].
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[non_exhaustive]
@@ -50,7 +53,7 @@ pub struct ReplicaHealth {
     pub lag_seconds: f64,
     /// How many events that were.
     pub lag_events: u64,
-    /// How much WAL of the primary it had not replayed, in bytes.
+    /// How much WAL of the primary it had not replayed, in bytes; 0 while it is not known how much there is.
     pub lag_bytes: u64,
 }
 
@@ -68,8 +71,8 @@ impl EventStore {
         let (servers, metrics) = (&self.inner().servers, self.metrics());
         let (head, error) = match self.ask_primary().await {
             Ok(head) => (Some(head), None),
-            // All connections are at work: it answers.
-            Err(error) if error.is_exhausted() => (None, None),
+            // All connections are at work, and it has answered lately.
+            Err(error) if error.is_exhausted() && servers.freshness.is_known(SEEN_WITHIN * 2) => (None, None),
             Err(error) => (None, Some(error.to_string())),
         };
         let primary = PrimaryHealth { server: servers.primary().server().to_owned(), head, error };

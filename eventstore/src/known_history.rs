@@ -11,11 +11,12 @@
 //! from where on the log is known to be lost.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tracing::error;
 
-use crate::error::{Error, ErrorKind};
+use crate::error::Error;
 use crate::event::EventId;
 use crate::position::Position;
 use crate::telemetry::Metrics;
@@ -36,7 +37,8 @@ struct State {
     tokens: VecDeque<Token>,
     /// How many losses were told.
     losses: u64,
-    first_lost: Option<Position>,
+    /// From where on each of the last of them was, in the order in which they were told.
+    lost_from: VecDeque<Position>,
 }
 
 /// What was known when a call began: its answer is about that, and not about what became known meanwhile.
@@ -101,12 +103,23 @@ impl KnownHistory {
         }
     }
 
-    /// The error, and from where on the log is known to be lost if that is why.
+    /// The error, and from where on the log is known to be lost if that is why: of the losses that explain it the one that begins
+    /// nearest.
     pub(crate) fn explain(&self, error: Error) -> Error {
-        match self.lock().first_lost {
-            Some(first) if error.kind() == ErrorKind::HistoryDiverged => error.with_loss(first),
-            _ => error,
+        let state = self.lock();
+        let explains = |first: &&Position| error.diverged_at().is_some_and(|position| **first <= position);
+        match state.lost_from.iter().filter(explains).max() {
+            Some(first) => error.with_loss(*first),
+            None => error,
         }
+    }
+
+    /// From where on something was lost since it was last asked for with this counter.
+    pub(crate) fn lost_since(&self, counter: &AtomicU64) -> Option<Position> {
+        let state = self.lock();
+        let new = state.losses.saturating_sub(counter.swap(state.losses, Ordering::Relaxed));
+        let new = usize::try_from(new).unwrap_or(usize::MAX);
+        state.lost_from.iter().rev().take(new).min().copied()
     }
 
     fn lost_from(&self, first: Position, when: &Known, server: &str) {
@@ -117,7 +130,10 @@ impl KnownHistory {
             }
             state.losses += 1;
             state.tokens.retain(|token| token.position() < first);
-            state.first_lost = Some(state.first_lost.map_or(first, |before| before.min(first)));
+            state.lost_from.push_back(first);
+            if state.lost_from.len() > MOST {
+                state.lost_from.pop_front();
+            }
         }
         self.metrics.history_losses.inc();
         self.metrics.history_lost_from.set(i64::try_from(first.get()).unwrap_or(i64::MAX));
@@ -159,12 +175,16 @@ mod tests {
         known.found(&asked, &found, &when, "server");
         known.found(&asked, &found, &when, "server");
         assert_eq!((known.now().end.get(), known.metrics.history_losses.get()), (5, 1));
-        let error = known.explain(Error::new(ErrorKind::HistoryDiverged, "gone"));
-        assert!(error.to_string().contains("position 9"), "{error}");
-        assert_eq!(error.lost_from(), Some(Position::new(9)));
-        assert!(!known.explain(Error::invalid("x")).to_string().contains("lost"));
+        let lost_from =
+            |position| known.explain(Error::diverged(Position::new(position), "gone")).lost_from();
+        assert_eq!((lost_from(9), lost_from(12)), (Some(Position::new(9)), Some(Position::new(9))));
+        assert_eq!(lost_from(8), None, "of another log, perhaps");
+        assert!(!known.explain(Error::invalid("x")).to_string().contains("loss"));
         known.ends_at(Position::new(4), &known.now(), "server");
         assert_eq!((known.now().end.get(), known.metrics.history_lost_from.get()), (1, 5));
+        assert_eq!((lost_from(8), lost_from(12)), (Some(Position::new(5)), Some(Position::new(9))));
+        let counter = AtomicU64::new(1);
+        assert_eq!((known.lost_since(&counter), known.lost_since(&counter)), (Some(Position::new(5)), None));
     }
 
     /// Answers that come late are about a history that is no more.

@@ -29,6 +29,7 @@ use crate::append::request::Request;
 use crate::append::session::{Committed, Failure, Refusal, Session};
 use crate::append::verdict::{self, Answer};
 use crate::append::writer::outcome_unknown;
+use crate::deadline;
 use crate::error::{Error, ErrorKind};
 use crate::event::CheckedEvent;
 use crate::known_history::KnownHistory;
@@ -152,7 +153,7 @@ impl Bulk {
         shipment: &mut Shipment,
         ended: &CancellationToken,
     ) -> Result<Placed, Error> {
-        let give_up = Instant::now() + self.settings.append_timeout.saturating_mul(PATIENCE);
+        let give_up = deadline::after(self.settings.append_timeout.saturating_mul(PATIENCE));
         let mut pause = FIRST_PAUSE;
         loop {
             if ended.is_cancelled() {

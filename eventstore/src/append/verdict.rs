@@ -8,7 +8,7 @@ use crate::append::condition::Condition;
 use crate::append::request::Request;
 use crate::append::session::Committed;
 use crate::append::writer::outcome_unknown;
-use crate::error::{Conflict, Error, ErrorKind};
+use crate::error::{Conflict, Error};
 use crate::position::Position;
 
 /// What a request is answered with.
@@ -124,8 +124,8 @@ impl Verdict {
                 condition: self.condition,
                 item: self.item,
             })),
-            b'h' => Err(Error::new(
-                ErrorKind::HistoryDiverged,
+            b'h' => Err(Error::diverged(
+                self.place,
                 format!(
                     "append refused: the log does not have the event that condition {} names at position {}; its end \
                      was lost in a failover, or the token is from another log",

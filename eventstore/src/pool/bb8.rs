@@ -31,26 +31,31 @@ pub(super) struct Bb8Pool {
     closed: CancellationToken,
     connector: Connector,
     size: u32,
+    settings: Settings,
 }
 
 impl Bb8Pool {
     /// Opens nothing yet.
     pub(super) fn new(connector: Connector, size: usize, settings: &Settings) -> Self {
         let size = u32::try_from(size).unwrap_or(u32::MAX).max(1);
-        let manager = Manager { connector: connector.clone(), prepares: settings.prepared_statements };
-        let pool = bb8::Pool::builder()
-            .max_size(size)
-            // Each call has a deadline of its own.
-            .connection_timeout(LONGEST)
-            // The connection used last has its statements prepared.
-            .queue_strategy(QueueStrategy::Lifo)
-            .test_on_check_out(false)
-            .max_lifetime(Some(settings.connection_lifetime))
-            .idle_timeout(Some(settings.connection_idle))
-            .reaper_rate(settings.reap_every())
-            .build_unchecked(manager);
-        Self { pool: Mutex::new(Some(pool)), closed: CancellationToken::new(), connector, size }
+        let pool = Mutex::new(Some(build(&connector, size, settings)));
+        Self { pool, closed: CancellationToken::new(), connector, size, settings: settings.clone() }
     }
+}
+
+fn build(connector: &Connector, size: u32, settings: &Settings) -> bb8::Pool<Manager> {
+    let manager = Manager { connector: connector.clone(), prepares: settings.prepared_statements };
+    bb8::Pool::builder()
+        .max_size(size)
+        // Each call has a deadline of its own.
+        .connection_timeout(LONGEST)
+        // The connection used last has its statements prepared.
+        .queue_strategy(QueueStrategy::Lifo)
+        .test_on_check_out(false)
+        .max_lifetime(Some(settings.connection_lifetime))
+        .idle_timeout(Some(settings.connection_idle))
+        .reaper_rate(settings.reap_every())
+        .build_unchecked(manager)
 }
 
 #[async_trait]
@@ -90,6 +95,14 @@ impl Pool for Bb8Pool {
 
     fn cancel(&self, statement: CancelToken) {
         self.connector.cancel(statement);
+    }
+
+    /// bb8 keeps what is idle: another pool takes its place, and the connections of this one end when they come back.
+    fn renew(&self) {
+        let mut pool = self.pool.lock().unwrap_or_else(PoisonError::into_inner);
+        if pool.is_some() {
+            *pool = Some(build(&self.connector, self.size, &self.settings));
+        }
     }
 
     fn close(&self) {

@@ -7,7 +7,7 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
@@ -33,6 +33,9 @@ const CANCEL_WITHIN: Duration = Duration::from_secs(5);
 #[derive(Clone)]
 pub(crate) struct Connector {
     dsn: Arc<Dsn>,
+    hosts: Arc<[Config]>,
+    /// The place of the host that was connected to last: the first to be tried.
+    last: Arc<AtomicUsize>,
     open: Arc<dyn Open>,
     owns_session: bool,
     unconfirmed_commits: Arc<AtomicU64>,
@@ -42,17 +45,18 @@ impl Connector {
     /// `owns_session` tells whether each connection is a session of the server's, and not lent by a pooler for a
     /// transaction at a time.
     pub(crate) fn new(dsn: Dsn, tls: &TlsConnector, owns_session: bool) -> Self {
+        let (hosts, last) = (dsn.hosts().into(), Arc::default());
         let (dsn, open) = (Arc::new(dsn), Arc::clone(&tls.0));
-        Self { dsn, open, owns_session, unconfirmed_commits: Arc::default() }
+        Self { dsn, hosts, last, open, owns_session, unconfirmed_commits: Arc::default() }
     }
 
     pub(crate) fn server(&self) -> &str {
         self.dsn.name()
     }
 
-    /// How long opening a connection may take: each address of the server has its time.
+    /// How long opening a connection may take: each host has its time.
     pub(crate) fn patience(&self) -> Duration {
-        self.dsn.patience()
+        self.dsn.for_each_host().saturating_mul(u32::try_from(self.hosts.len()).unwrap_or(u32::MAX))
     }
 
     /// How many commits on this server were answered without the confirmation of a synchronous standby.
@@ -60,14 +64,29 @@ impl Connector {
         &self.unconfirmed_commits
     }
 
-    /// A connection ready for use, and the task that drives it.
+    /// A connection ready for use, and the task that drives it: to the first host that takes it and has the role that is asked for.
+    /// One that says nothing, which a stopped server does, keeps nobody from the next. The last one is waited for as
+    /// long as the caller likes.
     pub(crate) async fn connect(&self) -> Result<(Client, JoinHandle<()>), tokio_postgres::Error> {
+        let (count, first) = (self.hosts.len(), self.last.load(Ordering::Relaxed));
+        for nth in (0..count - 1).map(|nth| (first + nth) % count) {
+            match timeout(self.dsn.for_each_host(), self.connect_to(nth)).await {
+                Ok(Ok(connected)) => return Ok(connected),
+                Ok(Err(error)) => debug!(server = self.server(), nth, %error, "host passed over"),
+                Err(_) => debug!(server = self.server(), nth, "host passed over: it does not answer"),
+            }
+        }
+        self.connect_to((first + count - 1) % count).await
+    }
+
+    async fn connect_to(&self, nth: usize) -> Result<(Client, JoinHandle<()>), tokio_postgres::Error> {
         let listener =
             NoticeListener { dsn: Arc::clone(&self.dsn), unconfirmed: Arc::clone(&self.unconfirmed_commits) };
-        let (client, driver) = self.open.open(self.dsn.config(), listener).await?;
+        let (client, driver) = self.open.open(&self.hosts[nth], listener).await?;
         if self.owns_session {
             client.batch_execute(SESSION).await?;
         }
+        self.last.store(nth, Ordering::Relaxed);
         Ok((client, driver))
     }
 

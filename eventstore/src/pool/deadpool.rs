@@ -108,6 +108,10 @@ impl Pool for DeadPool {
         self.connector.cancel(statement);
     }
 
+    fn renew(&self) {
+        self.pool.retain(|_, _| false);
+    }
+
     fn close(&self) {
         self.pool.close();
     }

@@ -15,7 +15,7 @@ use crate::error::Error;
 pub(crate) struct Dsn {
     config: Config,
     name: String,
-    patience: Duration,
+    for_each: Duration,
 }
 
 impl Dsn {
@@ -48,19 +48,19 @@ impl Dsn {
             config.connect_timeout(connect_timeout);
         }
         let name = format!("{role} {}", endpoints(&config));
-        let addresses = config.get_hosts().len().max(config.get_hostaddrs().len());
         let for_each = config.get_connect_timeout().copied().unwrap_or(connect_timeout);
-        let patience = for_each.saturating_mul(u32::try_from(addresses).unwrap_or(u32::MAX));
-        Ok(Self { config, name, patience })
+        Ok(Self { config, name, for_each })
     }
 
-    pub(crate) fn config(&self) -> &Config {
-        &self.config
+    /// How to connect to each host alone, in the order in which they were named.
+    pub(crate) fn hosts(&self) -> Vec<Config> {
+        let count = self.config.get_hosts().len().max(self.config.get_hostaddrs().len());
+        (0..count).map(|nth| of_host(&self.config, nth)).collect()
     }
 
-    /// How long connecting may take, over all addresses.
-    pub(crate) fn patience(&self) -> Duration {
-        self.patience
+    /// How long opening a connection to one host may take, until it may be used.
+    pub(crate) fn for_each_host(&self) -> Duration {
+        self.for_each
     }
 
     /// Such as `primary db1:5432`.
@@ -104,6 +104,41 @@ impl fmt::Debug for Dsn {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Dsn").field(&self.name).finish()
     }
+}
+
+/// The driver's own list of hosts ends at one that takes connections and then says nothing: it bounds the connecting, and not the
+/// greeting.
+fn of_host(all: &Config, nth: usize) -> Config {
+    let mut one = Config::new();
+    match all.get_hosts().get(nth) {
+        Some(Host::Tcp(name)) => drop(one.host(name)),
+        #[cfg(unix)]
+        Some(Host::Unix(folder)) => drop(one.host_path(folder)),
+        None => {}
+    }
+    if let Some(address) = all.get_hostaddrs().get(nth) {
+        one.hostaddr(*address);
+    }
+    if let Some(port) = all.get_ports().get(nth).or_else(|| all.get_ports().last()) {
+        one.port(*port);
+    }
+    all.get_user().map(|user| one.user(user));
+    all.get_password().map(|password| one.password(password));
+    all.get_dbname().map(|dbname| one.dbname(dbname));
+    all.get_options().map(|options| one.options(options));
+    all.get_application_name().map(|name| one.application_name(name));
+    all.get_connect_timeout().map(|timeout| one.connect_timeout(*timeout));
+    all.get_tcp_user_timeout().map(|timeout| one.tcp_user_timeout(*timeout));
+    all.get_keepalives_interval().map(|interval| one.keepalives_interval(interval));
+    all.get_keepalives_retries().map(|retries| one.keepalives_retries(retries));
+    one.keepalives(all.get_keepalives())
+        .keepalives_idle(all.get_keepalives_idle())
+        .ssl_mode(all.get_ssl_mode())
+        .ssl_negotiation(all.get_ssl_negotiation())
+        .channel_binding(all.get_channel_binding())
+        .target_session_attrs(all.get_target_session_attrs())
+        .load_balance_hosts(all.get_load_balance_hosts());
+    one
 }
 
 fn endpoints(config: &Config) -> String {
@@ -171,10 +206,24 @@ mod tests {
 
     #[test]
     fn with_a_connector_other_machines_must_offer_tls() {
-        let mode = |text: &str| parse(text).unwrap().require_tls().config().get_ssl_mode();
+        let mode = |text: &str| parse(text).unwrap().require_tls().hosts()[0].get_ssl_mode();
         assert_eq!(mode("host=db.example user=u"), SslMode::Require);
         assert_eq!(mode("host=localhost user=u"), SslMode::Prefer);
         assert_eq!(mode("host=db.example user=u sslmode=disable"), SslMode::Disable);
+    }
+
+    #[test]
+    fn each_host_has_its_port_and_all_that_is_said_of_the_servers() {
+        let text = "host=a,b port=1,2 user=u password=p dbname=d application_name=x options='-c jit=off' \
+                    target_session_attrs=read-write sslmode=require connect_timeout=3 keepalives_idle=7";
+        let hosts = parse(text).unwrap().hosts();
+        let texts = ["host=a port=1", "host=b port=2"].map(|host| text.replace("host=a,b port=1,2", host));
+        for (host, alone) in hosts.iter().zip(texts) {
+            assert_eq!(*host, parse(&alone).unwrap().config);
+        }
+        assert_eq!(parse("host=a,b port=7 user=u").unwrap().hosts()[1].get_ports(), [7]);
+        let address = parse("host=a,b hostaddr=192.0.2.1,192.0.2.2 user=u sslmode=disable").unwrap().hosts();
+        assert_eq!(address[1].get_hostaddrs().len(), 1);
     }
 
     #[test]

@@ -38,6 +38,10 @@ impl Pool for Metered {
         self.pool.cancel(statement);
     }
 
+    fn renew(&self) {
+        self.pool.renew();
+    }
+
     fn close(&self) {
         self.pool.close();
     }

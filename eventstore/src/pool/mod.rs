@@ -71,6 +71,9 @@ pub(crate) trait Pool: Debug + Send + Sync {
     /// Asks the server to give up what a connection was doing. Nobody waits for it, and it may fail.
     fn cancel(&self, statement: CancelToken);
 
+    /// Gives out none of its connections again that lie idle now: they lead to the wrong server.
+    fn renew(&self);
+
     /// Gives out no more connections.
     fn close(&self);
 }

@@ -7,7 +7,7 @@ use tokio::time::{Instant, timeout_at};
 use tracing::{Instrument as _, debug, info_span};
 
 use crate::consistency::Consistency;
-use crate::error::{Error, ErrorKind};
+use crate::error::Error;
 use crate::filter::Path;
 use crate::pool::{self, Param, Pool};
 use crate::query::arguments::PageArguments;
@@ -66,20 +66,23 @@ impl Reader {
             }
             _ => Some(of_primary.clone()),
         };
-        let (mut diverged_ones, mut refusal) = (Vec::new(), None);
+        let (mut diverged_ones, mut refusal, mut others) = (Vec::new(), None, false);
         if let Some(request) = &of_replica {
             let mut behind = None;
             for replica in self.servers.in_rotation() {
                 match self.replica_page(replica, request, deadline).await? {
                     FromReplica::Page(page) => return Ok(page),
-                    FromReplica::Behind => behind = behind.or(Some(replica)),
+                    FromReplica::Behind => {
+                        others = true;
+                        behind = behind.or(Some(replica));
+                    }
                     // The sample may be what a failover lost: nobody has brought it.
                     FromReplica::Diverged(_) if is_bound_on_lag => {}
-                    FromReplica::Diverged(token) => {
-                        refusal = refusal.or(Some(diverged(token, replica.pool().server())));
-                        diverged_ones.push((replica, token));
+                    FromReplica::Diverged(token) => diverged_ones.push((replica, token)),
+                    FromReplica::Unfit(error) => {
+                        others = true;
+                        refusal = refusal.or(error);
                     }
-                    FromReplica::Unfit(error) => refusal = refusal.or(error),
                 }
             }
             if let (Some(replica), Consistency::AtLeast(_)) = (behind, consistency)
@@ -89,6 +92,13 @@ impl Reader {
             }
         }
         if self.fallback == ReplicaFallback::Fail {
+            for (replica, token) in &diverged_ones {
+                // Which of the two is right the primary says, and the watch asks it.
+                replica.seems_to_lack(*token);
+            }
+            if let Some((replica, token)) = diverged_ones.first().filter(|_| !others) {
+                return Err(diverged(*token, replica.pool().server()));
+            }
             return Err(refusal.unwrap_or_else(|| {
                 Error::unavailable(
                     "no replica can answer this read now, and Settings::replica_fallback keeps it from the primary",
@@ -99,7 +109,7 @@ impl Reader {
         // The primary has the event: it is the replica that has another history, and not whoever brought the token.
         for (replica, token) in diverged_ones {
             replica.must_have(token);
-            replica.leaves("it has another history than the primary");
+            replica.is_suspect();
         }
         Ok(page)
     }
@@ -129,6 +139,7 @@ impl Reader {
         let (begun, known) = (Instant::now(), self.servers.known.now());
         let page = self.run(pool, request, deadline).await?;
         if page.standby {
+            pool.renew();
             return Err(Error::unavailable(format!("{} is a standby at the moment", pool.server())));
         }
         self.servers.saw_primary((begun, &known), page.head, page.log);
@@ -202,8 +213,8 @@ pub(super) fn furthest(witnesses: &[Token]) -> Token {
 }
 
 fn diverged(token: Token, server: &str) -> Error {
-    Error::new(
-        ErrorKind::HistoryDiverged,
+    Error::diverged(
+        token.position(),
         format!(
             "{server} does not have the event that a token names at position {}; the end of the log was lost in a \
              failover, or the token is from another log",

@@ -5,6 +5,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 use tracing::debug;
 
+use crate::deadline;
 use crate::error::Error;
 use crate::query::reader::{Answer, furthest, share_of};
 use crate::query::{Page, PageRequest, Reader, Source};
@@ -41,27 +42,21 @@ impl Reader {
         let page = match self.run_on_replica(replica, request, share_of(deadline)).await {
             Some(Ok(page)) => page,
             Some(Err(error)) => {
-                match Blame::of(&error) {
-                    Blame::Server => replica.leaves(&error.to_string()),
-                    Blame::Unclear => {
-                        debug!(server, %error, "replica took too long");
-                        replica.is_suspect();
-                    }
-                    Blame::Call => {
-                        debug!(server, %error, "replica can not answer");
-                        return Ok(FromReplica::Unfit(Some(error)));
-                    }
+                debug!(server, %error, "replica does not answer");
+                if matches!(Blame::of(&error), Blame::Call) {
+                    return Ok(FromReplica::Unfit(Some(error)));
                 }
+                replica.is_suspect();
                 return Ok(FromReplica::Unfit(None));
             }
             None => return Ok(FromReplica::Unfit(None)),
         };
         if !page.standby {
-            replica.leaves("it is a primary at the moment");
+            replica.is_suspect();
             return Ok(FromReplica::Unfit(None));
         }
         if self.servers.log().is_some_and(|log| page.log != Some(log)) {
-            replica.leaves("its log is another one than the primary's");
+            replica.is_suspect();
             return Ok(FromReplica::Unfit(None));
         }
         match self.judge(page, request) {
@@ -75,7 +70,7 @@ impl Reader {
 
     /// What a replica cancels because it is in the way of what it replays is asked again: it is not the server's fault, and the
     /// rows that were in the way are gone then.
-    /// `None` if the replica left the rotation meanwhile: nobody waits for it then.
+    /// `None` if the replica fell silent meanwhile: nobody waits for it then.
     async fn run_on_replica(
         &self,
         replica: &Replica,
@@ -95,7 +90,7 @@ impl Reader {
         tokio::select! {
             biased;
             result = read => Some(result),
-            () = replica.is_out() => None,
+            () = replica.falls_silent() => None,
         }
     }
 
@@ -106,7 +101,7 @@ impl Reader {
         request: &PageRequest,
         deadline: Instant,
     ) -> Result<Option<Page>, Error> {
-        let until = (Instant::now() + self.replica_wait).min(share_of(deadline));
+        let until = deadline::after(self.replica_wait).min(share_of(deadline));
         let wanted = furthest(&request.witnesses).position();
         let mut pauses = PAUSES_MS.into_iter().chain(std::iter::repeat(PAUSES_MS[PAUSES_MS.len() - 1]));
         while let Some(pause) = pauses.next().map(Duration::from_millis) {
@@ -116,11 +111,14 @@ impl Reader {
             sleep(pause).await;
             // The head alone, and then what the read is for: in its own snapshot, which tells again.
             let head = PageRequest::new(Source::Nothing);
-            let page = match self.run_on_replica(replica, &head, share_of(deadline)).await {
+            let page = match self.run_on_replica(replica, &head, until).await {
                 Some(Ok(page)) => page,
                 Some(Err(error)) => {
                     debug!(server = replica.pool().server(), %error, "replica failed while it was waited for");
-                    replica.is_suspect();
+                    // That the wait was over says nothing of it: the watch does.
+                    if matches!(Blame::of(&error), Blame::Server) {
+                        replica.is_suspect();
+                    }
                     break;
                 }
                 None => break,

@@ -11,6 +11,7 @@ use std::time::Duration;
 use tokio::sync::{Mutex as TurnMutex, MutexGuard};
 use tokio::time::Instant;
 
+use crate::position::Position;
 use crate::token::Token;
 
 /// How close in time two samples may lie: freshness is known no finer than this.
@@ -44,6 +45,12 @@ impl Freshness {
         }
     }
 
+    /// Forgets what was lost.
+    pub(crate) fn forget_from(&self, first: Position) {
+        let mut samples = self.samples.lock().unwrap_or_else(PoisonError::into_inner);
+        samples.retain(|(_, head)| head.position() < first);
+    }
+
     /// The oldest sample that is no older: a server that has this event lacks nothing that was acknowledged so long ago.
     pub(crate) fn sample(&self, lag: Duration) -> Option<Token> {
         let now = Instant::now();
@@ -70,7 +77,6 @@ mod tests {
 
     use super::*;
     use crate::event::EventId;
-    use crate::position::Position;
 
     fn token(position: u64) -> Token {
         Token::new(Position::new(position), EventId::from(uuid::Uuid::from_u128(position.into())))
@@ -94,6 +100,8 @@ mod tests {
         assert!(freshness.is_known(second * 2) && !freshness.is_known(second));
         freshness.saw(Instant::now(), token(15));
         assert_eq!(sample(second * 9), Some(10), "what was lost in a failover is no sample");
+        freshness.forget_from(Position::new(10));
+        assert_eq!(sample(second * 9), None, "nor what the log has long grown past again");
     }
 
     #[tokio::test(start_paused = true)]

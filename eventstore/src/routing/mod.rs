@@ -1,24 +1,25 @@
 //! Which server may answer.
 //!
 //! *Who owns what.* [`Servers`] has the pools of the reads, what is known of the primary, and of each [`Replica`] its standing. A
-//! task for each server ([`Watch`]), with a connection of its own, looks at it every half second: it alone puts a replica
-//! back into rotation. Reads and the watch take one out.
+//! task for each server ([`Watch`]), with a connection of its own, looks at it every half second: it alone takes a replica out of
+//! rotation and puts it back. Reads that fail make one suspect, and have it looked at.
 //!
 //! | standing | why | what reads do | how it ends |
 //! |---|---|---|---|
 //! | in rotation | the watch found it sound | go there, to the one with the fewest reads under way | |
-//! | suspect | a read was not answered in time | pass it over; those under way go on | the watch looks at once |
-//! | out | it can not be reached, does not answer, is no standby, has another log or history, or is too far behind | pass it over; those under way are given up, and another server answers | the watch looks at the next tick |
+//! | suspect | a read failed there | pass it over; those under way go on | the watch looks at once, or at the next tick if it has done so since the last |
+//! | unfit | it is no standby, has another log or history, or is too far behind | pass it over; those under way go on, and judge by what they find | a look |
+//! | silent | it can not be reached, or does not answer | pass it over; those under way are given up, and another server answers | a look |
 //!
 //! So a server that is frozen, and still takes connections, keeps a read for a tick and a second at most, and afterwards none; and
-//! one expensive query does not send everybody's reads to the primary.
+//! one expensive query, or one lost connection, does not send everybody's reads to the primary.
 
 mod blame;
 mod freshness;
 mod replica;
 mod watch;
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::time::Instant;
@@ -28,7 +29,7 @@ use uuid::Uuid;
 pub(crate) use blame::Blame;
 pub(crate) use freshness::Freshness;
 pub(crate) use replica::Replica;
-pub(crate) use watch::Watch;
+pub(crate) use watch::{Watch, Watchtower};
 
 use crate::known_history::{Known, KnownHistory};
 use crate::pool::Pool;
@@ -42,6 +43,8 @@ pub(crate) struct Servers {
     replicas: Vec<Replica>,
     turn: AtomicUsize,
     log: Mutex<Option<Uuid>>,
+    /// How many losses have been taken out of what is known here.
+    losses: AtomicU64,
     pub(crate) heads: Arc<HeadClock>,
     pub(crate) known: Arc<KnownHistory>,
     pub(crate) freshness: Freshness,
@@ -55,8 +58,8 @@ impl Servers {
         heads: Arc<HeadClock>,
         known: Arc<KnownHistory>,
     ) -> Self {
-        let (turn, log, freshness) = (AtomicUsize::new(0), Mutex::new(log), Freshness::default());
-        Self { primary, replicas, turn, log, heads, known, freshness }
+        let (turn, log, losses) = (AtomicUsize::new(0), Mutex::new(log), AtomicU64::new(0));
+        Self { primary, replicas, turn, log, losses, heads, known, freshness: Freshness::default() }
     }
 
     /// The identity of the log, as the primary told it last; `None` before it did.
@@ -66,10 +69,15 @@ impl Servers {
 
     /// Notes what a read of the primary showed, and when it began.
     pub(crate) fn saw_primary(&self, (begun, known): (Instant, &Known), head: Token, log: Option<Uuid>) {
-        self.heads.saw_on_primary(head.position());
-        self.freshness.saw(begun, head);
         self.known.ends_at(head.position(), known, self.primary.server());
         self.known.saw(head, known);
+        // What was lost says nothing of how far the log is, whoever found it.
+        if let Some(first) = self.known.lost_since(&self.losses) {
+            self.heads.forget_from(first);
+            self.freshness.forget_from(first);
+        }
+        self.heads.saw_on_primary(head.position());
+        self.freshness.saw(begun, head);
         let Some(shown) = log else { return };
         let before = self.log.lock().unwrap_or_else(PoisonError::into_inner).replace(shown);
         if before.is_some_and(|before| before != shown) {
@@ -151,19 +159,40 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn reads_under_way_are_given_up_where_a_replica_is_out_and_not_where_it_is_suspect() {
+    async fn reads_under_way_are_given_up_where_a_replica_is_silent_and_not_where_it_is_suspect() {
         let servers = servers(2);
         let replica = &servers.replicas()[0];
         assert!(replica.is_doubted().now_or_never().is_none());
         replica.is_suspect();
-        assert_eq!((order(&servers), replica.is_out().now_or_never()), (vec!["server 1:5432"], None));
+        assert_eq!((order(&servers), replica.falls_silent().now_or_never()), (vec!["server 1:5432"], None));
         assert!(replica.is_doubted().now_or_never().is_some(), "the watch looks at once");
-        replica.leaves("x");
-        assert_eq!(replica.is_out().now_or_never(), Some(()));
+        replica.is_unfit("far behind");
+        assert_eq!(replica.falls_silent().now_or_never(), None);
+        replica.is_silent("x");
+        assert_eq!(replica.falls_silent().now_or_never(), Some(()));
         replica.is_suspect();
         assert_eq!(replica.out_because().as_deref(), Some("x"), "a late read changes nothing");
+        replica.is_not_suspect();
+        assert_eq!(replica.out_because().as_deref(), Some("x"), "nor does a look that failed");
         assert!(replica.is_doubted().now_or_never().is_none());
         replica.is_sound();
         assert_eq!((order(&servers).len(), replica.lag.in_rotation.get()), (2, 1));
+    }
+
+    #[tokio::test]
+    async fn a_replica_lacks_an_event_until_it_has_that_one() {
+        let servers = servers(1);
+        let replica = &servers.replicas()[0];
+        let token = |n: u64| Token::new(n.into(), uuid::Uuid::from_u128(n.into()).into());
+        replica.seems_to_lack(token(1));
+        replica.seems_to_lack(token(2));
+        replica.confirm(token(2));
+        assert_eq!(replica.lack().map(|lack| (lack.token, lack.is_confirmed)), Some((token(1), false)));
+        // A read has found more meanwhile: what the look had asked for does not settle it.
+        replica.must_have(token(3));
+        replica.does_not_lack(token(1));
+        assert_eq!(replica.lack().map(|lack| (lack.token, lack.is_confirmed)), Some((token(3), true)));
+        replica.does_not_lack(token(3));
+        assert_eq!(replica.lack(), None);
     }
 }

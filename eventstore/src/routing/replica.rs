@@ -14,10 +14,12 @@ use crate::token::Token;
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Standing {
     InRotation,
-    /// A read was not answered in time.
+    /// A read failed there.
     Suspect,
-    /// And why.
-    Out(Arc<str>),
+    /// It answers, but not for this log as it is now; and why.
+    Unfit(Arc<str>),
+    /// It can not be reached, or does not answer; and why.
+    Silent(Arc<str>),
 }
 
 /// A standby, or what was given as one.
@@ -27,9 +29,16 @@ pub(crate) struct Replica {
     standing: watch::Sender<Standing>,
     doubted: Notify,
     reads_under_way: AtomicUsize,
-    /// An event that the primary has and that it did not have, although it had come as far.
-    lacks: Mutex<Option<Token>>,
+    lacks: Mutex<Option<Lack>>,
     pub(crate) lag: ReplicaGauges,
+}
+
+/// An event that a replica did not have although it had come as far.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Lack {
+    pub(super) token: Token,
+    /// Whether the primary has it. Until then it may as well be what a failover lost.
+    pub(super) is_confirmed: bool,
 }
 
 /// A read that is under way.
@@ -67,8 +76,8 @@ impl Replica {
     pub(crate) fn out_because(&self) -> Option<String> {
         match &*self.standing.borrow() {
             Standing::InRotation => None,
-            Standing::Suspect => Some("a read was not answered in time".to_owned()),
-            Standing::Out(why) => Some(why.to_string()),
+            Standing::Suspect => Some("a read failed there".to_owned()),
+            Standing::Unfit(why) | Standing::Silent(why) => Some(why.to_string()),
         }
     }
 
@@ -82,22 +91,17 @@ impl Replica {
         Reading(self)
     }
 
-    /// Returns when it is out: nobody should wait for it any more.
-    pub(crate) async fn is_out(&self) {
+    /// Returns when it is silent: nobody should wait for it any more.
+    pub(crate) async fn falls_silent(&self) {
         let mut standing = self.standing.subscribe();
         // It has the sender.
-        let _ = standing.wait_for(|standing| matches!(standing, Standing::Out(_))).await;
+        let _ = standing.wait_for(|standing| matches!(standing, Standing::Silent(_))).await;
     }
 
-    /// Takes it out of rotation. The reason is logged if it was not out yet.
-    pub(crate) fn leaves(&self, why: &str) {
-        self.turn(Standing::Out(why.into()));
-    }
-
-    /// Keeps reads from it until the watch has looked, which it does at once.
+    /// Keeps reads from it until the watch has looked, which it does at once. All that a read may do: what it met may be its own
+    /// connection's fault, or its own.
     pub(crate) fn is_suspect(&self) {
-        if self.is_in_rotation() {
-            self.turn(Standing::Suspect);
+        if self.turn(Standing::Suspect, |standing| *standing == Standing::InRotation) {
             self.doubted.notify_one();
         }
     }
@@ -107,43 +111,86 @@ impl Replica {
         self.doubted.notified().await;
     }
 
+    /// Takes it out of rotation: for the watch alone, and for who connects the store.
+    pub(crate) fn is_unfit(&self, why: &str) {
+        self.turn(Standing::Unfit(why.into()), |_| true);
+    }
+
+    /// The same, and has nobody wait for it.
+    pub(crate) fn is_silent(&self, why: &str) {
+        self.turn(Standing::Silent(why.into()), |_| true);
+    }
+
     /// Takes it back into rotation: for the watch alone.
     pub(super) fn is_sound(&self) {
-        self.turn(Standing::InRotation);
+        self.turn(Standing::InRotation, |_| true);
     }
 
-    /// Notes an event that it must have before it comes back.
+    /// A look failed that says nothing of it: what it was before it was suspect it is again.
+    pub(super) fn is_not_suspect(&self) {
+        self.turn(Standing::InRotation, |standing| *standing == Standing::Suspect);
+    }
+
+    /// Notes an event that the primary has, and that it lacks: it must have it before it comes back.
     pub(crate) fn must_have(&self, token: Token) {
-        *self.lacks() = Some(token);
+        *self.lock() = Some(Lack { token, is_confirmed: true });
     }
 
-    pub(super) fn lacked(&self) -> Option<Token> {
-        *self.lacks()
+    /// Notes an event that it lacks, for the watch of the primary to look up.
+    pub(crate) fn seems_to_lack(&self, token: Token) {
+        self.lock().get_or_insert(Lack { token, is_confirmed: false });
+    }
+
+    pub(super) fn lack(&self) -> Option<Lack> {
+        *self.lock()
+    }
+
+    /// The primary has what it lacks.
+    pub(super) fn confirm(&self, token: Token) {
+        if let Some(lack) = self.lock().as_mut().filter(|lack| lack.token == token) {
+            lack.is_confirmed = true;
+        }
     }
 
     /// It has the event now, or nobody has.
-    pub(super) fn lacks_nothing(&self) {
-        *self.lacks() = None;
+    pub(super) fn does_not_lack(&self, token: Token) {
+        self.lock().take_if(|lack| lack.token == token);
     }
 
-    fn turn(&self, to: Standing) {
-        let server = self.pool.server();
-        self.standing.send_if_modified(move |standing| {
-            let (was, is) = (standing.clone(), to);
-            match (&was, &is) {
-                // Another reason to stay out is no news.
-                (Standing::Out(_), Standing::Out(_)) => {}
-                (_, Standing::Out(why)) => warn!(server, "replica is out of rotation: {why}"),
-                (Standing::Out(_), Standing::InRotation) => info!(server, "replica is back in rotation"),
-                _ => {}
+    /// Whether it turned.
+    fn turn(&self, to: Standing, if_it_is: impl FnOnce(&Standing) -> bool) -> bool {
+        let (mut was, is) = (None, to.clone());
+        let turned = self.standing.send_if_modified(|standing| {
+            let turns = *standing != to && if_it_is(standing);
+            if turns {
+                was = Some(std::mem::replace(standing, to));
             }
-            self.lag.in_rotation.set((is == Standing::InRotation).into());
-            *standing = is;
-            was != *standing
+            turns
         });
+        // Not under the lock: whoever writes logs may take long.
+        if let Some(was) = was {
+            self.lag.in_rotation.set(self.is_in_rotation().into());
+            self.tell(&was, &is);
+        }
+        turned
     }
 
-    fn lacks(&self) -> std::sync::MutexGuard<'_, Option<Token>> {
+    fn tell(&self, was: &Standing, is: &Standing) {
+        let server = self.pool.server();
+        match (was, is) {
+            // In other words.
+            (Standing::Silent(_), Standing::Silent(_)) => {}
+            (_, Standing::Silent(why) | Standing::Unfit(why)) => {
+                warn!(server, "replica is out of rotation: {why}");
+            }
+            (Standing::Silent(_) | Standing::Unfit(_), Standing::InRotation) => {
+                info!(server, "replica is back in rotation");
+            }
+            _ => {}
+        }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Option<Lack>> {
         self.lacks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

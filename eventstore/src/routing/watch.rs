@@ -1,11 +1,16 @@
 //! The tasks that look at the servers.
 //!
-//! *States.* A task sleeps until its next tick, or until a read makes its replica suspect; then it asks, for [`PATIENCE`] at
-//! most, and says what it found. It waits for nobody and holds nothing meanwhile.
+//! *States.* A task sleeps until its next tick, or until a read makes its replica suspect (once a tick at most); then it asks,
+//! and says what it found. A replica that has not answered after [`PATIENCE`] is silent; the task waits on, for as
+//! long as connecting may take, and has the answer as soon as there is one. It holds nothing meanwhile.
 //!
 //! *The primary* is asked too, once a tick and whatever reads do: for the head that tells by how much replicas lag, and for the
-//! events that this handle knows, so that one which only reads notices what a failover lost. A primary that does not answer
-//! changes nothing: its reads tell their callers.
+//! events that this handle knows, so that one which only reads notices what a failover lost. What seems to be lost is looked up
+//! on a new connection before it is told: the old one may lead to a server that is the primary no more. A primary that does
+//! not answer changes nothing: its reads tell their callers.
+//!
+//! *Another history.* A replica that lacks an event which this handle knows may be another history's; or that event was lost in a
+//! failover that nobody has told yet. So the primary is asked, and only a replica that lacks what the primary has is out.
 //!
 //! *The end.* Dropping the watch, or closing the store, aborts the tasks wherever they are: they only read.
 
@@ -14,12 +19,13 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use tokio::task::AbortHandle;
-use tokio::time::{Instant, MissedTickBehavior, interval_at};
+use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
 use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 use tracing::debug;
 use uuid::Uuid;
 
+use crate::deadline;
 use crate::error::Error;
 use crate::event::EventId;
 use crate::pool::{self, Param, Pool};
@@ -57,15 +63,21 @@ struct Watched {
     written: AtomicI64,
 }
 
+/// One server, as it is watched: by a pool of one connection, which may take so long to open.
+pub(crate) struct Watchtower {
+    pub(crate) pool: Arc<dyn Pool>,
+    pub(crate) connects_within: Duration,
+}
+
 impl Watch {
-    /// Starts a task for each server, with a pool of one connection each: the primary's, and the replicas' in their order.
-    /// Without replicas there is nothing to choose, and so nothing to watch.
+    /// Starts a task for each server: the primary, and the replicas in their order. Without replicas there is nothing to choose, and
+    /// so nothing to watch.
     pub(crate) fn start(
         servers: &Arc<Servers>,
         sql: String,
         settings: &Settings,
-        primary: Arc<dyn Pool>,
-        replicas: Vec<Arc<dyn Pool>>,
+        primary: Watchtower,
+        replicas: Vec<Watchtower>,
     ) -> Self {
         if replicas.is_empty() {
             return Self(Vec::new());
@@ -81,7 +93,7 @@ impl Watch {
         let of_replicas = replicas
             .into_iter()
             .enumerate()
-            .map(|(number, pool)| tokio::spawn(Arc::clone(&watched).replica(number, pool)).abort_handle());
+            .map(|(number, tower)| tokio::spawn(Arc::clone(&watched).replica(number, tower)).abort_handle());
         Self([of_primary].into_iter().chain(of_replicas).collect())
     }
 
@@ -97,59 +109,97 @@ impl Drop for Watch {
 }
 
 impl Watched {
-    async fn primary(self: Arc<Self>, pool: Arc<dyn Pool>) {
+    async fn primary(self: Arc<Self>, tower: Watchtower) {
         let mut ticks = self.ticks();
         loop {
             ticks.tick().await;
-            let (begun, when) = (Instant::now(), self.servers.known.now());
-            let known = self.servers.known.tokens();
-            let lacked = self.servers.replicas().iter().map(|replica| replica.lacked());
-            let lacked: Vec<Option<Token>> = lacked.collect();
-            let tokens: Vec<Token> = known.iter().copied().chain(lacked.iter().flatten().copied()).collect();
-            match self.look(&pool, &tokens).await {
-                Ok(view) if !view.standby => {
-                    view.wal.inspect(|wal| self.written.store(*wal, Ordering::Relaxed));
-                    self.servers.known.found(&known, &view.found, &when, pool.server());
-                    self.servers.saw_primary((begun, &when), view.head, view.log);
-                    // What nobody has any more no replica can be asked for.
-                    let replicas = self.servers.replicas().iter().zip(lacked);
-                    for (replica, _) in
-                        replicas.filter(|(_, lacked)| lacked.is_some_and(|token| !view.has(token)))
-                    {
-                        replica.lacks_nothing();
-                    }
-                }
-                Ok(_) => debug!(server = pool.server(), "the primary is a standby at the moment"),
-                Err(error) => debug!(server = pool.server(), %error, "the primary does not answer"),
+            if let Err(error) = self.look_at_primary(&tower).await {
+                debug!(server = tower.pool.server(), %error, "the primary does not answer the watch");
             }
         }
     }
 
-    async fn replica(self: Arc<Self>, number: usize, pool: Arc<dyn Pool>) {
+    async fn look_at_primary(&self, tower: &Watchtower) -> Result<(), Error> {
+        let (known, lacks) = (self.servers.known.tokens(), self.lacks());
+        let tokens: Vec<Token> = known.iter().chain(&lacks).copied().collect();
+        let (mut begun, mut when) = (Instant::now(), self.servers.known.now());
+        let mut view = self.look(tower, &tokens).await?;
+        if view.standby || known.iter().any(|token| !view.has(*token)) {
+            tower.pool.renew();
+            (begun, when) = (Instant::now(), self.servers.known.now());
+            view = self.look(tower, &tokens).await?;
+        }
+        let server = tower.pool.server();
+        if view.standby {
+            return Err(Error::unavailable(format!("{server} is a standby at the moment")));
+        }
+        view.wal.inspect(|wal| self.written.store(*wal, Ordering::Relaxed));
+        self.servers.known.found(&known, &view.found, &when, server);
+        self.servers.saw_primary((begun, &when), view.head, view.log);
+        for replica in self.servers.replicas() {
+            for token in &lacks {
+                match view.has(*token) {
+                    true => replica.confirm(*token),
+                    // What nobody has any more no replica can be asked for.
+                    false => replica.does_not_lack(*token),
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// What replicas seem to lack.
+    fn lacks(&self) -> Vec<Token> {
+        self.servers.replicas().iter().filter_map(|replica| Some(replica.lack()?.token)).collect()
+    }
+
+    async fn replica(self: Arc<Self>, number: usize, tower: Watchtower) {
         let Some(replica) = self.servers.replicas().get(number) else { return };
-        let mut ticks = self.ticks();
+        let (mut ticks, mut head, mut doubted) = (self.ticks(), Position::START, None::<Instant>);
         loop {
+            let may_be_doubted = doubted.is_none_or(|last| last.elapsed() >= self.every);
             tokio::select! {
                 _ = ticks.tick() => {}
-                () = replica.is_doubted() => {}
+                () = replica.is_doubted(), if may_be_doubted => doubted = Some(Instant::now()),
             }
             let mut tokens = self.servers.known.tokens();
-            tokens.extend(replica.lacked());
-            match self.look(&pool, &tokens).await {
-                Ok(view) => match self.judge(&view, &tokens, replica) {
-                    Ok(()) => {
-                        replica.lacks_nothing();
-                        replica.is_sound();
+            tokens.extend(replica.lack().map(|lack| lack.token));
+            let look = self.look(&tower, &tokens);
+            tokio::pin!(look);
+            let answered = match timeout(PATIENCE, &mut look).await {
+                Ok(answered) => answered,
+                Err(_) => {
+                    replica.is_silent(&format!("it does not answer within {PATIENCE:?}"));
+                    replica.lag.seconds.set(self.servers.heads.lag_of(head).as_secs_f64());
+                    look.await
+                }
+            };
+            match answered {
+                Ok(view) => {
+                    head = view.head.position();
+                    match self.judge(&view, &tokens, replica) {
+                        Ok(()) => replica.is_sound(),
+                        Err(why) => replica.is_unfit(&why),
                     }
-                    Err(why) => replica.leaves(&why),
-                },
-                Err(error) => match Blame::of(&error) {
-                    Blame::Server => replica.leaves(&error.to_string()),
-                    Blame::Unclear => replica.leaves(&format!("it does not answer within {PATIENCE:?}")),
-                    // It answers: the log has not been made there yet, or is not for this user.
-                    Blame::Call => replica.is_sound(),
-                },
+                }
+                Err(error) => self.has_failed(replica, &error),
             }
+        }
+    }
+
+    /// What a look that failed says of a replica.
+    fn has_failed(&self, replica: &Replica, error: &Error) {
+        match (Blame::of(error), error.sqlstate().unwrap_or_default()) {
+            (Blame::Server | Blame::Unclear, "" | "57P01" | "57P02" | "57P03") => {
+                replica.is_silent(&error.to_string());
+            }
+            (Blame::Server | Blame::Unclear, _) => replica.is_unfit(&error.to_string()),
+            // The log is not there, or not for this user. Where there is none yet, that is as it should be.
+            (Blame::Call, "42P01" | "3F000" | "42501") if self.servers.log().is_some() => {
+                replica.is_unfit(&error.to_string());
+            }
+            (Blame::Call, "42P01" | "3F000") => replica.is_sound(),
+            (Blame::Call, _) => replica.is_not_suspect(),
         }
     }
 
@@ -165,7 +215,14 @@ impl Watched {
         let lag = servers.heads.lag_of(head);
         let bytes = view.wal.map(|replayed| (self.written.load(Ordering::Relaxed) - replayed).max(0));
         replica.lag.lags_by(lag, servers.heads.newest().get().saturating_sub(head.get()), bytes);
-        if tokens.iter().any(|token| token.position() <= head && !view.has(*token)) {
+        if let Some(lack) = replica.lack().filter(|lack| view.has(lack.token)) {
+            replica.does_not_lack(lack.token);
+        }
+        if let Some(missing) = tokens.iter().find(|token| token.position() <= head && !view.has(**token)) {
+            replica.seems_to_lack(*missing);
+        }
+        // Found by a read while this look was under way, too.
+        if replica.lack().is_some_and(|lack| lack.is_confirmed) {
             return Err("it has another history than the primary".to_owned());
         }
         if lag > self.max_lag {
@@ -174,17 +231,19 @@ impl Watched {
         Ok(())
     }
 
-    async fn look(&self, pool: &Arc<dyn Pool>, tokens: &[Token]) -> Result<View, Error> {
+    async fn look(&self, tower: &Watchtower, tokens: &[Token]) -> Result<View, Error> {
+        let Watchtower { pool, connects_within } = tower;
         let positions: Vec<i64> = tokens.iter().map(|token| token.position().to_sql()).collect();
         let params: [Param<'_>; 1] = [(&positions, Type::INT8_ARRAY)];
-        let rows = pool::read(pool, &self.sql, &params, Instant::now() + PATIENCE).await?;
+        let deadline = deadline::after(connects_within.saturating_add(PATIENCE));
+        let rows = pool::read(pool, &self.sql, &params, deadline).await?;
         let row = rows.first().ok_or_else(|| Error::internal("a server says nothing of itself"))?;
         View::decode(row, tokens).map_err(|error| sqlstate::classify(&error, pool.server()))
     }
 
     /// All servers were looked at when the store connected.
     fn ticks(&self) -> tokio::time::Interval {
-        let mut ticks = interval_at(Instant::now() + self.every, self.every);
+        let mut ticks = interval_at(deadline::after(self.every), self.every);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         ticks
     }

@@ -34,6 +34,14 @@ impl HeadClock {
         self.saw_on_primary_at(head, Instant::now());
     }
 
+    /// Forgets heads that were lost.
+    pub(crate) fn forget_from(&self, first: Position) {
+        let mut samples = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        while samples.back().is_some_and(|(head, _)| *head >= first) {
+            samples.pop_back();
+        }
+    }
+
     fn saw_on_primary_at(&self, head: Position, now: Instant) {
         {
             let mut samples = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -120,7 +128,10 @@ mod tests {
         let soon = start + Duration::from_secs(2);
         clock.saw_on_primary_at(Position::new(15), soon);
         assert!(clock.lag_at(Position::new(15), soon) > Duration::ZERO, "an older read that came late");
-        let later = start + LONG_AGO * 2;
+        clock.forget_from(Position::new(16));
+        assert_eq!(clock.lag_at(Position::new(15), soon), Duration::ZERO, "it was told");
+        clock.saw_at(Position::new(20), soon);
+        let later = soon + LONG_AGO * 2;
         clock.saw_on_primary_at(Position::new(15), later);
         assert_eq!(clock.lag_at(Position::new(15), later), Duration::ZERO);
     }

@@ -240,3 +240,27 @@ async fn a_handle_that_only_reads_is_told_by_its_watch() {
     let error = store.query(&Filter::all()).after(seen).await.unwrap_err();
     assert_eq!((error.kind(), error.lost_from()), (ErrorKind::HistoryDiverged, Some(seen.position())));
 }
+
+/// A machine that is gone says nothing, and neither does a server that is stopped, though it takes connections.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_host_that_says_nothing_keeps_nobody_from_the_next() {
+    let cluster = start().await;
+    let registry = Registry::new();
+    let mut settings = fixture::settings();
+    (settings.append_timeout, settings.connect_timeout) = (Duration::from_secs(10), Duration::from_secs(1));
+    let builder = fixture::store().primary(whichever_can_write(&cluster)).schema(SCHEMA).settings(settings);
+    let store = builder.metrics(&registry).connect().await.unwrap();
+    store.migrate().await.unwrap();
+    append(&store, 1).await;
+    testutil::replayed(&cluster.primary().dsn(), &cluster.replicas()[0].dsn()).await.unwrap();
+    cluster.primary().signal(testutil::Signal::SIGSTOP).unwrap();
+    testutil::promote(&cluster.replicas()[0].dsn()).await.unwrap();
+    assert_eq!(append(&store, 2).await.position().get(), 2);
+    // The readers' connections lead to the stopped server too.
+    let began = std::time::Instant::now();
+    while store.query(&Filter::all()).timeout(Duration::from_secs(5)).await.map_or(0, |found| found.len()) < 2
+    {
+        assert!(began.elapsed() < Duration::from_secs(60), "no read comes to the new primary");
+    }
+    assert_eq!(gauge(&registry, "eventstore_history_losses_total"), 0.0);
+}
