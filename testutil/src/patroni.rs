@@ -38,7 +38,7 @@ pub struct Patroni {
     patroni: Tool,
     binaries: Binaries,
     owner: Owner,
-    _folder: Folder,
+    folder: Folder,
 }
 
 #[derive(Debug)]
@@ -66,7 +66,7 @@ impl Patroni {
         let nodes =
             (1..=nodes).map(|number| Node::describe(number, &folder.path, etcd_port, &binaries, owner));
         let nodes = nodes.collect::<Result<Vec<_>, _>>()?;
-        let mut started = Self { nodes, _etcd: etcd, patroni, binaries, owner, _folder: folder };
+        let mut started = Self { nodes, _etcd: etcd, patroni, binaries, owner, folder };
         for number in 0..started.nodes.len() {
             started.start_node(number)?;
         }
@@ -151,8 +151,13 @@ impl Patroni {
     pub fn kill_leader(&mut self) -> Result<usize, ClusterError> {
         let leader = self.await_leader(None)?;
         let node = &mut self.nodes[leader];
+        // Its Patroni first: it would start the server again, or tell the others.
+        if let Some(supervisor) = &node.supervisor {
+            supervisor.kill_child()?;
+        }
         signal_all(&node.data, Signal::SIGSTOP)?;
         signal_all(&node.data, Signal::SIGKILL)?;
+        drop(fs::remove_file(node.data.join("postmaster.pid")));
         node.supervisor = None;
         Ok(leader)
     }
@@ -185,10 +190,11 @@ impl Patroni {
 
     /// With the end of what the nodes logged.
     fn failed(&self, what: String) -> ClusterError {
-        let logs = self.nodes.iter().map(|node| {
-            let log = fs::read_to_string(&node.log).unwrap_or_default();
+        let nodes = self.nodes.iter().map(|node| (node.name.as_str(), node.log.clone()));
+        let logs = nodes.chain([("etcd", self.folder.path.join("etcd.log"))]).map(|(name, log)| {
+            let log = fs::read_to_string(log).unwrap_or_default();
             let lines: Vec<&str> = log.lines().collect();
-            format!("\n{}:\n{}", node.name, lines[lines.len().saturating_sub(8)..].join("\n"))
+            format!("\n{name}:\n{}", lines[lines.len().saturating_sub(8)..].join("\n"))
         });
         ClusterError::program(self.patroni.program(), what + &logs.collect::<String>())
     }

@@ -37,13 +37,24 @@ pub async fn replayed(primary: &str, replica: &str) -> Result<(), Error> {
 pub async fn cut_off(replica: &str) -> Result<(), Error> {
     follow(replica, "").await?;
     let session = connect(replica).await?;
-    // The end of a WAL receiver has no signal either.
-    let is_done = "SELECT NOT EXISTS (SELECT FROM pg_stat_wal_receiver)
-                   AND coalesce(pg_last_wal_replay_lsn() >= pg_last_wal_receive_lsn(), true)";
-    while !session.query_one(is_done, &[]).await?.get::<_, bool>(0) {
+    // The end of a WAL receiver has no signal either. What was received may end in the middle of a record: then all is replayed
+    // when the startup process waits for more.
+    let state = "SELECT NOT EXISTS (SELECT FROM pg_stat_wal_receiver)
+                   AND (coalesce(pg_last_wal_replay_lsn() >= pg_last_wal_receive_lsn(), true)
+                        OR EXISTS (SELECT FROM pg_stat_activity WHERE backend_type = 'startup'
+                                   AND wait_event IN ('RecoveryWalStream', 'RecoveryRetrieveRetryInterval'))),
+                 pg_last_wal_replay_lsn()::text";
+    let mut before = None;
+    loop {
+        let row = session.query_one(state, &[]).await?;
+        let (is_done, replayed): (bool, Option<String>) = (row.get(0), row.get(1));
+        // Seen twice: the two halves of the state are not of one instant.
+        if is_done && before == Some(replayed.clone()) {
+            return Ok(());
+        }
+        before = is_done.then_some(replayed);
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
-    Ok(())
 }
 
 /// Has a replica follow another server, or none if its connection string is empty.
@@ -56,12 +67,24 @@ pub async fn follow(replica: &str, primary: &str) -> Result<(), Error> {
     session.batch_execute("SELECT pg_reload_conf()").await
 }
 
-/// Makes a replica a primary, and returns when it takes writes.
+/// Makes a replica a primary, and returns as soon as it takes writes.
 ///
 /// # Errors
 /// If it can not be reached, or is none.
 pub async fn promote(replica: &str) -> Result<(), Error> {
-    // The server says so itself if it does not come to that, in a warning.
-    let promoted = "SELECT 1 / pg_promote(true, 60)::integer";
-    connect(replica).await?.batch_execute(promoted).await
+    connect(replica).await?.batch_execute("SELECT pg_promote(false)").await?;
+    takes_writes(replica).await
+}
+
+/// Returns as soon as a server takes writes.
+///
+/// # Errors
+/// If it can not be reached.
+pub async fn takes_writes(server: &str) -> Result<(), Error> {
+    let session = connect(server).await?;
+    // `pg_promote` itself looks every 100 ms only.
+    while session.query_one("SELECT pg_is_in_recovery()", &[]).await?.get::<_, bool>(0) {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    Ok(())
 }

@@ -109,10 +109,14 @@ impl Server {
 
     /// Stops it at once, as a crash would, and keeps its data: it can be started again.
     pub fn crash(&mut self) {
+        if self.supervisor.is_none() {
+            return; // its pid may be another process's by now
+        }
         // Stopped first, so that it starts no child between our looking for them and its end.
         drop(self.postmaster().map(|pid| kill(pid, Signal::SIGSTOP)));
         drop(self.signal(Signal::SIGKILL));
         self.supervisor = None;
+        drop(fs::remove_file(self.data.join("postmaster.pid")));
     }
 
     /// Sends a signal to the server and every child of it. Backends have sessions of their own, so that signalling
@@ -121,6 +125,9 @@ impl Server {
     /// # Errors
     /// If the server does not run.
     pub fn signal(&self, signal: Signal) -> Result<(), ClusterError> {
+        if self.supervisor.is_none() {
+            return Err(ClusterError::program(&self.binaries.program("postgres"), "it does not run"));
+        }
         signal_all(&self.data, signal)
     }
 
@@ -180,8 +187,9 @@ pub(crate) fn signal_all(data: &Path, signal: Signal) -> Result<(), ClusterError
     let postmaster = postmaster_of(data)?;
     for pid in std::iter::once(postmaster).chain(children_of(postmaster)?) {
         match kill(pid, signal) {
+            Ok(()) => {}
             // A child may end by itself meanwhile.
-            Ok(()) | Err(nix::errno::Errno::ESRCH) => {}
+            Err(nix::errno::Errno::ESRCH) if pid != postmaster => {}
             Err(error) => return Err(ClusterError::io(format!("{signal} to process {pid}"))(error.into())),
         }
     }
@@ -202,7 +210,7 @@ pub(crate) fn free_port() -> Result<u16, ClusterError> {
     Ok(address.port())
 }
 
-fn children_of(parent: Pid) -> Result<Vec<Pid>, ClusterError> {
+pub(crate) fn children_of(parent: Pid) -> Result<Vec<Pid>, ClusterError> {
     let output = Command::new("ps")
         .args(["-A", "-o", "pid=,ppid="])
         .output()

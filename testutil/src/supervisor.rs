@@ -13,8 +13,12 @@ use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
 use crate::error::ClusterError;
 use crate::owner::Owner;
+use crate::server::children_of;
 
 /// Arguments: the signal that ends a program at once, and its command line. A child of the shell begins with SIGQUIT ignored, so
 /// that one signal may come too early: it is sent again until the program is gone, and after ten seconds there is no more
@@ -154,6 +158,16 @@ impl Supervisor {
         Self::start(UNMOUNT, &[path.as_os_str()], Owner::Ourselves, |command| {
             command.stdout(Stdio::null()).stderr(Stdio::null());
         })
+    }
+
+    /// Kills what it started, with SIGKILL, and nothing else.
+    pub(crate) fn kill_child(&self) -> Result<(), ClusterError> {
+        let shell = Pid::from_raw(i32::try_from(self.0.id()).unwrap_or(i32::MAX));
+        for child in children_of(shell)? {
+            kill(child, Signal::SIGKILL)
+                .map_err(|error| ClusterError::io(format!("killing process {child}"))(error.into()))?;
+        }
+        Ok(())
     }
 
     fn start(

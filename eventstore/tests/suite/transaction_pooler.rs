@@ -6,7 +6,7 @@ use std::future::IntoFuture as _;
 use eventstore::{Filter, NewEvent, Settings};
 use futures_util::future::join_all;
 use serde_json::json;
-use testutil::{ClusterError, PgBouncer, PoolMode};
+use testutil::{Cluster, ClusterError, PgBouncer, PoolMode};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -152,10 +152,10 @@ async fn everything_works_where_no_statement_stays_prepared() {
 /// The real one, in both of its modes.
 #[tokio::test(flavor = "multi_thread")]
 async fn everything_works_through_pgbouncer() {
-    let log = Log::new().await;
-    let config: tokio_postgres::Config = log.schema.primary().parse().unwrap();
-    for mode in [PoolMode::Session, PoolMode::Transaction] {
-        let port = config.get_ports()[0];
+    // Its own, whose user needs no password.
+    let cluster = tokio::task::spawn_blocking(|| Cluster::builder().start()).await.unwrap().unwrap();
+    let port = cluster.primary().port();
+    for (mode, schema) in [(PoolMode::Session, "session"), (PoolMode::Transaction, "transaction")] {
         let pgbouncer = match tokio::task::spawn_blocking(move || PgBouncer::start(port, mode)).await.unwrap()
         {
             Ok(pgbouncer) => pgbouncer,
@@ -168,11 +168,9 @@ async fn everything_works_through_pgbouncer() {
         if mode == PoolMode::Transaction {
             settings.prepared_statements = false;
         }
-        let schema = format!("{}_{}", log.schema.name(), if mode == PoolMode::Session { 's' } else { 't' });
-        everything_works(&pgbouncer.dsn(), &schema, settings).await;
+        everything_works(&pgbouncer.dsn(), schema, settings).await;
         if mode == PoolMode::Transaction {
-            prepared_statements_are_refused(&pgbouncer.dsn(), &schema).await;
+            prepared_statements_are_refused(&pgbouncer.dsn(), schema).await;
         }
-        log.sql().await.batch_execute(&format!("DROP SCHEMA {schema} CASCADE")).await.unwrap();
     }
 }

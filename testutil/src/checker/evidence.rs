@@ -73,9 +73,26 @@ impl<'a> Evidence<'a> {
     pub(super) fn possible_writers(&self, append: &Append) -> impl Iterator<Item = (usize, &'a Append)> {
         let acknowledged = self.acknowledged(append).map_or(u64::MAX, |(_, told)| told);
         self.of_same_ids(append).filter(move |(number, append)| {
-            matches!(append.outcome, Outcome::Accepted { .. } | Outcome::Indeterminate)
-                && self.history.operations[*number].invoked <= acknowledged
+            // One that was acknowledged elsewhere was lost, and is not what stands here now.
+            let may_have = match append.outcome {
+                Outcome::Accepted { .. } => append.outcome_stands(self.log) || self.failovers.is_empty(),
+                Outcome::Indeterminate => true,
+                Outcome::Conflict { .. } | Outcome::Failed => false,
+            };
+            may_have && self.history.operations[*number].invoked <= acknowledged
         })
+    }
+
+    /// Where what this very append wrote stands, if that is certain: it was acknowledged there, or has no answer, and nobody else sent
+    /// the same events.
+    pub(super) fn written_by(&self, append: &Append) -> Option<u64> {
+        let found = self.log.with_id(&append.events.first()?.id).next()?.position;
+        let is_its_own = match append.outcome {
+            Outcome::Accepted { first } => first == found,
+            Outcome::Indeterminate => self.of_same_ids(append).count() == 1,
+            Outcome::Conflict { .. } | Outcome::Failed => false,
+        };
+        is_its_own.then_some(found)
     }
 
     /// Where an append stands that was acknowledged, or turned out to be written. One that was lost stands nowhere.

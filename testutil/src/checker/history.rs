@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::Filter;
+use super::{Filter, Log};
 
 /// The operations of a run, of all clients and processes, in any order.
 #[derive(Debug, Clone, Default)]
@@ -93,7 +93,7 @@ impl Operation {
         Self { client, invoked, completed, action, rests_on: Vec::new() }
     }
 
-    /// Whether it was carried out: a refusal, or nothing, is no answer to rest on.
+    /// Whether it was carried out, as its answer says: a refusal, or nothing, is no answer to rest on.
     pub(super) fn is_served(&self) -> bool {
         let is_refused = matches!(&self.action, Action::Append(append) if !matches!(append.outcome, Outcome::Accepted { .. }));
         self.completed.is_some() && !is_refused
@@ -208,6 +208,13 @@ pub struct Delivery {
 }
 
 impl Append {
+    /// Whether it was acknowledged, and its first event stands where it was.
+    pub(super) fn outcome_stands(&self, log: &Log) -> bool {
+        let Outcome::Accepted { first } = self.outcome else { return false };
+        let own = self.events.first().map(|event| event.id);
+        log.at(first).map(|found| found.id) == own
+    }
+
     /// The position of its last event, if it was acknowledged.
     pub(super) fn acknowledged_up_to(&self) -> Option<u64> {
         match self.outcome {

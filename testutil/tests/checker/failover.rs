@@ -127,3 +127,75 @@ fn a_loss_that_was_none() {
     });
     assert_eq!(found, [Rule::LossWithoutCause]);
 }
+
+#[test]
+fn a_refusal_that_names_what_is_there() {
+    let refused_for = |which: fn(&LogEvent, &LogEvent) -> (u64, uuid::Uuid)| {
+        after_a_loss(|history, lost, next| {
+            tell(history, lost[0].position);
+            goes_on(history, next, vec![]);
+            let refused = Operation::new(
+                2,
+                (AFTERWARDS + 5, Some(AFTERWARDS + 6)),
+                Action::Loss { position: next.position },
+            );
+            history.operations.push(Operation { rests_on: vec![which(&lost[0], next)], ..refused });
+        })
+    };
+    assert_eq!(refused_for(|lost, _| (lost.position, lost.id)), []);
+    assert_eq!(
+        refused_for(|_, next| (next.position, next.id)),
+        [Rule::LossWithoutCause],
+        "it is of the new history"
+    );
+}
+
+/// It began at the old primary and was sent again to the new one, which must have refused it.
+#[test]
+fn an_append_under_way_that_rests_on_what_was_lost() {
+    for answered in [true, false] {
+        let found = after_a_loss(|history, lost, next| {
+            tell(history, lost[0].position);
+            let outcome = match answered {
+                true => Outcome::Accepted { first: next.position },
+                false => Outcome::Indeterminate,
+            };
+            let append = Append { conditions: vec![], events: vec![next.digest()], outcome };
+            let completed = answered.then_some(AFTERWARDS + 4);
+            let operation = Operation::new(1, (AFTERWARDS - 5, completed), Action::Append(append));
+            // Below where it stands, as every event that it can have seen.
+            let below = (next.position - 1, lost[0].id);
+            history.operations.push(Operation { rests_on: vec![below], ..operation });
+        });
+        assert_eq!(found, [Rule::RestsOnNothing], "{answered}");
+    }
+}
+
+/// Each loses two positions, and each is told.
+#[test]
+fn of_two_failovers_each_must_be_told() {
+    for told in [[true, true], [true, false], [false, true]] {
+        let found = caught(|history, log| {
+            let mut now = AFTERWARDS;
+            for is_told in told {
+                let lost = log.split_off(log.len() - 2);
+                let kept = log.len() as u64;
+                history.operations.push(Operation::new(0, (now, Some(now + 1)), Action::Failover { kept }));
+                if is_told {
+                    let loss = Action::Loss { position: lost[0].position };
+                    history.operations.push(Operation::new(1, (now + 2, Some(now + 3)), loss));
+                }
+                for key in 1..=3 {
+                    let next = taken(log.len() as u64 + 1, KEYS + now + key);
+                    let (conditions, outcome) = (vec![], Outcome::Accepted { first: next.position });
+                    let append = Append { conditions, events: vec![next.digest()], outcome };
+                    history.append(1, (now + 4 + 2 * key, now + 5 + 2 * key), append);
+                    log.push(next);
+                }
+                now += 100;
+            }
+        });
+        let expected = if told == [true, true] { vec![] } else { vec![Rule::LossNotTold] };
+        assert_eq!(found, expected, "{told:?}");
+    }
+}
