@@ -10,14 +10,26 @@ if [ "$(id -u)" = 0 ]; then cache=/var/cache; else cache=${XDG_CACHE_HOME:-$HOME
 target=$cache/eventstore/debian
 PATH=$PATH:/usr/sbin
 
+# Whether what was unpacked runs here: a file that is there need not have all that it needs.
+runs() {
+    libraries=$(echo "$1"/usr/lib/*-linux-gnu)
+    for program in usr/bin/patroni usr/bin/etcd usr/sbin/pgbouncer; do
+        PYTHONPATH=$1/usr/lib/python3/dist-packages LD_LIBRARY_PATH=$libraries "$1/$program" --version >/dev/null 2>&1 ||
+            return 1
+    done
+    PYTHONPATH=$1/usr/lib/python3/dist-packages LD_LIBRARY_PATH=$libraries /usr/bin/python3 -c 'import etcd, psycopg2' \
+        >/dev/null 2>&1
+}
+
 if command -v patroni >/dev/null && command -v etcd >/dev/null && command -v pgbouncer >/dev/null; then
     say "Patroni, etcd and PgBouncer are installed"
     exit 0
 fi
-if [ -x "$target/usr/bin/patroni" ]; then
+if runs "$target"; then
     say "using those in $target"
     exit 0
 fi
+rm -rf "$target"
 if ! command -v apt-get >/dev/null || ! command -v dpkg >/dev/null; then
     say "no Debian here: tests that need Patroni, etcd or PgBouncer are left out unless you install them"
     exit 0
@@ -25,23 +37,25 @@ fi
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 cd "$work"
-# What these need and a small system may not have.
-packages="patroni etcd-server pgbouncer libcares2 libc-ares2 libevent-2.1-7 libevent-2.1-7t64 libpq5 python3-cdiff python3-click
+get() {
+    apt-get download -q -o Acquire::Retries=0 -o Acquire::http::Timeout=10 -o Acquire::https::Timeout=10 "$1" \
+        >/dev/null 2>>"$work/errors"
+}
+# What these need and a small system may not have. Names differ from release to release: what is not there has another one.
+packages="etcd-server pgbouncer libcares2 libc-ares2 libevent-2.1-7 libevent-2.1-7t64 libpq5 python3-cdiff python3-click
     python3-colorama python3-dateutil python3-dnspython python3-etcd python3-pkg-resources python3-prettytable python3-psutil
     python3-psycopg2 python3-six python3-urllib3 python3-wcwidth python3-yaml"
-for package in $packages; do
-    # Names differ from release to release: what is not there has another one.
-    apt-get download -q "$package" >/dev/null 2>>"$work/errors" || true
-done
+if get patroni; then
+    for package in $packages; do get "$package" || true; done
+fi
 mkdir root
 for file in ./*.deb; do
     [ -e "$file" ] && dpkg -x "$file" root
 done
-if ! [ -x root/usr/bin/patroni ] || ! [ -x root/usr/bin/etcd ] || ! [ -x root/usr/sbin/pgbouncer ]; then
-    say "the packages could not be had; tests that need them are left out: $(tail -n 1 "$work/errors" 2>/dev/null)"
+if ! runs "$work/root"; then
+    say "Patroni, etcd and PgBouncer could not be had; tests that need them are left out: $(tail -n 1 "$work/errors" 2>/dev/null)"
     exit 0
 fi
-rm -rf "$target"
 mkdir -p "$(dirname "$target")"
 mv root "$target"
 chmod -R a+rX "$cache/eventstore"

@@ -131,15 +131,15 @@ impl Patroni {
         self.until("the nodes do not follow a primary", is_whole)
     }
 
-    /// Asks for a switchover: the primary ends in good order, and another node takes over. Returns when it has. Blocks.
+    /// Asks for a switchover: the primary ends in good order, and another node takes over. Returns which, when it has. Blocks.
     ///
     /// # Errors
     /// If there is no primary, or it refuses.
-    pub fn switch_over(&self) -> Result<(), ClusterError> {
+    pub fn switch_over(&self) -> Result<usize, ClusterError> {
         let before = self.await_leader(None)?;
         let node = &self.nodes[before];
         match node.ask("POST", "/switchover", Some(&json!({"leader": node.name}))) {
-            Some((200 | 202, _)) => self.await_leader(Some(before)).map(drop),
+            Some((200 | 202, _)) => self.await_leader(Some(before)),
             answer => Err(self.failed(format!("no switchover: {answer:?}"))),
         }
     }

@@ -67,3 +67,19 @@ async fn typed() {
     let said = printed(&mut example("typed"));
     assert!(said.contains("lent to ada for 14 days") && said.contains("lent to bob for 7 days"), "{said}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn logs() {
+    let said = printed(&mut example("logs"));
+    let lines: Vec<_> = said.lines().collect();
+    assert_eq!(
+        lines,
+        [
+            "order 1 of AT is at position 1",
+            "order 1 of CH is at position 1",
+            "order 2 of AT is at position 2",
+            "in the other log its token is history diverged",
+            "and its text invalid"
+        ]
+    );
+}

@@ -5,11 +5,12 @@ use std::time::{Duration, Instant};
 
 use eventstore::EventStore;
 use prometheus::Registry;
-use testutil::checker::Recorder;
+use testutil::checker::{Action, Answer, Recorder};
 use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::chaos::GIVE_UP;
+use crate::chaos::progress::Progress;
 use crate::error::RunError;
 
 /// How often the store is asked for what it does not tell by itself.
@@ -20,6 +21,9 @@ pub(super) struct Clients {
     /// The metrics of the store.
     pub(super) registry: Registry,
     pub(super) recorder: Arc<Recorder>,
+    pub(super) progress: Arc<Progress>,
+    /// How many losses the store has told that are recorded.
+    pub(super) losses: f64,
     /// How many appends were acknowledged.
     pub(super) acknowledged: watch::Receiver<u64>,
     /// How many appends were refused or have no answer.
@@ -62,8 +66,21 @@ impl Clients {
         Err(RunError::new(format!("{name} was not {what} the rotation within {GIVE_UP:?}")))
     }
 
+    /// Records a loss that the store has told by its metrics since the last time; whether there was one.
+    pub(super) fn note_loss(&mut self) -> Result<bool, RunError> {
+        let told = self.metric("eventstore_history_losses_total");
+        if told <= std::mem::replace(&mut self.losses, told) {
+            return Ok(false);
+        }
+        // Positions are far below where floating point leaves any out.
+        let position = self.metric("eventstore_history_lost_from_position") as u64;
+        let recorded = self.recorder.begin(0, Action::Loss { position });
+        let recorded = recorded.and_then(|pending| self.recorder.end(&pending, Answer::Done));
+        recorded.map(|()| true).map_err(RunError::io("recording"))
+    }
+
     /// What a metric of the store that has one value says.
-    pub(super) fn metric(&self, name: &str) -> f64 {
+    fn metric(&self, name: &str) -> f64 {
         let families = self.registry.gather();
         let family = families.iter().find(|family| family.name() == name);
         family

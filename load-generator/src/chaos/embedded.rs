@@ -12,7 +12,7 @@ use tokio::task::block_in_place;
 
 use crate::chaos::clients::Clients;
 use crate::chaos::fault::FaultName;
-use crate::chaos::inject::{Happened, Inject};
+use crate::chaos::inject::Inject;
 use crate::chaos::network::Network;
 use crate::chaos::process::Processes;
 use crate::chaos::report::Injected;
@@ -44,12 +44,16 @@ impl Inject for Embedded {
         if self.has_processes { self.processes.start().await } else { Ok(()) }
     }
 
+    async fn prepare(&mut self) -> Result<(), RunError> {
+        self.rebuild()
+    }
+
     async fn inject(
         &mut self,
         fault: FaultName,
         clients: &mut Clients,
         injected: &mut Injected,
-    ) -> Result<Happened, RunError> {
+    ) -> Result<Instant, RunError> {
         match fault {
             FaultName::Kill => block_in_place(|| self.servers.crash_primary()),
             FaultName::Power => self.cut_power(),
@@ -88,7 +92,7 @@ impl Inject for Embedded {
             FaultName::FullWal => self.fill_wal(clients).await,
             FaultName::Switchover | FaultName::Leader => Err(RunError::new("nobody promotes these servers")),
         }?;
-        Ok(Happened::is_over())
+        Ok(Instant::now())
     }
 
     async fn heal(&mut self) -> Result<(), RunError> {
@@ -124,6 +128,10 @@ impl Inject for Embedded {
 
     fn operations(&self) -> Result<Vec<Operation>, RunError> {
         self.processes.operations()
+    }
+
+    fn ending(&self) -> &'static str {
+        "a last crash"
     }
 
     fn forgotten(&self) -> u64 {
@@ -210,6 +218,7 @@ impl Embedded {
         let replicas = self.servers.cluster().replicas();
         let replica = &replicas[self.random.random_range(0..replicas.len())];
         let line = self.network.before(replica)?;
+        clients.see_replica(line.port(), true).await?;
         let began = Instant::now();
         let is_stopped = self.random.random();
         match is_stopped {

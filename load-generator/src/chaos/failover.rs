@@ -10,55 +10,48 @@
 
 use std::time::Instant;
 
-use testutil::checker::{Action, Answer, Recorder};
+use testutil::checker::{Action, Answer};
 use tokio::task::block_in_place;
 
 use crate::chaos::clients::Clients;
 use crate::chaos::embedded::Embedded;
 use crate::chaos::fault::FaultName;
-use crate::chaos::inject::Happened;
 use crate::chaos::{PROGRESS, SCHEMA};
 use crate::engine::EngineError;
 use crate::error::RunError;
 
-const LOSSES: &str = "eventstore_history_losses_total";
-const LOST_FROM: &str = "eventstore_history_lost_from_position";
-
 impl Embedded {
-    /// It is over when the new primary takes writes.
+    /// Returns when the new primary began to take writes.
     pub(super) async fn fail_over(
         &mut self,
         fault: FaultName,
         clients: &mut Clients,
-    ) -> Result<Happened, RunError> {
-        self.rebuild()?;
-        let told = clients.metric(LOSSES);
+    ) -> Result<Instant, RunError> {
         if fault == FaultName::Failover {
             self.cut_off_replicas().await?;
             clients.advance(PROGRESS).await?;
         } else {
             self.hold(100).await;
         }
-        let down = Some(Instant::now());
         block_in_place(|| self.servers.cluster_mut().primary_mut().crash());
         self.cut_off_replicas().await?;
         let furthest = self.servers.cluster().furthest_replica().await.map_err(EngineError::from)?;
         let replica = self.servers.replicas().swap_remove(furthest);
         if fault == FaultName::Failover {
-            record(&clients.recorder, Action::Failover { kept: head(&replica).await? })?;
+            let failover = Action::Failover { kept: head(&replica).await? };
+            let recorded = clients.recorder.begin(0, failover);
+            let recorded = recorded.and_then(|pending| clients.recorder.end(&pending, Answer::Done));
+            recorded.map_err(RunError::io("recording"))?;
         }
         testutil::promote(&replica).await.map_err(EngineError::from)?;
-        let over = Instant::now();
+        let promoted = Instant::now();
         self.servers.cluster_mut().has_promoted(furthest).await.map_err(EngineError::from)?;
         self.left_behind = Some(furthest);
         clients.advance(1).await?;
-        if clients.metric(LOSSES) > told {
-            // Positions are far below where floating point leaves any out.
-            record(&clients.recorder, Action::Loss { position: clients.metric(LOST_FROM) as u64 })?;
-        } else if fault == FaultName::Failover {
+        if !clients.note_loss()? && fault == FaultName::Failover {
             return Err(RunError::new("the store did not say that the end of the log was lost"));
         }
-        Ok(Happened { over, down })
+        Ok(promoted)
     }
 
     /// Makes the server anew that a failover left behind, if there is one.
@@ -77,11 +70,6 @@ impl Embedded {
         }
         Ok(())
     }
-}
-
-fn record(recorder: &Recorder, action: Action) -> Result<(), RunError> {
-    let recorded = recorder.begin(0, action).and_then(|pending| recorder.end(&pending, Answer::Done));
-    recorded.map_err(RunError::io("recording"))
 }
 
 async fn head(server: &str) -> Result<u64, RunError> {

@@ -71,8 +71,13 @@ impl FaultName {
 
     /// How long it may take, with its healing.
     pub(super) fn patience(self) -> Duration {
-        // A primary that is gone is missed after twenty seconds, and a node that comes back may have to be copied.
-        if self.is_of_patroni() { Duration::from_secs(180) } else { GIVE_UP }
+        match self {
+            // A primary that is gone is missed after twenty seconds.
+            Self::Switchover | Self::Leader => Duration::from_secs(180),
+            // They wait for the clients, or for the watch, on the way.
+            Self::Failover | Self::FailoverSync | Self::Replica => 3 * GIVE_UP,
+            _ => GIVE_UP,
+        }
     }
 
     /// Whether another of our servers becomes the primary.
@@ -117,7 +122,7 @@ impl Faults {
     }
 
     /// Whether the servers are to be run by Patroni: then no other faults are there.
-    pub(super) fn are_of_patroni(&self) -> bool {
+    pub(crate) fn are_of_patroni(&self) -> bool {
         self.0.iter().any(|fault| fault.name.is_of_patroni())
     }
 

@@ -10,21 +10,6 @@ use crate::chaos::fault::FaultName;
 use crate::chaos::report::Injected;
 use crate::error::RunError;
 
-/// When a fault was over, and when appends became impossible by it, if that is known.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Happened {
-    /// The primary can be reached again, whichever server that is by now.
-    pub(super) over: Instant,
-    pub(super) down: Option<Instant>,
-}
-
-impl Happened {
-    /// Just now.
-    pub(super) fn is_over() -> Self {
-        Self { over: Instant::now(), down: None }
-    }
-}
-
 /// Owns the servers of a run, and does things to them.
 pub(super) trait Inject {
     /// Describes a store on the servers.
@@ -33,13 +18,17 @@ pub(super) trait Inject {
     /// Prepares them, when there is a log.
     async fn begin(&mut self) -> Result<(), RunError>;
 
-    /// Injects a fault and heals it. Other figures than those of its end are noted with the others of its kind.
+    /// Returns when all servers are there, also those that the last fault took away.
+    async fn prepare(&mut self) -> Result<(), RunError>;
+
+    /// Injects a fault and heals it. Returns since when the primary can be reached, whichever server that is by now. Other
+    /// figures than that are noted with the others of its kind.
     async fn inject(
         &mut self,
         fault: FaultName,
         clients: &mut Clients,
         injected: &mut Injected,
-    ) -> Result<Happened, RunError>;
+    ) -> Result<Instant, RunError>;
 
     /// Takes back what a fault that was left in the middle has done.
     async fn heal(&mut self) -> Result<(), RunError>;
@@ -54,6 +43,9 @@ pub(super) trait Inject {
     fn operations(&self) -> Result<Vec<Operation>, RunError> {
         Ok(Vec::new())
     }
+
+    /// What the log is audited after.
+    fn ending(&self) -> &'static str;
 
     /// How many bytes disks have forgotten.
     fn forgotten(&self) -> u64 {

@@ -11,8 +11,9 @@ use testutil::{ClusterError, Patroni};
 
 use crate::chaos::clients::Clients;
 use crate::chaos::fault::FaultName;
-use crate::chaos::inject::{Happened, Inject};
+use crate::chaos::inject::Inject;
 use crate::chaos::report::Injected;
+use crate::engine::EngineError;
 use crate::error::RunError;
 
 const NODES: usize = 3;
@@ -68,23 +69,29 @@ impl Inject for Managed {
         Ok(())
     }
 
+    async fn prepare(&mut self) -> Result<(), RunError> {
+        self.mend().await
+    }
+
     async fn inject(
         &mut self,
         fault: FaultName,
         clients: &mut Clients,
         _: &mut Injected,
-    ) -> Result<Happened, RunError> {
-        self.mend().await?;
-        clients.advance(1).await?;
-        let down = Some(Instant::now());
-        if fault == FaultName::Switchover {
-            self.with(|patroni| patroni.switch_over()).await?;
+    ) -> Result<Instant, RunError> {
+        let leader = if fault == FaultName::Switchover {
+            self.with(|patroni| patroni.switch_over()).await?
         } else {
             let killed = self.with(Patroni::kill_leader).await?;
             self.killed = Some(killed);
-            self.with(move |patroni| patroni.await_leader(Some(killed))).await?;
-        }
-        Ok(Happened { over: Instant::now(), down })
+            self.with(move |patroni| patroni.await_leader(Some(killed))).await?
+        };
+        // It has Patroni's key before it is promoted.
+        testutil::takes_writes(&self.nodes[leader]).await.map_err(EngineError::from)?;
+        let writable = Instant::now();
+        clients.advance(1).await?;
+        clients.note_loss()?;
+        Ok(writable)
     }
 
     async fn heal(&mut self) -> Result<(), RunError> {
@@ -94,6 +101,10 @@ impl Inject for Managed {
     async fn end(&mut self) -> Result<(), RunError> {
         self.leader = self.with(|patroni| patroni.await_leader(None)).await?;
         Ok(())
+    }
+
+    fn ending(&self) -> &'static str {
+        "the last fault"
     }
 
     fn servers(&self) -> (String, Vec<String>) {

@@ -104,6 +104,8 @@ async fn audited(plan: &ChaosPlan, mut injector: impl Inject, output: Output) ->
         store: store.clone(),
         registry,
         recorder: Arc::clone(&recorder),
+        progress: Arc::clone(&progress),
+        losses: 0.0,
         acknowledged: progress.acknowledgements(),
         refused: progress.refusals(),
         count: plan.clients,
@@ -116,6 +118,8 @@ async fn audited(plan: &ChaosPlan, mut injector: impl Inject, output: Output) ->
     };
     let took = began.elapsed();
     stop.cancel();
+    // One that no fault explains, perhaps.
+    carried_out = carried_out.and(clients.note_loss().map(drop));
     // A fault may have been left in the middle.
     let healed = injector.heal().await;
     carried_out = carried_out.and(healed);
@@ -158,6 +162,7 @@ async fn audited(plan: &ChaosPlan, mut injector: impl Inject, output: Output) ->
     });
     let mut report = checked.await.map_err(RunError::task)?;
     report.injected(plan, took, injected, injector.forgotten());
+    report.ending = injector.ending();
     report.errors = progress.reasons();
     let verdict = report.verdict(plan.recover_within);
     verdict.unless(output.publish(&report).and(carried_out))
@@ -222,11 +227,16 @@ async fn inject(
             break;
         }
         let Some(injected) = injected.iter_mut().find(|of| of.name == name) else { continue };
-        let happened = tokio::time::timeout(name.patience(), injector.inject(name, clients, injected)).await;
-        let late = |_| RunError::new(format!("{name} did not come to pass within {:?}", name.patience()));
-        let happened = happened.map_err(late)??;
+        injector.prepare().await?;
         clients.advance(1).await?;
-        injected.recovered(happened);
+        let began = Instant::now();
+        let healed = tokio::time::timeout(name.patience(), injector.inject(name, clients, injected)).await;
+        let late = |_| RunError::new(format!("{name} did not come to pass within {:?}", name.patience()));
+        let healed = healed.map_err(late)??;
+        clients.advance(1).await?;
+        clients.note_loss()?;
+        let (from, to) = clients.progress.longest_gap(began).unwrap_or((began, began));
+        injected.recovered(to.saturating_duration_since(healed), to - from);
         for fault in left.iter_mut().filter(|fault| fault.name == name) {
             fault.left = fault.left.map(|left| left - 1);
         }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
+use std::time::Instant;
 
 use eventstore::Error;
 use tokio::sync::watch;
@@ -10,6 +11,8 @@ use tokio::sync::watch;
 #[derive(Debug, Default)]
 pub(super) struct Progress {
     acknowledged: watch::Sender<u64>,
+    /// When, one by one.
+    acknowledged_at: Mutex<Vec<Instant>>,
     refused: watch::Sender<u64>,
     reasons: Mutex<BTreeMap<String, u64>>,
 }
@@ -17,6 +20,7 @@ pub(super) struct Progress {
 impl Progress {
     /// An append was acknowledged.
     pub(super) fn acknowledged(&self) {
+        self.acknowledged_at.lock().unwrap_or_else(PoisonError::into_inner).push(Instant::now());
         self.acknowledged.send_modify(|count| *count += 1);
     }
 
@@ -34,6 +38,15 @@ impl Progress {
     /// How many appends were acknowledged, as it grows.
     pub(super) fn acknowledgements(&self) -> watch::Receiver<u64> {
         self.acknowledged.subscribe()
+    }
+
+    /// The longest time without an acknowledgement that ended since an instant: when it began and ended.
+    pub(super) fn longest_gap(&self, since: Instant) -> Option<(Instant, Instant)> {
+        let at = self.acknowledged_at.lock().unwrap_or_else(PoisonError::into_inner);
+        // Clients are many: neighbours may have overtaken each other by a little.
+        let first = at.partition_point(|at| *at < since).saturating_sub(1);
+        let gaps = at[first..].windows(2).map(|pair| (pair[0], pair[1]));
+        gaps.max_by_key(|(began, ended)| ended.saturating_duration_since(*began))
     }
 
     /// How many appends were refused, as it grows.

@@ -10,7 +10,6 @@ use testutil::checker::{self, Action, History, Log, Outcome as Told};
 
 use crate::chaos::ChaosPlan;
 use crate::chaos::fault::FaultName;
-use crate::chaos::inject::Happened;
 use crate::verdict::Verdict;
 
 /// The faults of one kind.
@@ -20,10 +19,9 @@ pub(super) struct Injected {
     pub(super) name: FaultName,
     fault: &'static str,
     pub(super) count: usize,
-    /// From when the primary could be reached again to the next acknowledged append.
+    /// From when the primary could be reached again to the end of that time; 0 if it ended earlier.
     recovery_ms: Times,
-    /// From when the primary was taken away to the next acknowledged append.
-    #[serde(skip_serializing_if = "Times::is_empty")]
+    /// The longest time without an acknowledged append around it.
     outage_ms: Times,
     /// From when a replica said nothing any more until reads passed it over.
     #[serde(skip_serializing_if = "Times::is_empty")]
@@ -68,7 +66,7 @@ impl Serialize for Times {
 
 impl fmt::Display for Times {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:.0} ms, longest {:.0}", self.median(), self.longest())
+        write!(f, "{:.0} ms (longest {:.0})", self.median(), self.longest())
     }
 }
 
@@ -79,13 +77,11 @@ impl Injected {
         Self { name, fault: name.as_str(), count: 0, recovery_ms, outage_ms, leaving_ms, rejoining_ms }
     }
 
-    /// Appends are acknowledged again.
-    pub(super) fn recovered(&mut self, happened: Happened) {
+    /// Appends are acknowledged again, so long after the primary could be reached, and so long after the last one before.
+    pub(super) fn recovered(&mut self, after: Duration, outage: Duration) {
         self.count += 1;
-        self.recovery_ms.add(happened.over.elapsed());
-        if let Some(down) = happened.down {
-            self.outage_ms.add(down.elapsed());
-        }
+        self.recovery_ms.add(after);
+        self.outage_ms.add(outage);
     }
 
     /// How long reads went on to ask a replica that said nothing, and how long they passed over one that was healed.
@@ -111,8 +107,10 @@ pub(super) struct Report {
     reads: usize,
     /// Acknowledged appends that failovers have lost.
     lost: usize,
-    /// How often someone was told of a loss.
+    /// How often the store said that the end of the log was lost.
     losses_told: usize,
+    /// How many calls were refused because they named what was lost.
+    refused_for_loss: usize,
     /// What clients of this process were told but for conflicts: SQLSTATEs where the server said one.
     pub(super) errors: BTreeMap<String, u64>,
     events: usize,
@@ -120,6 +118,8 @@ pub(super) struct Report {
     violations: usize,
     #[serde(skip)]
     audit: String,
+    #[serde(skip)]
+    pub(super) ending: &'static str,
 }
 
 impl Report {
@@ -134,6 +134,7 @@ impl Report {
         // Those that were sent again count once.
         let mut acknowledged = HashSet::new();
         let is_lost = |id| log.with_id(id).next().is_none();
+        let mut failovers = 0;
         for operation in &history.operations {
             match &operation.action {
                 Action::Append(append) => match append.outcome {
@@ -147,10 +148,15 @@ impl Report {
                     Told::Failed => report.unavailable += 1,
                     Told::Indeterminate => report.indeterminate += 1,
                 },
-                Action::Loss { .. } => report.losses_told += 1,
-                Action::Failover { .. } => {}
+                Action::Loss { .. } if operation.rests_on.is_empty() => report.losses_told += 1,
+                Action::Loss { .. } => report.refused_for_loss += 1,
+                Action::Failover { .. } => failovers += 1,
                 _ => report.reads += usize::from(operation.completed.is_some()),
             }
+        }
+        if failovers == 0 {
+            // What is not there is a violation, or was forgotten with the power.
+            report.lost = 0;
         }
         report
     }
@@ -183,23 +189,19 @@ impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "chaos: {} clients for {:.1} s, seed {}", self.clients, self.seconds, self.seed)?;
         for Injected { fault, count, recovery_ms, outage_ms, leaving_ms, rejoining_ms, .. } in &self.faults {
-            writeln!(f, "{fault:>13}: {count} times, appends again after {recovery_ms}")?;
-            if !outage_ms.is_empty() {
-                writeln!(f, "               no appends for {outage_ms} in all")?;
-            }
+            writeln!(
+                f,
+                "{fault:>13}: {count} times; no appends for {outage_ms}, of it {recovery_ms} with a primary at hand"
+            )?;
             if !leaving_ms.is_empty() {
                 writeln!(f, "               out of rotation after {leaving_ms}; back after {rejoining_ms}")?;
             }
         }
-        if self.lost + self.losses_told > 0 {
-            let (lost, told) = (self.lost, self.losses_told);
-            writeln!(f, "lost in failovers: {lost} acknowledged appends, which was told {told} times")?;
-        }
-        if self.forgotten_bytes > 0 {
+        if self.lost + self.losses_told + self.refused_for_loss > 0 {
             writeln!(
                 f,
-                "    forgotten with the power: {} bytes of WAL that was not flushed",
-                self.forgotten_bytes
+                "lost in failovers: {} acknowledged appends; the store said so {} times, and refused {} calls that named them",
+                self.lost, self.losses_told, self.refused_for_loss
             )?;
         }
         writeln!(
@@ -210,6 +212,6 @@ impl fmt::Display for Report {
         for (error, count) in &self.errors {
             writeln!(f, "  error {count:>6} times {error}")?;
         }
-        writeln!(f, "audit after a last crash: {}", self.audit.trim_end())
+        writeln!(f, "audit after {}: {}", self.ending, self.audit.trim_end())
     }
 }

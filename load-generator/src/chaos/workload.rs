@@ -220,7 +220,7 @@ impl Worker {
                 (self.older, self.newest) = (Token::START, Token::START);
                 let furthest = tokens.iter().map(Token::position).max();
                 let loss = Action::Loss { position: furthest.map_or(0, Position::get) };
-                let pending = self.begin(loss, &[])?;
+                let pending = self.begin(loss, tokens)?;
                 self.recorder.end(&pending, Answer::Done).map_err(RunError::io("recording"))?;
                 Ok(Outcome::Failed)
             }

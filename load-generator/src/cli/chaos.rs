@@ -20,6 +20,8 @@ pub(super) struct ChaosArgs {
     /// lost after its Sync was handed on. sessions: sessions of the primary terminated. pause: the replica stops to replay.
     /// replica: a replica is stopped, or its line goes dead, until the store passes it over. failover: the primary dies with appends
     /// that no replica has, and a replica is promoted. failover-sync: the same, where each commit waits for a replica.
+    /// switchover, leader: of three nodes under Patroni another one becomes the primary in good order, or after the primary
+    /// was killed with its Patroni; they exclude all other faults, and need Patroni and etcd (make tools).
     /// full-data, full-wal, full for both: the disk is full. power (by FUSE) and full need the right to mount; where disks are
     /// filled there is no replica
     #[arg(
@@ -65,6 +67,10 @@ impl ChaosArgs {
         let is_typed = |flag: &&str| typed.value_source(flag) == Some(ValueSource::CommandLine);
         if ["primary", "replica"].iter().any(is_typed) {
             let why = "--primary, --replica: faults are for servers of its own, never for others";
+            return Err(Cli::command().error(ErrorKind::ArgumentConflict, why));
+        }
+        if self.faults.are_of_patroni() && !self.settings.is_empty() {
+            let why = "--setting: servers under Patroni have settings of their own";
             return Err(Cli::command().error(ErrorKind::ArgumentConflict, why));
         }
         let Self { faults, duration, clients, seed, recover_within, settings, json, .. } = self;

@@ -68,8 +68,8 @@ fn a_failover_that_loses_the_end_of_the_log_is_told_and_nothing_rests_on_what_is
         &load_generator("chaos --faults failover=2 --duration 60s --clients 8 --json -").output().unwrap(),
     );
     assert_eq!((report["faults"][0]["count"].as_u64(), report["violations"].as_u64()), (Some(2), Some(0)));
-    let [lost, told] = ["lost", "losses_told"].map(|field| report[field].as_u64().unwrap());
-    assert!(lost >= 2 && told >= 2, "each lost something, and was told: {report:#}");
+    assert_eq!(report["losses_told"], 2, "{report:#}");
+    assert!(report["lost"].as_u64().unwrap() >= 2, "each lost something: {report:#}");
 }
 
 #[test]
@@ -88,9 +88,8 @@ fn a_silent_replica_leaves_the_rotation_and_comes_back_and_no_caller_notices() {
     let fault = &report["faults"][0];
     assert_eq!((fault["count"].as_u64(), report["violations"].as_u64()), (Some(3), Some(0)), "{report:#}");
     assert_eq!(report["errors"], serde_json::json!({}), "{report:#}");
-    for times in ["leaving_ms", "rejoining_ms"] {
-        assert!(fault[times]["median"].as_f64().unwrap() > 0.0, "{report:#}");
-    }
+    // A tick and a second, on a slow machine; a read's own deadline is five.
+    assert!(fault["leaving_ms"]["median"].as_f64().unwrap() < 4_000.0, "{report:#}");
 }
 
 /// Patroni misses a primary that is gone after twenty seconds.
