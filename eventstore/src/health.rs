@@ -23,7 +23,7 @@ pub struct Health {
     pub primary: PrimaryHealth,
     /// The replicas, as the last look found them.
     pub replicas: Vec<ReplicaHealth>,
-    /// How many appends waited when the last batch was sent.
+    /// How many appends wait: those that waited when the last batch was sent, or those that came since if these are more.
     pub appends_waiting: u64,
 }
 
@@ -87,7 +87,8 @@ impl EventStore {
                 lag_bytes: replica.lag.bytes.get().unsigned_abs(),
             }
         });
-        let appends_waiting = u64::try_from(metrics.append_queue_depth.get()).unwrap_or_default();
+        let waited = u64::try_from(metrics.append_queue_depth.get()).unwrap_or_default();
+        let appends_waiting = waited.max(self.writer().waiting() as u64);
         Health { primary, replicas: replicas.collect(), appends_waiting }
     }
 

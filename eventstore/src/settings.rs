@@ -36,7 +36,10 @@ pub struct Settings {
     /// How long a connection may lie unused before it is closed. 10 minutes: what a burst has opened is of no use afterwards, and
     /// takes some megabytes of the server's memory. Looked at when connections are handed out.
     pub connection_idle: Duration,
-    /// How long opening one connection may take. 5 s: longer than any healthy network, short enough to tell a person.
+    /// How long a read may wait for a connection that is in use by others, within its own time. 10 s: then more is asked for than can
+    /// be answered, and whoever is told so early does not ask again meanwhile.
+    pub acquire_timeout: Duration,
+    /// How long opening one connection may take, to each host of a connection string. 5 s: longer than any healthy network, short enough to tell a person.
     pub connect_timeout: Duration,
     /// How long a read may take in all, waiting for a connection included. 30 s: reads of whole logs go by pages,
     /// and each page has this long.
@@ -117,6 +120,7 @@ impl Settings {
         let timeouts = [
             ("connection_lifetime", self.connection_lifetime),
             ("connection_idle", self.connection_idle),
+            ("acquire_timeout", self.acquire_timeout),
             ("connect_timeout", self.connect_timeout),
             ("query_timeout", self.query_timeout),
             ("append_timeout", self.append_timeout),
@@ -143,6 +147,7 @@ impl Default for Settings {
             prepared_statements: true,
             connection_lifetime: Duration::from_secs(30 * 60),
             connection_idle: Duration::from_secs(10 * 60),
+            acquire_timeout: Duration::from_secs(10),
             connect_timeout: Duration::from_secs(5),
             query_timeout: Duration::from_secs(30),
             append_timeout: Duration::from_secs(10),

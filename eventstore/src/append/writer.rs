@@ -72,6 +72,11 @@ impl Writer {
         Self { inbox, closing, task: Mutex::new(Some(tokio::spawn(task.run()))) }
     }
 
+    /// How many appends wait for the writer to take them.
+    pub(crate) fn waiting(&self) -> usize {
+        self.inbox.max_capacity() - self.inbox.capacity()
+    }
+
     /// Hands a request over and waits for its answer. Dropping this future before the request is sent takes it
     /// back; after that it is carried out all the same.
     pub(crate) async fn append(&self, request: Request, ticket: Ticket) -> Result<Outcome, Error> {

@@ -15,6 +15,7 @@ use tokio_postgres::types::Type;
 use tokio_postgres::{CancelToken, Client, Row, Statement};
 use tokio_util::sync::CancellationToken;
 
+use crate::deadline;
 use crate::error::{Error, ErrorKind};
 use crate::pool::{Connector, Param, Pool, PooledConnection, exhausted, types, values};
 use crate::settings::Settings;
@@ -62,6 +63,9 @@ fn build(connector: &Connector, size: u32, settings: &Settings) -> bb8::Pool<Man
 impl Pool for Bb8Pool {
     async fn acquire(&self, deadline: Instant) -> Result<Box<dyn PooledConnection>, Error> {
         let (began, server) = (std::time::Instant::now(), self.server());
+        // bb8 does not tell waiting for others from opening.
+        let patience = self.settings.acquire_timeout.max(self.connector.patience());
+        let deadline = deadline.min(deadline::after(patience));
         let pool = self.pool.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let pool = pool.ok_or_else(Error::closed)?;
         loop {

@@ -27,6 +27,7 @@ pub(crate) struct DeadPool {
     connector: Connector,
     size: usize,
     prepares: bool,
+    acquire_timeout: Duration,
     lifetime: Duration,
     idle: Duration,
     reap_every: Duration,
@@ -54,6 +55,7 @@ impl DeadPool {
             connector,
             size,
             prepares: settings.prepared_statements,
+            acquire_timeout: settings.acquire_timeout,
             lifetime: settings.connection_lifetime,
             idle: settings.connection_idle,
             reap_every: settings.reap_every(),
@@ -93,7 +95,8 @@ impl Pool for DeadPool {
         self.reap();
         let left = deadline.saturating_duration_since(Instant::now());
         let create = self.connector.patience().min(left);
-        let timeouts = Timeouts { wait: Some(left), create: Some(create), recycle: None };
+        let timeouts =
+            Timeouts { wait: Some(left.min(self.acquire_timeout)), create: Some(create), recycle: None };
         match self.pool.timeout_get(&timeouts).await {
             Ok(object) => Ok(Box::new(Borrowed { object, prepares: self.prepares })),
             Err(error) => Err(self.error(error)),

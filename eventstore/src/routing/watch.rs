@@ -120,32 +120,36 @@ impl Watched {
     }
 
     async fn look_at_primary(&self, tower: &Watchtower) -> Result<(), Error> {
-        let (known, lacks) = (self.servers.known.tokens(), self.lacks());
-        let tokens: Vec<Token> = known.iter().chain(&lacks).copied().collect();
-        let (mut begun, mut when) = (Instant::now(), self.servers.known.now());
-        let mut view = self.look(tower, &tokens).await?;
-        if view.standby || known.iter().any(|token| !view.has(*token)) {
-            tower.pool.renew();
-            (begun, when) = (Instant::now(), self.servers.known.now());
-            view = self.look(tower, &tokens).await?;
-        }
-        let server = tower.pool.server();
-        if view.standby {
-            return Err(Error::unavailable(format!("{server} is a standby at the moment")));
-        }
-        view.wal.inspect(|wal| self.written.store(*wal, Ordering::Relaxed));
-        self.servers.known.found(&known, &view.found, &when, server);
-        self.servers.saw_primary((begun, &when), view.head, view.log);
-        for replica in self.servers.replicas() {
-            for token in &lacks {
-                match view.has(*token) {
-                    true => replica.confirm(*token),
-                    // What nobody has any more no replica can be asked for.
-                    false => replica.does_not_lack(*token),
+        let mut looks = 0;
+        loop {
+            // In this order: tokens that are older than a loss that was told since are not told again.
+            let (begun, when) = (Instant::now(), self.servers.known.now());
+            let (known, lacks) = (self.servers.known.tokens(), self.lacks());
+            let tokens: Vec<Token> = known.iter().chain(&lacks).copied().collect();
+            let view = self.look(tower, &tokens).await?;
+            looks += 1;
+            if looks == 1 && (view.standby || known.iter().any(|token| !view.has(*token))) {
+                tower.pool.renew();
+                continue;
+            }
+            let server = tower.pool.server();
+            if view.standby {
+                return Err(Error::unavailable(format!("{server} is a standby at the moment")));
+            }
+            view.wal.inspect(|wal| self.written.store(*wal, Ordering::Relaxed));
+            self.servers.known.found(&known, &view.found, &when, server);
+            self.servers.saw_primary((begun, &when), view.head, view.log);
+            for replica in self.servers.replicas() {
+                for token in &lacks {
+                    match view.has(*token) {
+                        true => replica.confirm(*token),
+                        // What nobody has any more no replica can be asked for.
+                        false => replica.does_not_lack(*token),
+                    }
                 }
             }
+            return Ok(());
         }
-        Ok(())
     }
 
     /// What replicas seem to lack.

@@ -39,6 +39,17 @@ async fn append(store: &EventStore, n: u64) -> Token {
     store.append([event(n)]).await.unwrap().token()
 }
 
+/// Has commits wait for the replica from here on.
+async fn await_synchronous(primary: &testutil::Session) {
+    primary.batch_execute("ALTER SYSTEM SET synchronous_standby_names = '*'").await.unwrap();
+    primary.batch_execute("SELECT pg_reload_conf()").await.unwrap();
+    let is_synchronous = "SELECT count(*) FROM pg_stat_replication WHERE sync_state = 'sync'";
+    let began = std::time::Instant::now();
+    while primary.query_one(is_synchronous, &[]).await.unwrap().get::<_, i64>(0) == 0 {
+        assert!(began.elapsed() < Duration::from_secs(20), "the replica is not synchronous");
+    }
+}
+
 fn gauge(registry: &Registry, name: &str) -> f64 {
     let families = registry.gather();
     let family = families.iter().find(|family| family.name() == name).unwrap();
@@ -131,11 +142,7 @@ async fn with_synchronous_replication_nothing_acknowledged_is_lost() {
     let registry = Registry::new();
     let store = connect(&cluster, &registry).await;
     store.migrate().await.unwrap();
-    let primary = testutil::connect(&cluster.primary().dsn()).await.unwrap();
-    primary.batch_execute("ALTER SYSTEM SET synchronous_standby_names = '*'").await.unwrap();
-    primary.batch_execute("SELECT pg_reload_conf()").await.unwrap();
-    let is_synchronous = "SELECT count(*) FROM pg_stat_replication WHERE sync_state = 'sync'";
-    while primary.query_one(is_synchronous, &[]).await.unwrap().get::<_, i64>(0) == 0 {}
+    await_synchronous(&testutil::connect(&cluster.primary().dsn()).await.unwrap()).await;
 
     let writers: Vec<_> = (0..8)
         .map(|writer| {
@@ -263,4 +270,46 @@ async fn a_host_that_says_nothing_keeps_nobody_from_the_next() {
         assert!(began.elapsed() < Duration::from_secs(60), "no read comes to the new primary");
     }
     assert_eq!(gauge(&registry, "eventstore_history_losses_total"), 0.0);
+}
+
+/// The server answers with success all the same, and a warning.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cancelled_wait_for_a_synchronous_replica_acknowledges_nothing() {
+    let cluster = start().await;
+    let store = connect(&cluster, &Registry::new()).await;
+    store.migrate().await.unwrap();
+    append(&store, 1).await;
+    let sql = testutil::connect(&cluster.primary().dsn()).await.unwrap();
+    await_synchronous(&sql).await;
+    let replica = &cluster.replicas()[0];
+    replica.signal(testutil::Signal::SIGSTOP).unwrap();
+    let waiting = async || -> i32 {
+        let began = std::time::Instant::now();
+        loop {
+            let waiting =
+                "SELECT pid FROM pg_stat_activity WHERE wait_event = 'SyncRep' AND query LIKE '%append_v1%'";
+            let rows = sql.query(waiting, &[]).await.unwrap();
+            if let Some(row) = rows.first() {
+                return row.get(0);
+            }
+            assert!(began.elapsed() < Duration::from_secs(20), "no append waits for the replica");
+        }
+    };
+    let event = event(2);
+    let append = || {
+        let (store, event) = (store.clone(), event.clone());
+        tokio::spawn(async move { store.append([event]).await })
+    };
+    let first = append();
+    let pid = waiting().await;
+    assert!(sql.query_one("SELECT pg_cancel_backend($1)", &[&pid]).await.unwrap().get::<_, bool>(0));
+    let error = first.await.unwrap().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Indeterminate, "{error}");
+    // The same again ends the doubt: it is in the log, and its receipt waits until the replica has it.
+    let second = append();
+    waiting().await;
+    assert!(!second.is_finished());
+    replica.signal(testutil::Signal::SIGCONT).unwrap();
+    let receipt = second.await.unwrap().unwrap();
+    assert_eq!((receipt.first_position().get(), receipt.is_repeated()), (2, true));
 }

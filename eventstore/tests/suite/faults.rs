@@ -134,10 +134,7 @@ async fn reads_that_were_given_up_leave_nothing_behind_on_the_server() {
     );
     let began = Instant::now();
     while blocker.query_one(&waiting, &[]).await.unwrap().get::<_, i64>(0) > 0 {
-        assert!(
-            began.elapsed() < Duration::from_secs(10),
-            "statements that nobody waits for are still there"
-        );
+        assert!(began.elapsed() < Duration::from_secs(10), "statements that nobody waits for");
     }
     blocker.rollback().await.unwrap();
     assert_eq!(store.query(&Filter::all()).await.unwrap().len(), 1);

@@ -242,3 +242,30 @@ async fn connections_that_nobody_uses_are_closed_and_old_ones_replaced() {
     };
     timeout(SOON, replaced).await.expect("the writer's connection is replaced too");
 }
+
+/// Long before its own deadline, and with what it waited for.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_read_that_finds_all_connections_in_use_says_so() {
+    let log = Log::new().await;
+    let mut settings = fixture::settings();
+    (settings.pool_size, settings.acquire_timeout) = (1, Duration::from_millis(50));
+    settings.connect_timeout = Duration::from_millis(200);
+    let builder = fixture::store().primary(log.schema.primary()).schema(log.schema.name()).settings(settings);
+    let store = builder.connect().await.unwrap();
+    store.append([NewEvent::new("T", json!({}))]).await.unwrap();
+    let mut session = log.sql().await;
+    let blocker = session.transaction().await.unwrap();
+    let exclusive = format!("LOCK TABLE {}.events IN ACCESS EXCLUSIVE MODE", log.schema.name());
+    blocker.batch_execute(&exclusive).await.unwrap();
+    let all = Filter::all();
+    let [first, second] = [store.query(&all), store.query(&all)].map(IntoFuture::into_future);
+    let (first, second) = (tokio::spawn(first), tokio::spawn(second));
+    let mut both = [first, second].into_iter().collect::<futures_util::stream::FuturesUnordered<_>>();
+    let refused =
+        timeout(SOON, futures_util::StreamExt::next(&mut both)).await.expect("one has no connection");
+    let error = refused.unwrap().unwrap().unwrap_err();
+    assert!(error.is_timeout() && error.to_string().contains("one of 1 pooled connections"), "{error}");
+    blocker.rollback().await.unwrap();
+    let served = futures_util::StreamExt::next(&mut both).await;
+    assert_eq!(served.unwrap().unwrap().unwrap().len(), 1);
+}
