@@ -3,9 +3,11 @@
 //! It hands bytes on, as poolers in transaction mode do, until it is told to spoil the next call: then it answers in
 //! the server's place.
 
+use std::future::IntoFuture as _;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
-use eventstore::{ErrorKind, Filter, NewEvent};
+use eventstore::{Consistency, ErrorKind, Filter, NewEvent, ReplicaFallback};
 use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, copy};
 use tokio::net::TcpListener;
@@ -20,6 +22,8 @@ enum Mishap {
     LosesTheServer,
     /// It is given to a server connection that never prepared the statement.
     ForgetsTheStatement,
+    /// A standby cancels it, as it is in the way of what it replays.
+    IsInTheWay,
 }
 
 #[derive(Clone, Default)]
@@ -63,10 +67,13 @@ impl Pooler {
                     match mishap {
                         None => {}
                         Some(Mishap::ForgetsTheStatement) => {
-                            // ReadyForQuery follows: the session goes on, but never knows the statement again.
-                            let ready = [b'Z', 0, 0, 0, 5, b'I'];
-                            let refusal = error_response(&[(b'S', "ERROR"), (b'V', "ERROR"), (b'C', "26000")]);
-                            to_client.write_all(&[refusal, ready.to_vec()].concat()).await.unwrap();
+                            // The session goes on, but never knows the statement again.
+                            to_client.write_all(&refusal("26000")).await.unwrap();
+                            continue;
+                        }
+                        Some(Mishap::IsInTheWay) => {
+                            to_client.write_all(&refusal("40001")).await.unwrap();
+                            mishap = None;
                             continue;
                         }
                         Some(Mishap::LosesTheServer) => {
@@ -91,6 +98,12 @@ impl Pooler {
         // The server has hung up: so does the pooler, when the client has said all.
         let _ = copy(&mut from_client, &mut tokio::io::sink()).await;
     }
+}
+
+/// An error that the session survives: ReadyForQuery follows.
+fn refusal(code: &str) -> Vec<u8> {
+    let ready = [b'Z', 0, 0, 0, 5, b'I'];
+    [error_response(&[(b'S', "ERROR"), (b'V', "ERROR"), (b'C', code)]), ready.to_vec()].concat()
 }
 
 fn error_response(fields: &[(u8, &str)]) -> Vec<u8> {
@@ -140,4 +153,26 @@ async fn a_session_without_its_statements_is_not_used_again() {
     let error = store.query(&Filter::all()).await.unwrap_err();
     assert_eq!((error.kind(), error.sqlstate()), (ErrorKind::Unavailable, Some("26000")), "{error}");
     assert_eq!(store.query(&Filter::all()).await.unwrap().len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_read_in_the_way_of_replay_is_asked_again() {
+    let log = Log::new().await;
+    log.store.append([event(1)]).await.unwrap();
+    log.replayed().await;
+    let pooler = Pooler::default();
+    let replica = pooler.start(log.schema.replica()).await;
+    let mut settings = fixture::settings();
+    // Whom the primary answers, and the watch, would hide it.
+    settings.replica_fallback = ReplicaFallback::Fail;
+    settings.replica_watch_every = Duration::from_secs(3_600);
+    let builder = fixture::store().primary(log.schema.primary()).replica(replica).schema(log.schema.name());
+    let store = builder.settings(settings).connect().await.unwrap();
+    let all = Filter::all();
+    let eventual = || store.query(&all).consistency(Consistency::Eventual).into_future();
+    assert_eq!(eventual().await.unwrap().len(), 1);
+    *pooler.0.lock().unwrap() = Some(Mishap::IsInTheWay);
+    assert_eq!(eventual().await.unwrap().len(), 1);
+    assert_eq!(*pooler.0.lock().unwrap(), None, "it was cancelled once");
+    assert!(store.health().await.replicas[0].in_rotation, "and the replica is not to blame");
 }
