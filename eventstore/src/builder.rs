@@ -18,7 +18,7 @@ use crate::known_history::KnownHistory;
 use crate::migration::ServerState;
 use crate::pool::{Connector, Dsn, Metered, Pool, PoolBackend, TlsConnector};
 use crate::query::Reader;
-use crate::routing::{Replica, Servers, Watch, Watchtower};
+use crate::routing::{IS_PRIMARY, Replica, Servers, Watch, Watchtower};
 use crate::schema::SchemaName;
 use crate::settings::Settings;
 use crate::sql::Statements;
@@ -290,7 +290,7 @@ impl Host {
     fn is_no_replica(&self, log: Option<Uuid>) -> Option<String> {
         match &self.state {
             Err(error) => Some(format!("it can not be reached: {error}")),
-            Ok(state) if !state.standby => Some("it is a primary at the moment".to_owned()),
+            Ok(state) if !state.standby => Some(IS_PRIMARY.to_owned()),
             Ok(state) if state.log.is_some() && log.is_some() && state.log != log => {
                 Some("its log is another one than the primary's".to_owned())
             }

@@ -28,7 +28,7 @@ use uuid::Uuid;
 
 pub(crate) use blame::Blame;
 pub(crate) use freshness::Freshness;
-pub(crate) use replica::Replica;
+pub(crate) use replica::{IS_PRIMARY, Replica};
 pub(crate) use watch::{Watch, Watchtower};
 
 use crate::known_history::{Known, KnownHistory};

@@ -10,6 +10,9 @@ use crate::pool::Pool;
 use crate::telemetry::ReplicaGauges;
 use crate::token::Token;
 
+/// Why a server that is named as a replica is no fault.
+pub(crate) const IS_PRIMARY: &str = "it is a primary at the moment";
+
 /// Whether reads go to a replica.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Standing {
@@ -180,6 +183,10 @@ impl Replica {
         match (was, is) {
             // In other words.
             (Standing::Silent(_), Standing::Silent(_)) => {}
+            // Wherever all servers are named, one of them is.
+            (_, Standing::Unfit(why)) if **why == *IS_PRIMARY => {
+                info!(server, "replica is out of rotation: {why}");
+            }
             (_, Standing::Silent(why) | Standing::Unfit(why)) => {
                 warn!(server, "replica is out of rotation: {why}");
             }

@@ -30,7 +30,7 @@ use crate::error::Error;
 use crate::event::EventId;
 use crate::pool::{self, Param, Pool};
 use crate::position::Position;
-use crate::routing::{Blame, Replica, Servers};
+use crate::routing::{Blame, IS_PRIMARY, Replica, Servers};
 use crate::settings::Settings;
 use crate::sqlstate;
 use crate::token::Token;
@@ -211,7 +211,7 @@ impl Watched {
     fn judge(&self, view: &View, tokens: &[Token], replica: &Replica) -> Result<(), String> {
         let (servers, head) = (&self.servers, view.head.position());
         if !view.standby {
-            return Err("it is a primary at the moment".to_owned());
+            return Err(IS_PRIMARY.to_owned());
         }
         if servers.log().is_some_and(|log| view.log != Some(log)) {
             return Err("its log is another one than the primary's".to_owned());
