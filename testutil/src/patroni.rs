@@ -18,6 +18,7 @@ use crate::binaries::Binaries;
 use crate::cluster::Folder;
 use crate::error::ClusterError;
 use crate::owner::Owner;
+use crate::replication::whichever_takes_writes;
 use crate::server::{free_port, signal_all};
 use crate::supervisor::Supervisor;
 use crate::tools::Tool;
@@ -81,18 +82,10 @@ impl Patroni {
         self.nodes.iter().map(dsn).collect()
     }
 
-    /// The port of a node's server.
-    #[must_use]
-    pub fn port(&self, node: usize) -> u16 {
-        self.nodes[node].port
-    }
-
     /// The connection string of whichever node takes writes.
     #[must_use]
     pub fn writable(&self) -> String {
-        let ports: Vec<String> = self.nodes.iter().map(|node| node.port.to_string()).collect();
-        let (hosts, ports) = (vec!["127.0.0.1"; ports.len()].join(","), ports.join(","));
-        format!("host={hosts} port={ports} user=postgres dbname=postgres target_session_attrs=read-write")
+        whichever_takes_writes(self.nodes.iter().map(|node| node.port))
     }
 
     /// The node that is the primary, by its number from 0, if there is one now.

@@ -14,6 +14,14 @@ pub async fn connect(dsn: &str) -> Result<Client, Error> {
     Ok(client)
 }
 
+/// The connection string of whichever server of 127.0.0.1 takes writes, of those on these ports.
+#[must_use]
+pub fn whichever_takes_writes(ports: impl IntoIterator<Item = u16>) -> String {
+    let ports: Vec<String> = ports.into_iter().map(|port| port.to_string()).collect();
+    let (hosts, ports) = (vec!["127.0.0.1"; ports.len()].join(","), ports.join(","));
+    format!("host={hosts} port={ports} user=postgres dbname=postgres target_session_attrs=read-write")
+}
+
 /// Waits until a replica has replayed everything that the primary has written so far.
 ///
 /// # Errors

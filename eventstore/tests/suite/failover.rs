@@ -21,11 +21,7 @@ async fn start() -> Cluster {
 
 /// Both servers in one connection string: whichever can write is the primary.
 fn whichever_can_write(cluster: &Cluster) -> String {
-    let ports = [cluster.primary(), &cluster.replicas()[0]].map(|server| server.port().to_string());
-    format!(
-        "host=127.0.0.1,127.0.0.1 port={} user=postgres dbname=postgres target_session_attrs=read-write",
-        ports.join(",")
-    )
+    testutil::whichever_takes_writes([cluster.primary(), &cluster.replicas()[0]].map(Server::port))
 }
 
 async fn connect(cluster: &Cluster, registry: &Registry) -> EventStore {

@@ -7,7 +7,7 @@ use eventstore::{Consistency, ErrorKind, EventStore, Filter, NewEvent, ReplicaFa
 use prometheus::Registry;
 use serde_json::json;
 use testutil::Cluster;
-use tokio::sync::oneshot;
+use tokio::sync::watch;
 
 use crate::fixture::{self, Log};
 
@@ -197,6 +197,10 @@ async fn the_text_of_a_token_is_good_for_its_log_alone() {
 /// How many reads are made; `EVENTSTORE_TEST_READS=10000` for a night.
 const READS: u64 = 500;
 
+fn random(below: u64) -> u64 {
+    u64::try_from(uuid::Uuid::new_v4().as_u128() % u128::from(below)).unwrap()
+}
+
 /// A replica whose replay is paused, resumed and slowed at random.
 #[tokio::test(flavor = "multi_thread")]
 async fn reads_of_at_least_a_token_are_never_stale() {
@@ -209,25 +213,27 @@ async fn reads_of_at_least_a_token_are_never_stale() {
     let store = builder.schema(SCHEMA).settings(settings).metrics(&registry).connect().await.unwrap();
     store.migrate().await.unwrap();
     replayed(&cluster).await;
-    let (stop, mut stopped) = oneshot::channel::<()>();
+    // How many reads were made. A fault lasts for some of them, and ends with the last one.
+    let (progress, mut made) = watch::channel(0_u64);
     let replica = cluster.replicas()[0].dsn();
-    let pauses = tokio::spawn(async move {
+    let faults = tokio::spawn(async move {
         let client = testutil::connect(&replica).await.unwrap();
-        for nth in 0.. {
-            if stopped.try_recv().is_ok() {
-                break;
-            }
-            // How long it is paused is the fault: nothing waits for it.
-            client.batch_execute("SELECT pg_wal_replay_pause(), pg_sleep(random() * 0.02)").await.unwrap();
-            client.batch_execute("SELECT pg_wal_replay_resume(), pg_sleep(random() * 0.02)").await.unwrap();
-            // Each transaction is replayed so much later than it was committed.
-            let delay = if nth % 10 < 5 { 0 } else { nth % 10 };
-            client
-                .batch_execute(&format!("ALTER SYSTEM SET recovery_min_apply_delay = '{delay}ms'"))
-                .await
-                .unwrap();
+        let mut reads_go_on = true;
+        while reads_go_on {
+            // Each transaction is replayed so much later than it was committed: mostly at once.
+            let delay = random(20).saturating_sub(10);
+            let slowed = format!("ALTER SYSTEM SET recovery_min_apply_delay = '{delay}ms'");
+            client.batch_execute(&slowed).await.unwrap();
             client.batch_execute("SELECT pg_reload_conf()").await.unwrap();
+            for (statement, reads) in
+                [("SELECT pg_wal_replay_pause()", 3), ("SELECT pg_wal_replay_resume()", 20)]
+            {
+                client.batch_execute(statement).await.unwrap();
+                let until = *made.borrow() + random(reads);
+                reads_go_on = made.wait_for(|made| *made >= until).await.is_ok();
+            }
         }
+        client.batch_execute("SELECT pg_wal_replay_resume()").await.unwrap();
     });
     let mut took = Vec::new();
     for n in 0..reads {
@@ -240,9 +246,10 @@ async fn reads_of_at_least_a_token_are_never_stale() {
         took.push(began.elapsed().as_secs_f64() * 1e3);
         let ids: Vec<_> = found.iter().map(|event| event.id).collect();
         assert_eq!(ids, [id], "event {n}");
+        progress.send_replace(n + 1);
     }
-    stop.send(()).unwrap();
-    pauses.await.unwrap();
+    drop(progress);
+    faults.await.unwrap();
 
     let families = registry.gather();
     let durations =

@@ -4,7 +4,7 @@ use std::future::IntoFuture as _;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use eventstore::{Consistency, ErrorKind, EventStore, Filter, NewEvent, Token};
+use eventstore::{Consistency, ErrorKind, EventStore, Filter, NewEvent, Settings, Token};
 use serde_json::json;
 use testutil::{Cluster, Signal};
 use tracing_subscriber::fmt::MakeWriter;
@@ -26,6 +26,17 @@ async fn connect(primary: &str, replicas: &[String]) -> Result<EventStore, event
     settings.replica_watch_every = fixture::SOON;
     let builder = fixture::store().primary(primary).schema(SCHEMA).settings(settings);
     replicas.iter().fold(builder, |builder, replica| builder.replica(replica)).connect().await
+}
+
+/// A store on a primary and its replica, which both have one event.
+async fn with_an_event(cluster: &Cluster, settings: Settings) -> EventStore {
+    let (primary, replica) = (cluster.primary().dsn(), cluster.replicas()[0].dsn());
+    let builder = fixture::store().primary(&primary).replica(&replica).schema(SCHEMA).settings(settings);
+    let store = builder.connect().await.unwrap();
+    store.migrate().await.unwrap();
+    store.append([event(1)]).await.unwrap();
+    testutil::replayed(&primary, &replica).await.unwrap();
+    store
 }
 
 async fn pause_replay(replica: &str, paused: bool) {
@@ -154,14 +165,10 @@ async fn a_replica_that_is_gone_leaves_the_rotation_and_comes_back() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stopped_replica_keeps_no_read_from_its_deadline_and_comes_back() {
     let cluster = start(1).await;
-    let (primary, replica) = (cluster.primary().dsn(), &cluster.replicas()[0]);
+    let replica = &cluster.replicas()[0];
     let mut settings = fixture::settings();
     settings.query_timeout = Duration::from_secs(2);
-    let builder = fixture::store().primary(&primary).replica(replica.dsn()).schema(SCHEMA).settings(settings);
-    let store = builder.connect().await.unwrap();
-    store.migrate().await.unwrap();
-    store.append([event(1)]).await.unwrap();
-    testutil::replayed(&primary, &replica.dsn()).await.unwrap();
+    let store = with_an_event(&cluster, settings).await;
     let all = Filter::all();
     let eventual =
         async || store.query(&all).consistency(Consistency::Eventual).await.map(|history| history.len());
@@ -281,11 +288,7 @@ async fn a_replica_that_is_too_far_behind_is_passed_over_until_it_has_come_up() 
     let (primary, replica) = (cluster.primary().dsn(), &cluster.replicas()[0]);
     let mut settings = fixture::settings();
     (settings.replica_watch_every, settings.replica_max_lag) = (fixture::SOON, Duration::from_millis(100));
-    let builder = fixture::store().primary(&primary).replica(replica.dsn()).schema(SCHEMA).settings(settings);
-    let store = builder.connect().await.unwrap();
-    store.migrate().await.unwrap();
-    store.append([event(1)]).await.unwrap();
-    testutil::replayed(&primary, &replica.dsn()).await.unwrap();
+    let store = with_an_event(&cluster, settings).await;
     pause_replay(&replica.dsn(), true).await;
     // Of another handle: this one hears of them from its watch alone.
     let other = connect(&primary, &[]).await.unwrap();
@@ -305,14 +308,10 @@ async fn a_replica_that_is_too_far_behind_is_passed_over_until_it_has_come_up() 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_read_is_not_left_waiting_for_a_replica_that_has_fallen_silent() {
     let cluster = start(1).await;
-    let (primary, replica) = (cluster.primary().dsn(), &cluster.replicas()[0]);
+    let replica = &cluster.replicas()[0];
     let mut settings = fixture::settings();
     settings.query_timeout = Duration::from_secs(3_600);
-    let builder = fixture::store().primary(&primary).replica(replica.dsn()).schema(SCHEMA).settings(settings);
-    let store = builder.connect().await.unwrap();
-    store.migrate().await.unwrap();
-    store.append([event(1)]).await.unwrap();
-    testutil::replayed(&primary, &replica.dsn()).await.unwrap();
+    let store = with_an_event(&cluster, settings).await;
     let all = Filter::all();
     let eventual = || store.query(&all).consistency(Consistency::Eventual).into_future();
     assert_eq!(eventual().await.unwrap().len(), 1);

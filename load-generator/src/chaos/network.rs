@@ -25,7 +25,10 @@ impl Network {
             proxies.push((server.port(), proxy));
         }
         let mut replicas: Vec<String> = proxies.iter().map(|(_, proxy)| proxy.dsn()).collect();
-        let primary = if may_fail_over { any_of(&proxies) } else { replicas.remove(0) };
+        let primary = match may_fail_over {
+            true => testutil::whichever_takes_writes(proxies.iter().map(|(_, proxy)| proxy.port())),
+            false => replicas.remove(0),
+        };
         Ok(Self { proxies, primary, replicas })
     }
 
@@ -44,12 +47,4 @@ impl Network {
         let builder = eventstore::EventStore::builder().primary(&self.primary);
         self.replicas.iter().fold(builder, EventStoreBuilder::replica)
     }
-}
-
-/// The one of several servers that takes writes.
-fn any_of(proxies: &[(u16, Proxy)]) -> String {
-    let hosts = vec!["127.0.0.1"; proxies.len()].join(",");
-    let ports: Vec<String> = proxies.iter().map(|(_, proxy)| proxy.port().to_string()).collect();
-    let ports = ports.join(",");
-    format!("host={hosts} port={ports} user=postgres dbname=postgres target_session_attrs=read-write")
 }
