@@ -16,6 +16,7 @@ use crate::filter::Path;
 use crate::keys::WantedPaths;
 use crate::known_history::KnownHistory;
 use crate::migration::ServerState;
+use crate::notifier::{Announcer, Channel, Tip};
 use crate::pool::{Connector, Dsn, Metered, Pool, PoolBackend, TlsConnector};
 use crate::query::Reader;
 use crate::routing::{IS_PRIMARY, Replica, Servers, Watch, Watchtower};
@@ -23,6 +24,8 @@ use crate::schema::SchemaName;
 use crate::settings::Settings;
 use crate::sql::Statements;
 use crate::store::{EventStore, Inner};
+use crate::subscription::Heart;
+use crate::tail::Tails;
 use crate::telemetry::{HeadClock, Metrics};
 
 /// Describes an [`EventStore`]: only a primary is required.
@@ -36,6 +39,7 @@ pub struct EventStoreBuilder {
     tls: Option<TlsConnector>,
     backend: PoolBackend,
     registry: Option<Registry>,
+    listen: Option<String>,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -65,6 +69,14 @@ impl EventStoreBuilder {
     #[must_use]
     pub fn replica(mut self, connection_string: impl Into<String>) -> Self {
         self.replicas.push(connection_string.into());
+        self
+    }
+
+    /// Sets where to listen for new events, if not at the primary's connection string: past a pooler that lends sessions for a transaction
+    /// at a time, which a session that listens can not use. It must lead to the primary: `LISTEN` does not work on a standby.
+    #[must_use]
+    pub fn listen(mut self, connection_string: impl Into<String>) -> Self {
+        self.listen = Some(connection_string.into());
         self
     }
 
@@ -153,10 +165,15 @@ impl EventStoreBuilder {
         for replica in &self.replicas {
             connectors.push(self.connector(replica, "replica")?);
         }
+        let listen_at = match &self.listen {
+            Some(listen) => Some(self.connector(listen, "listener")?),
+            // Behind such a pooler nothing would be heard.
+            None => Some(connectors[0].clone()).filter(|_| self.settings.prepared_statements),
+        };
         let metrics = Arc::new(Metrics::new(&schema)?);
         let hosts = connectors.into_iter().map(|connector| self.probe(connector, &schema, &metrics));
         let hosts = join_all(hosts).await.into_iter().collect::<Result<Vec<_>, _>>()?;
-        self.assemble(hosts, schema, wanted_paths, metrics)
+        self.assemble(hosts, listen_at, schema, wanted_paths, metrics)
     }
 
     fn connector(&self, connection_string: &str, role: &str) -> Result<Connector, Error> {
@@ -191,6 +208,7 @@ impl EventStoreBuilder {
     fn assemble(
         self,
         mut hosts: Vec<Host>,
+        listen_at: Option<Connector>,
         schema: SchemaName,
         wanted_paths: Option<WantedPaths>,
         metrics: Arc<Metrics>,
@@ -221,6 +239,19 @@ impl EventStoreBuilder {
             Arc::clone(&known),
         );
         let servers = Arc::new(servers);
+        let (tip, channel) = (Arc::new(Tip::default()), Channel::of(&schema));
+        let reader = Arc::new(Reader::new(Arc::clone(&servers), Arc::clone(&statements), &self.settings));
+        let announcer = Announcer::spawn(Arc::clone(&primary.pool), channel.clone(), Arc::clone(&tip));
+        let announcer = Arc::new(announcer);
+        let tails = Tails::new(
+            Arc::clone(&reader),
+            Arc::clone(&known),
+            tip,
+            self.settings.clone(),
+            !servers.replicas().is_empty(),
+            listen_at.map(|connector| (connector, channel)),
+        );
+        let heart = Heart::spawn(Arc::clone(&primary.pool), &schema, &self.settings);
         // Connections of their own: reads that have taken every other one do not keep the watch from looking.
         let tower = |connector: &Connector| {
             let pool = self.backend.pool(connector.clone(), 1, &self.settings)?;
@@ -244,13 +275,16 @@ impl EventStoreBuilder {
             Arc::clone(&metrics),
             Arc::clone(&heads),
             Arc::clone(&known),
+            Arc::clone(&announcer),
         );
         Ok(EventStore::new(Inner {
             schema,
             bulk: Arc::new(bulk),
             wanted_paths,
             watch: Watch::start(&servers, statements.watch.clone(), &settings, of_primary, of_replicas),
-            reader: Reader::new(Arc::clone(&servers), Arc::clone(&statements), &self.settings),
+            reader,
+            tails,
+            heart,
             writer: Writer::spawn(
                 for_writer,
                 unconfirmed,
@@ -258,7 +292,9 @@ impl EventStoreBuilder {
                 settings,
                 Arc::clone(&metrics),
                 Arc::clone(&known),
+                Arc::clone(&announcer),
             ),
+            announcer,
             known,
             servers,
             settings: self.settings,

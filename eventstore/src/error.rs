@@ -22,6 +22,9 @@ pub enum ErrorKind {
     /// The log is not the one that a token came from: the event it names is not at its position. A failover
     /// lost the end of the log, or the token belongs to another log.
     HistoryDiverged,
+    /// Somebody else has taken over what this one held: a subscription, or an event of a consumer group. Nothing was
+    /// committed, and what was being done is done elsewhere: stop, or begin again.
+    LeaseLost,
     /// The store has been closed.
     Closed,
     /// A defect, here or in the schema. Please report it.
@@ -36,6 +39,7 @@ impl fmt::Display for ErrorKind {
             Self::Indeterminate => "indeterminate",
             Self::Invalid => "invalid",
             Self::HistoryDiverged => "history diverged",
+            Self::LeaseLost => "lease lost",
             Self::Closed => "closed",
             Self::Internal => "internal",
         })

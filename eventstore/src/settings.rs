@@ -82,6 +82,15 @@ pub struct Settings {
     /// How far a replica may be behind before reads pass it over. 60 s: one that is minutes behind has a fault, and
     /// those who read it would take it for the present.
     pub replica_max_lag: Duration,
+    /// How often subscriptions and groups look for new events where nobody tells of any. 5 s: what others append is told by
+    /// notifications, within milliseconds; this is for those that are lost. A look takes one index probe for all of a handle's
+    /// subscriptions together. Behind a pooler that lends sessions for a transaction at a time, and without
+    /// [`listen`](crate::EventStoreBuilder::listen), it is all there is: make it shorter.
+    /// [`EventStore::set_poll_every`](crate::EventStore::set_poll_every) changes it while they run.
+    pub poll_every: Duration,
+    /// How often a handle says that it still holds its subscriptions and takes part in its groups, in one statement for each kind.
+    /// 5 s: who misses two is shown as dead, and somebody else may go on in its place.
+    pub heartbeat_every: Duration,
 }
 
 /// What becomes of a read that no replica can answer.
@@ -125,6 +134,8 @@ impl Settings {
             ("query_timeout", self.query_timeout),
             ("append_timeout", self.append_timeout),
             ("replica_watch_every", self.replica_watch_every),
+            ("poll_every", self.poll_every),
+            ("heartbeat_every", self.heartbeat_every),
         ];
         if let Some((name, _)) = timeouts.iter().find(|(_, timeout)| timeout.is_zero()) {
             return Err(Error::invalid(format!("setting {name} is 0; nothing can be done in no time")));
@@ -165,6 +176,8 @@ impl Default for Settings {
             replica_fallback: ReplicaFallback::Primary,
             replica_watch_every: Duration::from_millis(500),
             replica_max_lag: Duration::from_secs(60),
+            poll_every: Duration::from_secs(5),
+            heartbeat_every: Duration::from_secs(5),
         }
     }
 }

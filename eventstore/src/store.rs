@@ -18,6 +18,7 @@ use crate::filter::Filter;
 use crate::keys::{IndexBuild, IndexedPaths, WantedPaths};
 use crate::known_history::KnownHistory;
 use crate::migration::{MigrationStatus, Migrator};
+use crate::notifier::Announcer;
 use crate::position::Position;
 use crate::query::{History, PageRequest, Query, Reader, Source};
 use crate::routing::{Servers, Watch};
@@ -25,6 +26,8 @@ use crate::schema::SchemaName;
 use crate::session::{Seen, Session};
 use crate::settings::Settings;
 use crate::snapshot::{Fold, SnapshotKey};
+use crate::subscription::Heart;
+use crate::tail::Tails;
 use crate::telemetry::{HeadClock, Metrics, Registration};
 use crate::token::Token;
 use crate::token_text;
@@ -45,9 +48,12 @@ pub(crate) struct Inner {
     pub(crate) settings: Settings,
     pub(crate) servers: Arc<Servers>,
     pub(crate) watch: Watch,
-    pub(crate) reader: Reader,
+    pub(crate) reader: Arc<Reader>,
     pub(crate) writer: Writer,
     pub(crate) bulk: Arc<Bulk>,
+    pub(crate) announcer: Arc<Announcer>,
+    pub(crate) tails: Tails,
+    pub(crate) heart: Heart,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) heads: Arc<HeadClock>,
     pub(crate) known: Arc<KnownHistory>,
@@ -285,7 +291,7 @@ impl EventStore {
 
     /// Closes the store: new calls are refused, accepted appends are sent and answered, then connections are
     /// closed. An append whose condition has to be searched by a read by then is refused as closed, and not written. An import
-    /// ends with the chunks that are under way.
+    /// ends with the chunks that are under way. Subscriptions end, and are free for the next to start.
     /// Further calls to `close` wait for the same end.
     ///
     /// # Errors
@@ -293,6 +299,9 @@ impl EventStore {
     pub async fn close(&self) -> Result<(), Error> {
         let result = self.inner.writer.close().await;
         self.inner.bulk.close().await;
+        self.inner.tails.close();
+        self.inner.heart.close().await;
+        self.inner.announcer.close().await;
         self.inner.watch.end();
         self.inner.servers.close();
         result

@@ -22,6 +22,11 @@ impl Token {
         Self { position, id }
     }
 
+    /// As the database has it.
+    pub(crate) fn stored(position: Position, id: uuid::Uuid) -> Self {
+        if position == Position::START { Self::START } else { Self::new(position, id.into()) }
+    }
+
     /// The position this token names.
     #[must_use]
     pub const fn position(&self) -> Position {

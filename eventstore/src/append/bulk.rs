@@ -33,6 +33,7 @@ use crate::deadline;
 use crate::error::{Error, ErrorKind};
 use crate::event::CheckedEvent;
 use crate::known_history::KnownHistory;
+use crate::notifier::Announcer;
 use crate::pool::Pool;
 use crate::settings::Settings;
 use crate::sql::Statements;
@@ -54,6 +55,7 @@ pub(crate) struct Bulk {
     metrics: Arc<Metrics>,
     heads: Arc<HeadClock>,
     known: Arc<KnownHistory>,
+    announcer: Arc<Announcer>,
     closing: CancellationToken,
     calls: TaskTracker,
 }
@@ -92,9 +94,21 @@ impl Bulk {
         metrics: Arc<Metrics>,
         heads: Arc<HeadClock>,
         known: Arc<KnownHistory>,
+        announcer: Arc<Announcer>,
     ) -> Self {
         let (closing, calls) = (CancellationToken::new(), TaskTracker::new());
-        Self { pool, unconfirmed_commits, statements, settings, metrics, heads, known, closing, calls }
+        Self {
+            pool,
+            unconfirmed_commits,
+            statements,
+            settings,
+            metrics,
+            heads,
+            known,
+            announcer,
+            closing,
+            calls,
+        }
     }
 
     /// Cancelled when an import is to end: its owner's, and every import's when the store is closed.
@@ -135,6 +149,7 @@ impl Bulk {
                 }
                 self.heads.saw(receipt.last_position());
                 self.known.saw(receipt.token(), &known);
+                self.announcer.appended(receipt.last_position());
                 match receipt.is_repeated() {
                     true => operation.repeated(),
                     false => operation.accepted(receipt.positions().count()),

@@ -33,6 +33,15 @@ pub(super) fn answers(batch: &Batch, committed: &Committed) -> Result<Vec<Answer
     Ok(answers)
 }
 
+/// The highest position that was written for these answers.
+pub(super) fn last_written(answers: &[Answer]) -> Option<Position> {
+    let written = |answer: &Answer| match answer {
+        Answer::Final(Ok(receipt)) if !receipt.is_repeated() => Some(receipt.last_position()),
+        _ => None,
+    };
+    answers.iter().filter_map(written).max()
+}
+
 fn read(batch: &Batch, rows: &[Row]) -> Result<Vec<Answer>, tokio_postgres::Error> {
     let mut verdicts: Vec<Option<Verdict>> = batch.requests.iter().map(|_| None).collect();
     let mut accepted = None;

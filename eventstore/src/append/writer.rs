@@ -41,6 +41,7 @@ use crate::append::request::{Outcome, Request, Ticket};
 use crate::append::writer_task::WriterTask;
 use crate::error::{Error, ErrorKind};
 use crate::known_history::KnownHistory;
+use crate::notifier::Announcer;
 use crate::pool::Pool;
 use crate::settings::Settings;
 use crate::sql::Statements;
@@ -63,12 +64,21 @@ impl Writer {
         settings: Settings,
         metrics: Arc<Metrics>,
         known: Arc<KnownHistory>,
+        announcer: Arc<Announcer>,
     ) -> Self {
         let (inbox, receiver) = mpsc::channel(settings.append_queue);
         let closing = CancellationToken::new();
         let inbox_end = (receiver, closing.clone());
-        let task =
-            WriterTask::new(inbox_end, pool, unconfirmed_commits, statements, settings, metrics, known);
+        let task = WriterTask::new(
+            inbox_end,
+            pool,
+            unconfirmed_commits,
+            statements,
+            settings,
+            metrics,
+            known,
+            announcer,
+        );
         Self { inbox, closing, task: Mutex::new(Some(tokio::spawn(task.run()))) }
     }
 

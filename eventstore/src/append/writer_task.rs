@@ -18,6 +18,7 @@ use crate::append::verdict::{self, Answer};
 use crate::append::writer::outcome_unknown;
 use crate::error::{Error, ErrorKind};
 use crate::known_history::KnownHistory;
+use crate::notifier::Announcer;
 use crate::pool::Pool;
 use crate::settings::Settings;
 use crate::sql::Statements;
@@ -45,6 +46,7 @@ pub(super) struct WriterTask {
     settings: Settings,
     metrics: Arc<Metrics>,
     known: Arc<KnownHistory>,
+    announcer: Arc<Announcer>,
 }
 
 impl WriterTask {
@@ -56,6 +58,7 @@ impl WriterTask {
         settings: Settings,
         metrics: Arc<Metrics>,
         known: Arc<KnownHistory>,
+        announcer: Arc<Announcer>,
     ) -> Self {
         Self {
             inbox,
@@ -69,6 +72,7 @@ impl WriterTask {
             settings,
             metrics,
             known,
+            announcer,
         }
     }
 
@@ -185,6 +189,9 @@ impl WriterTask {
         loop {
             let error = match self.call(&batch).await {
                 Ok(answers) => {
+                    if let Some(last) = verdict::last_written(&answers) {
+                        self.announcer.appended(last);
+                    }
                     batch.answer(answers);
                     return Ok(());
                 }

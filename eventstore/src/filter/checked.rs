@@ -79,6 +79,18 @@ impl CheckedFilter {
         Self { items: Vec::new() }
     }
 
+    /// Matches every event.
+    pub(crate) fn all() -> Self {
+        Self { items: vec![CheckedItem { types: Vec::new(), groups: Vec::new() }] }
+    }
+
+    /// Matches what any of these match; `None` where that would have too many terms.
+    pub(crate) fn any_of<'a>(filters: impl IntoIterator<Item = &'a Self>) -> Option<Self> {
+        let items: Vec<_> = filters.into_iter().flat_map(|filter| &filter.items).cloned().collect();
+        let terms: usize = items.iter().map(CheckedItem::terms).sum();
+        (terms <= MAX_TERMS).then_some(Self { items })
+    }
+
     pub(crate) fn items(&self) -> &[CheckedItem] {
         &self.items
     }

@@ -56,6 +56,21 @@ pub(super) const STEPS: &[Step] = &[
             include_str!("../sql/migrations/0003/2_import_v1.sql"),
         ],
     },
+    Step {
+        version: 4,
+        name: "subscriptions",
+        works_with: 1,
+        objects: &[
+            include_str!("../sql/migrations/0004/1_subscriptions.sql"),
+            include_str!("../sql/migrations/0004/2_is_alive_v1.sql"),
+            include_str!("../sql/migrations/0004/3_has_event_v1.sql"),
+            include_str!("../sql/migrations/0004/4_hold_subscription_v1.sql"),
+            include_str!("../sql/migrations/0004/5_commit_checkpoint_v1.sql"),
+            include_str!("../sql/migrations/0004/6_beat_subscriptions_v1.sql"),
+            include_str!("../sql/migrations/0004/7_release_subscription_v1.sql"),
+            include_str!("../sql/migrations/0004/8_reset_subscription_v1.sql"),
+        ],
+    },
 ];
 
 /// The version that this library's schema has.

@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
+use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_postgres::tls::{MakeTlsConnect, TlsConnect};
@@ -68,20 +69,35 @@ impl Connector {
     /// One that says nothing, which a stopped server does, keeps nobody from the next. The last one is waited for as
     /// long as the caller likes.
     pub(crate) async fn connect(&self) -> Result<(Client, JoinHandle<()>), tokio_postgres::Error> {
+        self.connect_and_hear(None).await
+    }
+
+    /// The same, for a session that listens: what it is notified of is sent to `heard`, or dropped where that is full.
+    pub(crate) async fn connect_and_hear(
+        &self,
+        heard: Option<&mpsc::Sender<String>>,
+    ) -> Result<(Client, JoinHandle<()>), tokio_postgres::Error> {
         let (count, first) = (self.hosts.len(), self.last.load(Ordering::Relaxed));
         for nth in (0..count - 1).map(|nth| (first + nth) % count) {
-            match timeout(self.dsn.for_each_host(), self.connect_to(nth)).await {
+            match timeout(self.dsn.for_each_host(), self.connect_to(nth, heard)).await {
                 Ok(Ok(connected)) => return Ok(connected),
                 Ok(Err(error)) => debug!(server = self.server(), nth, %error, "host passed over"),
                 Err(_) => debug!(server = self.server(), nth, "host passed over: it does not answer"),
             }
         }
-        self.connect_to((first + count - 1) % count).await
+        self.connect_to((first + count - 1) % count, heard).await
     }
 
-    async fn connect_to(&self, nth: usize) -> Result<(Client, JoinHandle<()>), tokio_postgres::Error> {
-        let listener =
-            NoticeListener { dsn: Arc::clone(&self.dsn), unconfirmed: Arc::clone(&self.unconfirmed_commits) };
+    async fn connect_to(
+        &self,
+        nth: usize,
+        heard: Option<&mpsc::Sender<String>>,
+    ) -> Result<(Client, JoinHandle<()>), tokio_postgres::Error> {
+        let listener = NoticeListener {
+            dsn: Arc::clone(&self.dsn),
+            unconfirmed: Arc::clone(&self.unconfirmed_commits),
+            heard: heard.cloned(),
+        };
         let (client, driver) = self.open.open(&self.hosts[nth], listener).await?;
         if self.owns_session {
             client.batch_execute(SESSION).await?;
@@ -167,6 +183,7 @@ where
 struct NoticeListener {
     dsn: Arc<Dsn>,
     unconfirmed: Arc<AtomicU64>,
+    heard: Option<mpsc::Sender<String>>,
 }
 
 impl NoticeListener {
@@ -188,6 +205,12 @@ impl NoticeListener {
                 }
                 Ok(AsyncMessage::Notice(notice)) => {
                     debug!(server, severity = notice.severity(), message = notice.message(), "notice");
+                }
+                Ok(AsyncMessage::Notification(notification)) => {
+                    if let Some(heard) = &self.heard {
+                        // Full: whoever takes them has not taken the last ones, and will look anyway.
+                        let _ = heard.try_send(notification.payload().to_owned());
+                    }
                 }
                 Ok(_) => {}
                 Err(error) => {

@@ -145,6 +145,22 @@ impl Query {
         EventStream::new(async move { self.pages() })
     }
 
+    /// The same, but its first event after a token, if that is further.
+    pub(super) fn first_after(mut self, token: Token) -> Self {
+        if token.position() > self.after.position() {
+            self.after = token;
+        }
+        self.direction = Direction::Forwards;
+        self.limit = Some(1);
+        self
+    }
+
+    /// Whether the primary has to answer.
+    pub(super) fn is_strong(&self) -> bool {
+        self.consistency == Some(Consistency::Strong)
+            || self.consistency.is_none() && self.store.seen().is_none()
+    }
+
     async fn collect(self) -> Result<History, Error> {
         let mut pages = self.pages()?;
         let mut events: Vec<RecordedEvent> = Vec::new();

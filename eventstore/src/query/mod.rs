@@ -8,6 +8,7 @@ mod arguments;
 mod call;
 mod direct;
 mod history;
+mod if_newer;
 mod page;
 mod reader;
 mod replica;
@@ -15,6 +16,7 @@ mod stream;
 
 pub use call::Query;
 pub use history::History;
+pub use if_newer::IfNewer;
 pub(crate) use page::{Page, PageRequest, Source, Times};
 pub(crate) use reader::Reader;
 pub use stream::EventStream;

@@ -158,6 +158,16 @@ impl Page {
         if self.standby { Target::Replica } else { Target::Primary }
     }
 
+    /// Whether more events would have matched than were read.
+    pub(crate) fn is_full(&self) -> bool {
+        self.is_full
+    }
+
+    /// Reading forwards: up to where the page has everything.
+    pub(crate) fn reached(&self) -> Token {
+        self.events.last().filter(|_| self.is_full).map_or(self.complete, RecordedEvent::token)
+    }
+
     /// Removes events that do not match. False where others may have to take their place.
     pub(super) fn sort_out(&mut self, filter: &CheckedFilter) -> bool {
         let found = self.events.len();

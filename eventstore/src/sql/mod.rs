@@ -8,6 +8,7 @@ pub(crate) mod keys;
 pub(crate) mod migrate;
 mod probe;
 pub(crate) mod snapshot;
+pub(crate) mod subscription;
 
 pub(crate) use json_text::JsonText;
 pub(crate) use probe::{Recheck, key_columns, sql_number};
@@ -124,6 +125,9 @@ pub(crate) const LOG_VERSION: &str = include_str!("log_version.sql");
 
 /// What tells a log from others.
 pub(crate) const LOG_IDENTITY: &str = include_str!("log_identity.sql");
+
+/// Wakes whoever listens.
+pub(crate) const NOTIFY: &str = include_str!("notify.sql");
 
 /// How large a log is.
 pub(crate) const STATS: &str = include_str!("stats.sql");

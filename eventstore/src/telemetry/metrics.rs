@@ -9,7 +9,9 @@ use prometheus::{
 };
 
 use crate::error::Error;
+use crate::position::Position;
 use crate::schema::SchemaName;
+use crate::telemetry::HeadClock;
 
 /// In seconds. From 100 us: an append without rivals takes half a millisecond.
 const DURATIONS: &[f64] = &[
@@ -36,6 +38,32 @@ pub(crate) struct Metrics {
     replica_lag_events: IntGaugeVec,
     replica_lag_bytes: IntGaugeVec,
     replica_in_rotation: IntGaugeVec,
+    subscription_events: IntCounterVec,
+    subscription_lag_events: IntGaugeVec,
+    subscription_lag_seconds: GaugeVec,
+}
+
+/// What a subscription hands over, and how far it is behind.
+#[derive(Debug)]
+pub(crate) struct SubscriptionGauges {
+    pub(crate) delivered: IntCounter,
+    pub(crate) lag: LagGauges,
+}
+
+/// How far somebody is behind the log, by what this handle knows.
+#[derive(Debug)]
+pub(crate) struct LagGauges {
+    events: IntGauge,
+    seconds: Gauge,
+}
+
+impl LagGauges {
+    /// Everything up to a position is done with.
+    pub(crate) fn tell(&self, heads: &HeadClock, done: Position) {
+        let behind = heads.newest().get().saturating_sub(done.get());
+        self.events.set(i64::try_from(behind).unwrap_or(i64::MAX));
+        self.seconds.set(heads.lag_of(done).as_secs_f64());
+    }
 }
 
 /// How far a replica is behind, when it was last looked at, and whether reads go there.
@@ -138,6 +166,21 @@ impl Metrics {
                 opts("replica_in_rotation", "Whether reads go to the replica: 1 or 0."),
                 &["replica"],
             )?,
+            subscription_events: IntCounterVec::new(
+                opts("subscription_events_total", "Events that subscriptions were handed."),
+                &["subscription"],
+            )?,
+            subscription_lag_events: IntGaugeVec::new(
+                opts(
+                    "subscription_lag_events",
+                    "How many events of the log are not done with, at the last heartbeat or commit; most of them may not match.",
+                ),
+                &["subscription"],
+            )?,
+            subscription_lag_seconds: GaugeVec::new(
+                opts("subscription_lag_seconds", "For how long this handle has known of the first of these."),
+                &["subscription"],
+            )?,
         })
     }
 
@@ -156,7 +199,7 @@ impl Metrics {
         Ok(registration)
     }
 
-    fn collectors(&self) -> [Box<dyn Collector>; 15] {
+    fn collectors(&self) -> [Box<dyn Collector>; 18] {
         [
             Box::new(self.append_duration.clone()),
             Box::new(self.append_outcomes.clone()),
@@ -173,11 +216,32 @@ impl Metrics {
             Box::new(self.replica_lag_events.clone()),
             Box::new(self.replica_lag_bytes.clone()),
             Box::new(self.replica_in_rotation.clone()),
+            Box::new(self.subscription_events.clone()),
+            Box::new(self.subscription_lag_events.clone()),
+            Box::new(self.subscription_lag_seconds.clone()),
         ]
     }
 
     pub(crate) fn pool_wait(&self, pool: &str) -> Histogram {
         self.pool_wait.with_label_values(&[pool])
+    }
+
+    pub(crate) fn subscription(&self, name: &str) -> SubscriptionGauges {
+        let name = &[name];
+        SubscriptionGauges {
+            delivered: self.subscription_events.with_label_values(name),
+            lag: LagGauges {
+                events: self.subscription_lag_events.with_label_values(name),
+                seconds: self.subscription_lag_seconds.with_label_values(name),
+            },
+        }
+    }
+
+    /// One that has ended lags no more; what it was handed stays counted.
+    pub(crate) fn forget_subscription(&self, name: &str) {
+        // It may never have been told.
+        let _ = self.subscription_lag_events.remove_label_values(&[name]);
+        let _ = self.subscription_lag_seconds.remove_label_values(&[name]);
     }
 
     pub(crate) fn replica(&self, replica: &str) -> ReplicaGauges {

@@ -82,6 +82,7 @@ fn outcome_of(error: &Error) -> &'static str {
         ErrorKind::Indeterminate => "indeterminate",
         ErrorKind::Invalid => "invalid",
         ErrorKind::HistoryDiverged => "history_diverged",
+        ErrorKind::LeaseLost => "lease_lost",
         ErrorKind::Closed => "closed",
         ErrorKind::Internal => "internal",
     }

@@ -1,0 +1,101 @@
+//! Says how far the log is, after each append or soon.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use tokio::sync::{Mutex, Notify};
+use tokio::task::JoinHandle;
+use tokio::time::sleep;
+use tokio_postgres::types::Type;
+use tracing::debug;
+
+use crate::deadline;
+use crate::notifier::{Channel, Tip};
+use crate::pool::{self, Param, Pool};
+use crate::position::Position;
+use crate::sql;
+
+/// The least time between two notifications: a hundred a second, however many appends there are.
+const GAP: Duration = Duration::from_millis(10);
+/// Who has not heard of it by then has looked.
+const WITHIN: Duration = Duration::from_secs(2);
+
+/// Where appends are told of. Its task says what is left to say and ends when this is dropped.
+#[derive(Debug)]
+pub(crate) struct Announcer {
+    news: Arc<News>,
+    tip: Arc<Tip>,
+    task: Mutex<Option<JoinHandle<()>>>,
+}
+
+/// What is to be said.
+#[derive(Debug, Default)]
+struct News {
+    furthest: AtomicU64,
+    is_over: AtomicBool,
+    wake: Notify,
+}
+
+impl Announcer {
+    pub(crate) fn spawn(primary: Arc<dyn Pool>, channel: Channel, tip: Arc<Tip>) -> Self {
+        let news = Arc::new(News::default());
+        let task = tokio::spawn(announce(Arc::clone(&news), primary, channel));
+        Self { news, tip, task: Mutex::new(Some(task)) }
+    }
+
+    /// Tells of an append that was acknowledged.
+    pub(crate) fn appended(&self, last: Position) {
+        self.tip.is_at(last);
+        // The last and not the highest: after a failover positions are given again.
+        self.news.furthest.store(last.get(), Ordering::Release);
+        self.news.wake.notify_one();
+    }
+
+    /// Says what is left to say, and nothing any more.
+    pub(crate) async fn close(&self) {
+        self.news.end();
+        // Kept until it has ended: a `close` that was dropped must not let the next one return early.
+        let mut task = self.task.lock().await;
+        if let Some(running) = task.as_mut() {
+            // One that has died says nothing, either.
+            let _ = running.await;
+            *task = None;
+        }
+    }
+}
+
+impl Drop for Announcer {
+    fn drop(&mut self) {
+        self.news.end();
+    }
+}
+
+impl News {
+    fn end(&self) {
+        self.is_over.store(true, Ordering::Release);
+        self.wake.notify_one();
+    }
+}
+
+async fn announce(news: Arc<News>, primary: Arc<dyn Pool>, channel: Channel) {
+    let mut said = 0;
+    loop {
+        news.wake.notified().await;
+        let (is_over, furthest) =
+            (news.is_over.load(Ordering::Acquire), news.furthest.load(Ordering::Acquire));
+        if furthest != said {
+            let (name, position) = (channel.as_str(), furthest.to_string());
+            let params: [Param<'_>; 2] = [(&name, Type::TEXT), (&position, Type::TEXT)];
+            let sent = pool::read(&primary, sql::NOTIFY, &params, deadline::after(WITHIN)).await;
+            if let Err(error) = sent {
+                debug!(%error, "others were not told of an append");
+            }
+            said = furthest;
+        }
+        if is_over {
+            return;
+        }
+        sleep(GAP).await;
+    }
+}

@@ -1,0 +1,48 @@
+//! Who tells of new events, and who hears of it.
+//!
+//! Notifications only wake: what they say may be late, or wrong, or missing, and whoever waits looks for itself now and then. So
+//! nothing here has to be reliable, and nothing stands in an append's way.
+//!
+//! *Announcing.* Each handle has one [`Announcer`]. What the writer or an import has appended wakes those who wait in this handle
+//! at once, and is said to other handles by `NOTIFY`, which takes a lock of its own in the server when it commits: so it is sent
+//! outside the append, on a connection of the readers' pool, at most once in [`GAP`](announcer), with the furthest position alone,
+//! and not flushed. A notification that fails is not sent again.
+//!
+//! *Listening.* A handle with subscriptions or groups has one [`listener`] on the primary (`LISTEN` does not work on a standby), with a
+//! connection of its own. When that is lost it connects again, with growing pauses, and wakes everybody, as it may have missed something.
+//! It asks the server for a sign of life, too: a line that was cut without a word says nothing, for ever.
+//!
+//! *The tip* is how far the log was said to be. Each news of it wakes, also one of a lower position: after a failover the log may
+//! be shorter than it was.
+
+mod announcer;
+mod channel;
+mod listener;
+
+use tokio::sync::watch;
+
+pub(crate) use announcer::Announcer;
+pub(crate) use channel::Channel;
+pub(crate) use listener::{Listener, listen};
+
+use crate::position::Position;
+
+/// How far the log was said to be last.
+#[derive(Debug, Default)]
+pub(crate) struct Tip(watch::Sender<Position>);
+
+impl Tip {
+    /// Wakes whoever waits.
+    pub(crate) fn is_at(&self, position: Position) {
+        self.0.send_replace(position);
+    }
+
+    /// Wakes whoever waits, as something may have been missed.
+    fn may_have_moved(&self) {
+        self.0.send_modify(|_| {});
+    }
+
+    pub(crate) fn watch(&self) -> watch::Receiver<Position> {
+        self.0.subscribe()
+    }
+}

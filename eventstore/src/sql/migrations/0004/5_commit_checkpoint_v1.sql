@@ -1,0 +1,37 @@
+-- Moves the checkpoint of a subscription forwards, for its holder; in the caller's transaction, if there is one. Verdicts:
+--
+--   committed  the checkpoint is there, or was further already
+--   lost       somebody else holds the subscription now, or it is gone
+--   diverged   the log does not have the event: it was lost in a failover
+--   unseen     the caller's transaction is older than the event, so that nothing can be said
+--
+-- A commit is a heartbeat too. SECURITY DEFINER as hold_subscription_v1 is. Indexes: subscriptions_pkey, events_pkey.
+CREATE FUNCTION commit_checkpoint_v1(p_name text, p_holder uuid, p_position bigint, p_event_id uuid) RETURNS text
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+SET search_path FROM CURRENT
+AS $$
+DECLARE
+    v_holder uuid;
+    v_position bigint;
+BEGIN
+    SELECT s.holder, s.position INTO v_holder, v_position FROM subscriptions s WHERE s.name = p_name FOR UPDATE;
+    IF v_holder IS DISTINCT FROM p_holder THEN
+        RETURN 'lost';
+    END IF;
+    IF NOT has_event_v1(p_position, p_event_id) THEN
+        RETURN CASE
+            WHEN pg_catalog.current_setting('transaction_isolation') <> 'read committed'
+             AND p_position > coalesce((SELECT max(e.position) FROM events e), 0) THEN 'unseen'
+            ELSE 'diverged' END;
+    END IF;
+    UPDATE subscriptions s
+    SET position = greatest(v_position, p_position),
+        event_id = CASE WHEN p_position > v_position THEN p_event_id ELSE s.event_id END,
+        committed_at = clock_timestamp(), beat_at = clock_timestamp()
+    WHERE s.name = p_name;
+    RETURN 'committed';
+END
+$$;
+
+COMMENT ON FUNCTION commit_checkpoint_v1 IS 'eventstore: moves the checkpoint of a subscription forwards';
+REVOKE ALL ON FUNCTION commit_checkpoint_v1 FROM PUBLIC;
