@@ -29,6 +29,7 @@ mod query;
 mod race;
 mod replicas;
 mod snapshots;
+mod subscription_faults;
 mod subscriptions;
 mod transaction_pooler;
 mod transfer;

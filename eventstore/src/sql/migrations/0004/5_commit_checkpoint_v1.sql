@@ -5,17 +5,13 @@
 --   diverged   the log does not have the event: it was lost in a failover
 --   unseen     the caller's transaction is older than the event, so that nothing can be said
 --
--- A commit is a heartbeat too. SECURITY DEFINER as hold_subscription_v1 is. Indexes: subscriptions_pkey, events_pkey.
+-- The row is locked only where it is changed: a transaction that is refused holds up nobody. A commit is a heartbeat too. SECURITY DEFINER as hold_subscription_v1 is. Indexes: subscriptions_pkey, events_pkey.
 CREATE FUNCTION commit_checkpoint_v1(p_name text, p_holder uuid, p_position bigint, p_event_id uuid) RETURNS text
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path FROM CURRENT
 AS $$
-DECLARE
-    v_holder uuid;
-    v_position bigint;
 BEGIN
-    SELECT s.holder, s.position INTO v_holder, v_position FROM subscriptions s WHERE s.name = p_name FOR UPDATE;
-    IF v_holder IS DISTINCT FROM p_holder THEN
+    IF NOT EXISTS (SELECT FROM subscriptions s WHERE s.name = p_name AND s.holder = p_holder) THEN
         RETURN 'lost';
     END IF;
     IF NOT has_event_v1(p_position, p_event_id) THEN
@@ -25,11 +21,11 @@ BEGIN
             ELSE 'diverged' END;
     END IF;
     UPDATE subscriptions s
-    SET position = greatest(v_position, p_position),
-        event_id = CASE WHEN p_position > v_position THEN p_event_id ELSE s.event_id END,
+    SET position = greatest(s.position, p_position),
+        event_id = CASE WHEN p_position > s.position THEN p_event_id ELSE s.event_id END,
         committed_at = clock_timestamp(), beat_at = clock_timestamp()
-    WHERE s.name = p_name;
-    RETURN 'committed';
+    WHERE s.name = p_name AND s.holder = p_holder;
+    RETURN CASE WHEN FOUND THEN 'committed' ELSE 'lost' END;
 END
 $$;
 

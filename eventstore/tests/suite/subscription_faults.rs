@@ -1,0 +1,192 @@
+//! Subscriptions whose holder, connections or servers fail.
+
+use std::time::Duration;
+
+use eventstore::{ErrorKind, EventStore, Start};
+use testutil::{Cluster, Server};
+use tokio::time::timeout;
+
+use crate::fixture::{self, Log};
+use crate::subscriptions::{LONG, NEVER, append, log_with, next, numbers, odd, soon, take};
+
+const SCHEMA: &str = "subscribed";
+
+/// Ages the holder's last sign of life.
+async fn let_holder_die(log: &Log, by: &str) {
+    let statement = format!("UPDATE {}.subscriptions SET beat_at = beat_at + interval '{by}'", log.schema.name());
+    log.sql().await.execute(&statement, &[]).await.unwrap();
+}
+
+#[tokio::test]
+async fn two_of_one_name_do_not_run_at_once() {
+    let log = log_with(soon()).await;
+    append(&log.store, [1]).await;
+    let other = log.handle().await;
+    let begin = async |store: &EventStore| store.subscription("s").start(Start::Beginning).await;
+    let first = begin(&log.store).await.unwrap();
+    for store in [&log.store, &other] {
+        let refused = begin(store).await.unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::Unavailable);
+        assert!(refused.to_string().contains("is held by") && refused.to_string().contains("sign of life"));
+    }
+    // Without waiting: dropping lets go of it too.
+    drop(first);
+    timeout(LONG, async { while begin(&other).await.is_err() {} }).await.unwrap();
+}
+
+#[tokio::test]
+async fn one_that_counts_as_dead_is_replaced_and_commits_nothing_any_more() {
+    // Two missed beats of five seconds; and a clock that was set back, so that the last beat lies ahead.
+    for jump in ["-11 seconds", "1 hour"] {
+        let log = log_with(soon()).await;
+        append(&log.store, [1]).await;
+        let begin = || log.store.subscription("s").start(Start::Beginning);
+        let mut dead = begin().await.unwrap();
+        let batch = next(&mut dead).await.unwrap();
+        let_holder_die(&log, jump).await;
+        assert!(!log.store.subscription_status("s").await.unwrap().unwrap().is_alive, "{jump}");
+        let mut heir = begin().await.unwrap();
+        let mut client = log.sql().await;
+        let transaction = client.transaction().await.unwrap();
+        assert_eq!(batch.commit_in(&transaction).await.unwrap_err().kind(), ErrorKind::LeaseLost);
+        assert_eq!(batch.commit().await.unwrap_err().kind(), ErrorKind::LeaseLost);
+        assert_eq!(next(&mut dead).await.unwrap_err().kind(), ErrorKind::LeaseLost);
+        assert!(dead.next().await.is_none(), "it has ended");
+        assert_eq!(numbers(&next(&mut heir).await.unwrap()), [1], "nothing was committed");
+    }
+}
+
+#[tokio::test]
+async fn one_that_was_replaced_while_it_waits_is_told_by_its_heartbeat() {
+    let mut settings = soon();
+    settings.heartbeat_every = Duration::from_millis(20);
+    let log = log_with(settings).await;
+    let begin = || log.store.subscription("s").start(Start::Beginning);
+    let mut stopped = begin().await.unwrap();
+    let reset = format!("UPDATE {}.subscriptions SET holder = gen_random_uuid()", log.schema.name());
+    log.sql().await.execute(&reset, &[]).await.unwrap();
+    assert_eq!(next(&mut stopped).await.unwrap_err().kind(), ErrorKind::LeaseLost);
+}
+
+#[tokio::test]
+async fn a_checkpoint_that_the_log_does_not_have_is_refused_and_can_be_set_anew() {
+    for broken in ["event_id = gen_random_uuid()", "position = 99"] {
+        let log = log_with(soon()).await;
+        let first = append(&log.store, [1]).await;
+        let begin = || log.store.subscription("s").start(Start::After(first));
+        begin().await.unwrap().close().await;
+        let statement = format!("UPDATE {}.subscriptions SET {broken}", log.schema.name());
+        log.sql().await.execute(&statement, &[]).await.unwrap();
+        assert_eq!(begin().await.unwrap_err().kind(), ErrorKind::HistoryDiverged, "{broken}");
+        log.store.reset_subscription("s", Start::Beginning).await.unwrap();
+        assert_eq!(numbers(&next(&mut begin().await.unwrap()).await.unwrap()), [1]);
+    }
+}
+
+#[tokio::test]
+async fn a_listener_that_is_killed_listens_again() {
+    let mut settings = fixture::settings();
+    settings.poll_every = NEVER;
+    let log = Log::new().await;
+    let ear = format!("{} application_name=ear_of_{}", log.schema.primary(), log.schema.name());
+    let listening = fixture::builder(&log.schema).settings(settings).listen(ear).connect().await.unwrap();
+    let mut subscription = listening.subscription("s").start(Start::Beginning).await.unwrap();
+    append(&log.store, [1]).await;
+    assert_eq!(numbers(&next(&mut subscription).await.unwrap()), [1]);
+    let sql = log.sql().await;
+    let kill = "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE application_name = 'ear_of_' || $1";
+    for n in [3, 5, 7] {
+        let killed = async { while sql.query(kill, &[&log.schema.name()]).await.unwrap().is_empty() {} };
+        timeout(LONG, killed).await.expect("nobody listens");
+        append(&log.store, [n]).await;
+        assert_eq!(numbers(&next(&mut subscription).await.unwrap()), [n]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restart_of_the_primary_is_outlasted() {
+    let mut cluster = start(0).await;
+    let store = connect(&cluster).await;
+    store.migrate().await.unwrap();
+    let mut subscription = store.subscription("s").filter(&odd()).start(Start::Beginning).await.unwrap();
+    append(&store, [1]).await;
+    let batch = next(&mut subscription).await.unwrap();
+    batch.commit().await.unwrap();
+    tokio::task::block_in_place(|| {
+        cluster.primary_mut().crash();
+        cluster.primary_mut().start().unwrap();
+    });
+    append(&store, [3]).await;
+    let batch = next(&mut subscription).await.unwrap();
+    assert_eq!(numbers(&batch), [3]);
+    batch.commit().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_replica_has_not_replayed_is_waited_for() {
+    let cluster = start(1).await;
+    let store = connect(&cluster).await;
+    store.migrate().await.unwrap();
+    let (primary, replica) = (cluster.primary().dsn(), cluster.replicas()[0].dsn());
+    let mut subscription = store.subscription("s").start(Start::Beginning).await.unwrap();
+    let mut on_primary = store.subscription("p").from_primary().start(Start::Beginning).await.unwrap();
+    append(&store, [1]).await;
+    assert_eq!(take(&mut subscription, 1).await.0, [1]);
+    testutil::replayed(&primary, &replica).await.unwrap();
+    testutil::connect(&replica).await.unwrap().batch_execute("SELECT pg_wal_replay_pause()").await.unwrap();
+    append(&store, [3]).await;
+    assert_eq!(take(&mut on_primary, 2).await.0, [1, 3]);
+    let mut waiting = Box::pin(next(&mut subscription));
+    // As many looks of others as it takes.
+    for _ in 0..200 {
+        store.head().await.unwrap();
+        assert!(futures_util::poll!(&mut waiting).is_pending(), "it does not read the primary");
+    }
+    testutil::connect(&replica).await.unwrap().batch_execute("SELECT pg_wal_replay_resume()").await.unwrap();
+    assert_eq!(numbers(&waiting.await.unwrap()), [3]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_failover_lost_is_told_and_the_next_start_goes_on_from_where_log_and_checkpoint_agree() {
+    let mut cluster = start(1).await;
+    let both = testutil::whichever_takes_writes([cluster.primary(), &cluster.replicas()[0]].map(Server::port));
+    let mut settings = soon();
+    settings.append_timeout = Duration::from_secs(60);
+    let store = fixture::store().primary(both).schema(SCHEMA).settings(settings).connect().await.unwrap();
+    store.migrate().await.unwrap();
+    let kept = append(&store, [1]).await;
+    let mut subscription = store.subscription("s").start(Start::Beginning).await.unwrap();
+    let (_, batch) = take(&mut subscription, 1).await;
+    batch.commit().await.unwrap();
+    testutil::replayed(&cluster.primary().dsn(), &cluster.replicas()[0].dsn()).await.unwrap();
+    testutil::cut_off(&cluster.replicas()[0].dsn()).await.unwrap();
+    append(&store, [3]).await;
+    let (_, lost) = take(&mut subscription, 1).await;
+    lost.commit().await.unwrap();
+    tokio::task::block_in_place(|| cluster.primary_mut().crash());
+    testutil::promote(&cluster.replicas()[0].dsn()).await.unwrap();
+    append(&store, [5]).await;
+    let told = next(&mut subscription).await.unwrap_err();
+    assert_eq!(told.kind(), ErrorKind::HistoryDiverged);
+    assert_eq!(lost.commit().await.unwrap_err().kind(), ErrorKind::HistoryDiverged);
+    drop(subscription);
+    let begin = || store.subscription("s").start(Start::Beginning);
+    let mut again = loop {
+        match begin().await {
+            Ok(subscription) => break subscription,
+            Err(error) => assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}"),
+        }
+    };
+    assert_eq!(store.subscription_status("s").await.unwrap().unwrap().checkpoint, kept);
+    assert_eq!(take(&mut again, 1).await.0, [5]);
+}
+
+async fn start(replicas: usize) -> Cluster {
+    tokio::task::spawn_blocking(move || Cluster::builder().replicas(replicas).start()).await.unwrap().unwrap()
+}
+
+async fn connect(cluster: &Cluster) -> EventStore {
+    let builder = fixture::store().primary(cluster.primary().dsn()).schema(SCHEMA).settings(soon());
+    let replicas = cluster.replicas().iter().map(Server::dsn);
+    replicas.fold(builder, |builder, replica| builder.replica(replica)).connect().await.unwrap()
+}
