@@ -63,7 +63,9 @@ impl Pooler {
             tokio::select! {
                 read = from_client.read(&mut call) => {
                     let Ok(length @ 1..) = read else { return };
-                    mishap = mishap.or_else(|| self.0.lock().unwrap().take());
+                    if !is_announcement(&call[..length]) {
+                        mishap = mishap.or_else(|| self.0.lock().unwrap().take());
+                    }
                     match mishap {
                         None => {}
                         Some(Mishap::ForgetsTheStatement) => {
@@ -98,6 +100,11 @@ impl Pooler {
         // The server has hung up: so does the pooler, when the client has said all.
         let _ = copy(&mut from_client, &mut tokio::io::sink()).await;
     }
+}
+
+/// Whether a call tells others of an append: nobody waits for it. It names the function or the channel.
+fn is_announcement(call: &[u8]) -> bool {
+    [&b"pg_notify"[..], b"eventstore_"].iter().any(|name| call.windows(name.len()).any(|part| part == *name))
 }
 
 /// An error that the session survives: ReadyForQuery follows.
