@@ -6,6 +6,7 @@ use futures_util::future::join_all;
 use prometheus::Registry;
 use tokio_postgres::Socket;
 use tokio_postgres::tls::{MakeTlsConnect, TlsConnect};
+use tokio_util::task::TaskTracker;
 use tracing::warn;
 use uuid::Uuid;
 
@@ -246,7 +247,7 @@ impl EventStoreBuilder {
         let tails = Tails::new(
             Arc::clone(&reader),
             Arc::clone(&known),
-            tip,
+            Arc::clone(&tip),
             self.settings.clone(),
             !servers.replicas().is_empty(),
             listen_at.map(|connector| (connector, channel)),
@@ -284,7 +285,9 @@ impl EventStoreBuilder {
             watch: Watch::start(&servers, statements.watch.clone(), &settings, of_primary, of_replicas),
             reader,
             tails,
+            tip,
             heart,
+            members: TaskTracker::new(),
             writer: Writer::spawn(
                 for_writer,
                 unconfirmed,

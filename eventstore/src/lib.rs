@@ -116,6 +116,7 @@ mod filter;
 #[cfg(fuzzing)]
 #[doc(hidden)]
 pub mod fuzzing;
+mod group;
 mod health;
 #[cfg(feature = "axum")]
 pub mod health_http;
@@ -151,6 +152,7 @@ pub use decide::Decide;
 pub use error::{Conflict, Error, ErrorKind};
 pub use event::{EventId, EventType, NewEvent, RecordedEvent};
 pub use filter::{FieldValue, Filter, FilterFingerprint};
+pub use group::{ConsumerGroup, Delivery, GroupMember, GroupStatus, ParkedEvent, Run, Worker};
 pub use health::{Health, PrimaryHealth, ReplicaHealth};
 pub use keys::{IndexBuild, IndexProgress, IndexState, IndexedPath, IndexedPaths};
 pub use migration::MigrationStatus;

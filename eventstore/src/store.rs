@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::time::Instant;
+use tokio_util::task::TaskTracker;
 
 use uuid::Uuid;
 
@@ -18,7 +19,7 @@ use crate::filter::Filter;
 use crate::keys::{IndexBuild, IndexedPaths, WantedPaths};
 use crate::known_history::KnownHistory;
 use crate::migration::{MigrationStatus, Migrator};
-use crate::notifier::Announcer;
+use crate::notifier::{Announcer, Tip};
 use crate::position::Position;
 use crate::query::{History, PageRequest, Query, Reader, Source};
 use crate::routing::{Servers, Watch};
@@ -52,8 +53,11 @@ pub(crate) struct Inner {
     pub(crate) writer: Writer,
     pub(crate) bulk: Arc<Bulk>,
     pub(crate) announcer: Arc<Announcer>,
+    pub(crate) tip: Arc<Tip>,
     pub(crate) tails: Tails,
     pub(crate) heart: Heart,
+    /// The tasks of those who take part in groups.
+    pub(crate) members: TaskTracker,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) heads: Arc<HeadClock>,
     pub(crate) known: Arc<KnownHistory>,
@@ -291,7 +295,8 @@ impl EventStore {
 
     /// Closes the store: new calls are refused, accepted appends are sent and answered, then connections are
     /// closed. An append whose condition has to be searched by a read by then is refused as closed, and not written. An import
-    /// ends with the chunks that are under way. Subscriptions end, and are free for the next to start.
+    /// ends with the chunks that are under way. Subscriptions end, and are free for the next to start; workers hand back what is not
+    /// answered.
     /// Further calls to `close` wait for the same end.
     ///
     /// # Errors
@@ -300,6 +305,8 @@ impl EventStore {
         let result = self.inner.writer.close().await;
         self.inner.bulk.close().await;
         self.inner.tails.close();
+        self.inner.members.close();
+        self.inner.members.wait().await;
         self.inner.heart.close().await;
         self.inner.announcer.close().await;
         self.inner.watch.end();

@@ -71,6 +71,26 @@ pub(super) const STEPS: &[Step] = &[
             include_str!("../sql/migrations/0004/8_reset_subscription_v1.sql"),
         ],
     },
+    Step {
+        version: 5,
+        name: "consumer groups",
+        works_with: 1,
+        objects: &[
+            include_str!("../sql/migrations/0005/1_consumer_groups.sql"),
+            include_str!("../sql/migrations/0005/2_group_work.sql"),
+            include_str!("../sql/migrations/0005/3_group_members.sql"),
+            include_str!("../sql/migrations/0005/4_join_group_v1.sql"),
+            include_str!("../sql/migrations/0005/5_fold_group_v1.sql"),
+            include_str!("../sql/migrations/0005/6_feed_group_v1.sql"),
+            include_str!("../sql/migrations/0005/7_park_v1.sql"),
+            include_str!("../sql/migrations/0005/8_claim_group_v1.sql"),
+            include_str!("../sql/migrations/0005/9_settle_group_v1.sql"),
+            include_str!("../sql/migrations/0005/10_beat_group_v1.sql"),
+            include_str!("../sql/migrations/0005/11_leave_group_v1.sql"),
+            include_str!("../sql/migrations/0005/12_reset_group_v1.sql"),
+            include_str!("../sql/migrations/0005/13_unpark_v1.sql"),
+        ],
+    },
 ];
 
 /// The version that this library's schema has.

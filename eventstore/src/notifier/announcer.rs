@@ -11,7 +11,7 @@ use tokio_postgres::types::Type;
 use tracing::debug;
 
 use crate::deadline;
-use crate::notifier::{Channel, Tip};
+use crate::notifier::{Channel, Tip, WORK};
 use crate::pool::{self, Param, Pool};
 use crate::position::Position;
 use crate::sql;
@@ -26,6 +26,8 @@ const WITHIN: Duration = Duration::from_secs(2);
 pub(crate) struct Announcer {
     news: Arc<News>,
     tip: Arc<Tip>,
+    primary: Arc<dyn Pool>,
+    channel: Channel,
     task: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -40,8 +42,8 @@ struct News {
 impl Announcer {
     pub(crate) fn spawn(primary: Arc<dyn Pool>, channel: Channel, tip: Arc<Tip>) -> Self {
         let news = Arc::new(News::default());
-        let task = tokio::spawn(announce(Arc::clone(&news), primary, channel));
-        Self { news, tip, task: Mutex::new(Some(task)) }
+        let task = tokio::spawn(announce(Arc::clone(&news), Arc::clone(&primary), channel.clone()));
+        Self { news, tip, primary, channel, task: Mutex::new(Some(task)) }
     }
 
     /// Tells of an append that was acknowledged.
@@ -50,6 +52,13 @@ impl Announcer {
         // The last and not the highest: after a failover positions are given again.
         self.news.furthest.store(last.get(), Ordering::Release);
         self.news.wake.notify_one();
+    }
+
+    /// Tells the members of a group that there is something to claim.
+    pub(crate) fn tell_of_work(&self, group: i32) -> impl Future<Output = ()> + Send + 'static {
+        self.tip.has_work(group);
+        let (primary, channel) = (Arc::clone(&self.primary), self.channel.clone());
+        async move { notify(&primary, &channel, &format!("{WORK}{group}")).await }
     }
 
     /// Says what is left to say, and nothing any more.
@@ -78,6 +87,14 @@ impl News {
     }
 }
 
+async fn notify(primary: &Arc<dyn Pool>, channel: &Channel, text: &str) {
+    let name = channel.as_str();
+    let params: [Param<'_>; 2] = [(&name, Type::TEXT), (&text, Type::TEXT)];
+    if let Err(error) = pool::read(primary, sql::NOTIFY, &params, deadline::after(WITHIN)).await {
+        debug!(%error, "others were not told of what there is");
+    }
+}
+
 async fn announce(news: Arc<News>, primary: Arc<dyn Pool>, channel: Channel) {
     let mut said = 0;
     loop {
@@ -85,12 +102,7 @@ async fn announce(news: Arc<News>, primary: Arc<dyn Pool>, channel: Channel) {
         let (is_over, furthest) =
             (news.is_over.load(Ordering::Acquire), news.furthest.load(Ordering::Acquire));
         if furthest != said {
-            let (name, position) = (channel.as_str(), furthest.to_string());
-            let params: [Param<'_>; 2] = [(&name, Type::TEXT), (&position, Type::TEXT)];
-            let sent = pool::read(&primary, sql::NOTIFY, &params, deadline::after(WITHIN)).await;
-            if let Err(error) = sent {
-                debug!(%error, "others were not told of an append");
-            }
+            notify(&primary, &channel, &furthest.to_string()).await;
             said = furthest;
         }
         if is_over {

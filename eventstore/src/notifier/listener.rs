@@ -11,7 +11,6 @@ use tracing::{debug, warn};
 use crate::error::Error;
 use crate::notifier::{Channel, Tip};
 use crate::pool::Connector;
-use crate::position::Position;
 use crate::sqlstate;
 
 /// The pause after a first failure; it doubles up to the longest.
@@ -91,7 +90,7 @@ impl Session {
         loop {
             tokio::select! {
                 notification = self.heard.recv() => match notification {
-                    Some(text) => tip.is_at(Position::new(text.parse().unwrap_or_default())),
+                    Some(text) => tip.was_told(&text),
                     None => return,
                 },
                 _ = &mut self.driver => return,

@@ -12,6 +12,8 @@
 //! connection of its own. When that is lost it connects again, with growing pauses, and wakes everybody, as it may have missed something.
 //! It asks the server for a sign of life, too: a line that was cut without a word says nothing, for ever.
 //!
+//! *Work.* Members of consumer groups tell each other of what they have handed back, on the same channel.
+//!
 //! *The tip* is how far the log was said to be. Each news of it wakes, also one of a lower position: after a failover the log may
 //! be shorter than it was.
 
@@ -27,22 +29,45 @@ pub(crate) use listener::{Listener, listen};
 
 use crate::position::Position;
 
-/// How far the log was said to be last.
+/// What stands before the number of a group in a notification.
+const WORK: &str = "work ";
+
+/// How far the log was said to be last; and which group was said to have work that its members do not know of.
 #[derive(Debug, Default)]
-pub(crate) struct Tip(watch::Sender<Position>);
+pub(crate) struct Tip {
+    head: watch::Sender<Position>,
+    work: watch::Sender<i32>,
+}
 
 impl Tip {
-    /// Wakes whoever waits.
+    /// Wakes whoever waits for events.
     pub(crate) fn is_at(&self, position: Position) {
-        self.0.send_replace(position);
+        self.head.send_replace(position);
+    }
+
+    /// Wakes the members of a group.
+    pub(crate) fn has_work(&self, group: i32) {
+        self.work.send_replace(group);
+    }
+
+    /// What a notification says.
+    fn was_told(&self, text: &str) {
+        match text.strip_prefix(WORK) {
+            Some(group) => self.has_work(group.parse().unwrap_or_default()),
+            None => self.is_at(Position::new(text.parse().unwrap_or_default())),
+        }
     }
 
     /// Wakes whoever waits, as something may have been missed.
     fn may_have_moved(&self) {
-        self.0.send_modify(|_| {});
+        self.head.send_modify(|_| {});
     }
 
     pub(crate) fn watch(&self) -> watch::Receiver<Position> {
-        self.0.subscribe()
+        self.head.subscribe()
+    }
+
+    pub(crate) fn watch_work(&self) -> watch::Receiver<i32> {
+        self.work.subscribe()
     }
 }

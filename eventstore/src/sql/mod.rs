@@ -3,6 +3,7 @@
 //! The text depends on the shape of a call only; values are always bound. `{schema}` stands for the quoted name
 //! of the schema. Comment lines are for readers and are not sent.
 
+pub(crate) mod group;
 mod json_text;
 pub(crate) mod keys;
 pub(crate) mod migrate;

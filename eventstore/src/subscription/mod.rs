@@ -42,6 +42,7 @@ mod stream;
 pub use batch::Batch;
 pub use call::Subscribe;
 pub(crate) use heart::Heart;
+pub(crate) use link::who;
 pub use start::Start;
 pub use status::SubscriptionStatus;
 pub use stream::Subscription;

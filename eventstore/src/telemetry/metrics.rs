@@ -41,6 +41,14 @@ pub(crate) struct Metrics {
     subscription_events: IntCounterVec,
     subscription_lag_events: IntGaugeVec,
     subscription_lag_seconds: GaugeVec,
+    group_claims: IntCounterVec,
+    group_redeliveries: IntCounterVec,
+    group_outcomes: IntCounterVec,
+    group_lease_losses: IntCounterVec,
+    group_in_flight: IntGaugeVec,
+    group_parked: IntGaugeVec,
+    group_lag_events: IntGaugeVec,
+    group_lag_seconds: GaugeVec,
 }
 
 /// What a subscription hands over, and how far it is behind.
@@ -82,6 +90,53 @@ impl ReplicaGauges {
         if let Some(bytes) = bytes {
             self.bytes.set(bytes);
         }
+    }
+}
+
+/// What a member of a consumer group does.
+#[derive(Debug)]
+pub(crate) struct GroupGauges {
+    name: String,
+    claims: IntCounter,
+    redeliveries: IntCounter,
+    outcomes: IntCounterVec,
+    lease_losses: IntCounter,
+    in_flight: IntGauge,
+    parked: IntGauge,
+    lag: LagGauges,
+}
+
+impl GroupGauges {
+    pub(crate) fn claims(&self, events: usize) {
+        self.claims.inc_by(events as u64);
+    }
+
+    pub(crate) fn hands_over(&self, again: bool) {
+        self.redeliveries.inc_by(again.into());
+    }
+
+    pub(crate) fn settles(&self, outcome: &str) {
+        self.outcomes.with_label_values(&[&self.name, outcome]).inc();
+    }
+
+    pub(crate) fn loses_lease(&self) {
+        self.lease_losses.inc();
+    }
+
+    pub(crate) fn has_in_flight(&self, events: usize) {
+        self.in_flight.set(i64::try_from(events).unwrap_or(i64::MAX));
+    }
+
+    pub(crate) fn tell(&self, heads: &HeadClock, done: Position, parked: i64) {
+        self.lag.tell(heads, done);
+        self.parked.set(parked);
+    }
+
+    /// Whoever has no member in a group knows nothing of it.
+    pub(crate) fn ends(&self) {
+        self.in_flight.set(0);
+        self.lag.events.set(0);
+        self.lag.seconds.set(0.0);
     }
 }
 
@@ -181,6 +236,53 @@ impl Metrics {
                 opts("subscription_lag_seconds", "For how long this handle has known of the first of these."),
                 &["subscription"],
             )?,
+            group_claims: IntCounterVec::new(
+                opts("group_claims_total", "Events that this handle has claimed."),
+                &["group"],
+            )?,
+            group_redeliveries: IntCounterVec::new(
+                opts(
+                    "group_redeliveries_total",
+                    "Events that were handed over by this handle, and not for the first time.",
+                ),
+                &["group"],
+            )?,
+            group_outcomes: IntCounterVec::new(
+                opts(
+                    "group_outcomes_total",
+                    "Events by what came of them: done, failed, parked, or untouched.",
+                ),
+                &["group", "outcome"],
+            )?,
+            group_lease_losses: IntCounterVec::new(
+                opts(
+                    "group_lease_losses_total",
+                    "Events that somebody else claimed while this handle had them.",
+                ),
+                &["group"],
+            )?,
+            group_in_flight: IntGaugeVec::new(
+                opts(
+                    "group_in_flight",
+                    "Events that were handed over and not answered at the last heartbeat.",
+                ),
+                &["group"],
+            )?,
+            group_parked: IntGaugeVec::new(
+                opts("group_parked", "Events of the whole group that were parked at the last heartbeat."),
+                &["group"],
+            )?,
+            group_lag_events: IntGaugeVec::new(
+                opts(
+                    "group_lag_events",
+                    "How many events of the log the group is not done with, at the last heartbeat; most of them may not match.",
+                ),
+                &["group"],
+            )?,
+            group_lag_seconds: GaugeVec::new(
+                opts("group_lag_seconds", "For how long this handle has known of the first of these."),
+                &["group"],
+            )?,
         })
     }
 
@@ -199,7 +301,7 @@ impl Metrics {
         Ok(registration)
     }
 
-    fn collectors(&self) -> [Box<dyn Collector>; 18] {
+    fn collectors(&self) -> [Box<dyn Collector>; 26] {
         [
             Box::new(self.append_duration.clone()),
             Box::new(self.append_outcomes.clone()),
@@ -219,6 +321,14 @@ impl Metrics {
             Box::new(self.subscription_events.clone()),
             Box::new(self.subscription_lag_events.clone()),
             Box::new(self.subscription_lag_seconds.clone()),
+            Box::new(self.group_claims.clone()),
+            Box::new(self.group_redeliveries.clone()),
+            Box::new(self.group_outcomes.clone()),
+            Box::new(self.group_lease_losses.clone()),
+            Box::new(self.group_in_flight.clone()),
+            Box::new(self.group_parked.clone()),
+            Box::new(self.group_lag_events.clone()),
+            Box::new(self.group_lag_seconds.clone()),
         ]
     }
 
@@ -233,6 +343,23 @@ impl Metrics {
             lag: LagGauges {
                 events: self.subscription_lag_events.with_label_values(name),
                 seconds: self.subscription_lag_seconds.with_label_values(name),
+            },
+        }
+    }
+
+    pub(crate) fn group(&self, name: &str) -> GroupGauges {
+        let label = &[name];
+        GroupGauges {
+            name: name.to_owned(),
+            claims: self.group_claims.with_label_values(label),
+            redeliveries: self.group_redeliveries.with_label_values(label),
+            outcomes: self.group_outcomes.clone(),
+            lease_losses: self.group_lease_losses.with_label_values(label),
+            in_flight: self.group_in_flight.with_label_values(label),
+            parked: self.group_parked.with_label_values(label),
+            lag: LagGauges {
+                events: self.group_lag_events.with_label_values(label),
+                seconds: self.group_lag_seconds.with_label_values(label),
             },
         }
     }

@@ -8,5 +8,5 @@ mod metrics;
 mod operation;
 
 pub(crate) use lag::HeadClock;
-pub(crate) use metrics::{Metrics, Registration, ReplicaGauges, SubscriptionGauges};
+pub(crate) use metrics::{GroupGauges, Metrics, Registration, ReplicaGauges, SubscriptionGauges};
 pub(crate) use operation::{Operation, Target};

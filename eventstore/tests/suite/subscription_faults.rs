@@ -13,7 +13,8 @@ const SCHEMA: &str = "subscribed";
 
 /// Ages the holder's last sign of life.
 async fn let_holder_die(log: &Log, by: &str) {
-    let statement = format!("UPDATE {}.subscriptions SET beat_at = beat_at + interval '{by}'", log.schema.name());
+    let statement =
+        format!("UPDATE {}.subscriptions SET beat_at = beat_at + interval '{by}'", log.schema.name());
     log.sql().await.execute(&statement, &[]).await.unwrap();
 }
 
@@ -149,7 +150,8 @@ async fn what_a_replica_has_not_replayed_is_waited_for() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_failover_lost_is_told_and_the_next_start_goes_on_from_where_log_and_checkpoint_agree() {
     let mut cluster = start(1).await;
-    let both = testutil::whichever_takes_writes([cluster.primary(), &cluster.replicas()[0]].map(Server::port));
+    let both =
+        testutil::whichever_takes_writes([cluster.primary(), &cluster.replicas()[0]].map(Server::port));
     let mut settings = soon();
     settings.append_timeout = Duration::from_secs(60);
     let store = fixture::store().primary(both).schema(SCHEMA).settings(settings).connect().await.unwrap();
