@@ -42,6 +42,16 @@ impl Latencies {
         Self(recent)
     }
 
+    /// In milliseconds; 0 where nothing was measured.
+    pub(crate) fn mean_ms(&self) -> f64 {
+        self.0.mean() / 1e3
+    }
+
+    /// In milliseconds; 0 where nothing was measured.
+    pub(crate) fn quantile_ms(&self, quantile: f64) -> f64 {
+        self.0.value_at_quantile(quantile) as f64 / 1e3
+    }
+
     pub(crate) fn summary(&self) -> LatencySummary {
         let measured = |us: u64| (!self.0.is_empty()).then_some(us as f64 / 1e3);
         let at = |quantile: f64| measured(self.0.value_at_quantile(quantile));

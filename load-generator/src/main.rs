@@ -10,6 +10,8 @@
 //! start + i/rate, and its latency counts from then. A fixed number of workers serve a bounded queue; where the
 //! queue is full a request is rejected at once. Nothing is spawned per request.
 //!
+//! `deliver` measures and audits what subscriptions and consumer groups hand over.
+//!
 //! `bench` compares the store with other ways to append, and `seats` has many clients fight for the same things. All go
 //! through the trait `Engine`, and what an engine did can be checked (`audit`).
 
@@ -17,6 +19,7 @@ mod audit;
 mod bench;
 mod chaos;
 mod cli;
+mod deliver;
 mod engine;
 mod environment;
 mod error;
@@ -69,6 +72,11 @@ fn main() -> ExitCode {
             Command::ChaosPart(plan) => chaos::part(plan).await.map(|()| Verdict::Kept),
             Command::Bench(plan) => bench::run(plan).await.map(|()| Verdict::Kept),
             Command::BenchPart(plan) => bench::part(plan).await.map(|()| Verdict::Kept),
+            Command::Claim(plan) => deliver::claim(plan).await,
+            Command::Subscribe(plan) => deliver::subscribe(plan).await,
+            Command::Crashes(plan) => deliver::crashes(plan).await,
+            Command::CrashPart(plan) => deliver::part(plan).await.map(|()| Verdict::Kept),
+            Command::Live(plan) => deliver::live(plan).await.map(|()| Verdict::Kept),
         }
     });
     match carried_out {

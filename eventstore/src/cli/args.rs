@@ -5,9 +5,11 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::consumer_args::{GroupsCommand, SubscriptionsCommand};
 use crate::filter::FilterArgs;
 
-/// Administers a log of events on PostgreSQL: creates it, looks into it, moves events, declares indexes.
+/// Administers a log of events on PostgreSQL: creates it, looks into it, moves events, declares indexes, looks after subscriptions
+/// and consumer groups.
 #[derive(Debug, Parser)]
 #[command(
     name = "eventstore",
@@ -18,9 +20,10 @@ Examples:
   eventstore migrate up
   eventstore query --type BookCopyLentToReader --any BookID=7 --any ReaderID=ada --limit 10 --backwards
   eventstore tail --follow
+  eventstore groups parked list mailers
 
 Exit status: 0 done, 1 failed, 2 usage, 3 refused as it stands (a bad filter, a schema that was never migrated),
-4 the server is not available, 5 not found, 130 interrupted."
+4 not now (the server is not available, somebody holds what is to be reset), 5 not found, 130 interrupted."
 )]
 pub(crate) struct Cli {
     #[command(flatten)]
@@ -92,6 +95,12 @@ Examples:
     /// List, declare and drop the payload paths that filters may use
     #[command(subcommand)]
     Index(IndexCommand),
+    /// List, reset and delete the checkpoints of subscriptions
+    #[command(subcommand)]
+    Subscriptions(SubscriptionsCommand),
+    /// List, reset and delete consumer groups, and what they have parked
+    #[command(subcommand)]
+    Groups(GroupsCommand),
 }
 
 #[derive(Debug, Subcommand)]
@@ -169,7 +178,7 @@ pub(crate) struct TailArgs {
     /// Go on until interrupted
     #[arg(long, short)]
     pub(crate) follow: bool,
-    /// How often to look for new events
+    /// How often to look for new events where nobody tells of them, such as behind a pooler
     #[arg(long, default_value = "200", value_name = "MILLISECONDS", value_parser = milliseconds)]
     pub(crate) interval: Duration,
 }

@@ -1,13 +1,13 @@
 //! What each command does.
 
-use eventstore::{Consistency, ErrorKind, EventId, EventStore, Filter, Position, Query, Settings, Token};
+use eventstore::{Consistency, EventId, EventStore, Filter, Position, Query, Settings, Start, Token};
 use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::time::sleep;
 use uuid::Uuid;
 
 use crate::args::{Cli, Command, LogArgs, MigrateCommand, QueryArgs, TailArgs};
-use crate::{Failure, indexing, output, transfer};
+use crate::consumer_args::Place;
+use crate::{Failure, groups, indexing, output, subscriptions, transfer};
 
 /// Runs a command; ends it when the program is interrupted.
 pub(crate) async fn run(cli: Cli) -> Result<(), Failure> {
@@ -39,6 +39,8 @@ async fn carry_out(cli: Cli) -> Result<(), Failure> {
         Command::Export(export) => transfer::export(&connect(&log).await?, export).await,
         Command::Import { file } => transfer::import(&connect(&log).await?, file).await,
         Command::Index(index) => indexing::run(&connect(&log).await?, index).await,
+        Command::Subscriptions(command) => subscriptions::run(&connect(&log).await?, command).await,
+        Command::Groups(command) => groups::run(&connect(&log).await?, command).await,
     }
 }
 
@@ -108,6 +110,15 @@ async fn print_matches(log: &LogArgs, args: QueryArgs) -> Result<(), Failure> {
     Ok(())
 }
 
+/// What `--to` says.
+pub(crate) async fn start_at(store: &EventStore, place: Place) -> Result<Start, Failure> {
+    Ok(match place {
+        Place::Beginning => Start::Beginning,
+        Place::Now => Start::Now,
+        Place::After(position) => Start::After(token_at(store, position).await?),
+    })
+}
+
 async fn token_at(store: &EventStore, position: u64) -> Result<Token, Failure> {
     if position == 0 {
         return Ok(Token::START);
@@ -122,7 +133,7 @@ async fn follow(log: &LogArgs, args: TailArgs) -> Result<(), Failure> {
     let store = connect(log).await?;
     let filter = args.filter.filter();
     let lines = usize::try_from(args.lines).unwrap_or(usize::MAX);
-    let mut seen = store.head().await?;
+    let seen = store.head().await?;
     if lines > 0 {
         let newest = store.query(&filter).until(seen.position()).backwards().limit(lines).await?;
         for event in newest.iter().rev() {
@@ -130,21 +141,13 @@ async fn follow(log: &LogArgs, args: TailArgs) -> Result<(), Failure> {
         }
     }
     if args.follow {
-        loop {
-            match query(&store, &filter).after(seen).await {
-                Ok(newer) => {
-                    for event in &newer {
-                        output::line(output::event(event))?;
-                    }
-                    seen = newer.token();
-                }
-                // A restart of the server is outlasted.
-                Err(error) if error.kind() == ErrorKind::Unavailable => {
-                    eprintln!("eventstore: {error}; trying again");
-                }
-                Err(error) => return Err(error.into()),
+        store.set_poll_every(args.interval);
+        let tail = store.subscription("tail").filter(&filter).ephemeral();
+        let mut newer = tail.start(Start::After(seen)).await?;
+        while let Some(batch) = newer.next().await {
+            for event in &batch? {
+                output::line(output::event(event))?;
             }
-            sleep(args.interval).await;
         }
     }
     Ok(())

@@ -2,9 +2,12 @@
 
 mod args;
 mod commands;
+mod consumer_args;
 mod filter;
+mod groups;
 mod indexing;
 mod output;
+mod subscriptions;
 mod transfer;
 
 use std::process::ExitCode;

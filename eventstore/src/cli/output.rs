@@ -4,6 +4,7 @@ use std::io::Write as _;
 
 use eventstore::RecordedEvent;
 use serde_json::{Value, json};
+use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use crate::Failure;
@@ -16,7 +17,6 @@ pub(crate) fn line(text: impl std::fmt::Display) -> Result<(), Failure> {
 
 /// An event as JSON, as an export has it.
 pub(crate) fn event(event: &RecordedEvent) -> Value {
-    let instant = |at: time::OffsetDateTime| at.format(&Rfc3339).unwrap_or_else(|_| at.to_string());
     json!({
         "position": event.position.get(),
         "id": event.id.to_string(),
@@ -26,4 +26,9 @@ pub(crate) fn event(event: &RecordedEvent) -> Value {
         "payload": event.payload,
         "metadata": event.metadata,
     })
+}
+
+/// As RFC 3339 writes it.
+pub(crate) fn instant(at: OffsetDateTime) -> String {
+    at.format(&Rfc3339).unwrap_or_else(|_| at.to_string())
 }

@@ -39,8 +39,12 @@ pub(super) struct Calls {
 /// What a feeding came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Fed {
-    /// The group is as far as the range.
-    AsFar,
+    /// The group was fed.
+    Now,
+    /// Somebody else has fed it as far, or further: up to here.
+    ByOthers(Token),
+    /// Somebody else is feeding it.
+    Busy,
     /// There is work enough.
     Full,
     /// The group is elsewhere in the log, or the log is another: read again from where it is.
@@ -57,6 +61,8 @@ pub(super) struct Pulse {
     pub(super) lost: Vec<(Position, Uuid)>,
     pub(super) done: Position,
     pub(super) parked: i64,
+    /// Whether others take part.
+    pub(super) others: bool,
 }
 
 /// How claims are made.
@@ -118,7 +124,13 @@ impl Calls {
         ];
         let rows = self.call(&self.feed, &params).await?;
         match rows.first().and_then(|row| row.try_get(0).ok()) {
-            Some("fed" | "stale") => Ok(Fed::AsFar),
+            Some("fed") => Ok(Fed::Now),
+            Some("stale") => {
+                let fed = rows.first().and_then(|row| Some((row.try_get(1).ok()?, row.try_get(2).ok()?)));
+                let (position, id) = fed.ok_or_else(|| Error::internal("a group is fed up to nowhere"))?;
+                Ok(Fed::ByOthers(Token::stored(Position::from_sql(position), id)))
+            }
+            Some("busy") => Ok(Fed::Busy),
             Some("full") => Ok(Fed::Full),
             Some("gap" | "diverged") => Ok(Fed::Elsewhere),
             Some("gone") => Ok(Fed::Gone),
@@ -190,6 +202,7 @@ impl Calls {
                 lost: Vec::new(),
                 done: Position::from_sql(row.try_get::<_, Option<i64>>(1)?.unwrap_or_default()),
                 parked: row.try_get(2)?,
+                others: row.try_get(3)?,
             })
         };
         read().map_err(|error| self.fault(&error))

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
+use tokio::task::yield_now;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, sleep_until, timeout};
 use tracing::{debug, warn};
 use uuid::Uuid;
@@ -30,8 +31,14 @@ const FIRST_PAUSE: Duration = Duration::from_millis(10);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 /// How long to claim what is there before more is fed.
 const FULL_PAUSE: Duration = Duration::from_millis(50);
+/// How long somebody else is left to feed a group.
+const BUSY_PAUSE: Duration = Duration::from_millis(20);
+/// How long those who have not fed a group last leave it to whoever has.
+const STAND_BY: Duration = Duration::from_millis(100);
 /// How often others are told of something to claim, at most.
 const TELL_EVERY: Duration = Duration::from_millis(50);
+/// How often others are let go first before a statement is begun.
+const GATHERINGS: usize = 4;
 /// How long handing back may take when a member ends: its leases run out anyway.
 const END_WITHIN: Duration = Duration::from_secs(3);
 
@@ -88,6 +95,8 @@ pub(super) struct Task {
     gauges: GroupGauges,
     /// Nothing could be claimed last time; until this instant, if nothing else happens.
     dry_until: Option<Instant>,
+    /// Since the last claim was begun.
+    has_changed: bool,
     claiming: Underway<Result<(Vec<Claimed>, Option<Duration>), Error>>,
     claim_pause: Duration,
     answers: Vec<(Answer, Reply)>,
@@ -99,11 +108,23 @@ pub(super) struct Task {
     fed: Token,
     /// Read and not fed yet.
     chunk: Option<Chunk>,
+    /// The feed, while nothing is read.
+    feed: Option<Feed>,
+    reading: Underway<(Feed, Result<Chunk, Error>)>,
+    /// Whether what comes next comes by itself.
+    is_live: bool,
+    /// When the chunk was read.
+    read_at: Instant,
+    /// Whether it was this one that has fed the group last: others hold back, for as long as it does.
+    is_feeder: bool,
+    dry_since: Instant,
     /// How far the feed has come without a match.
     reached: Arc<Mutex<Token>>,
     beating: Underway<Result<Pulse, Error>>,
     /// There is something for others to claim, which this one does not want.
     is_to_tell: bool,
+    /// Nobody else takes part, as the last heartbeat found.
+    is_alone: bool,
     telling: Underway<()>,
 }
 
@@ -116,14 +137,15 @@ struct Settled {
 
 /// What became of a feeding.
 enum Feeding {
-    Fed(Result<Fed, Error>),
+    /// Up to a token.
+    Fed(Token, Result<Fed, Error>),
     Again(Result<(Feed, Token), Error>),
 }
 
 impl Task {
     pub(super) fn new(
         membership: Membership,
-        feed_at: Token,
+        (feed, feed_at): (Feed, Token),
         commands: mpsc::UnboundedReceiver<Command>,
         answers_to: mpsc::WeakUnboundedSender<Command>,
     ) -> Self {
@@ -136,6 +158,7 @@ impl Task {
             book: Book::default(),
             gauges,
             dry_until: None,
+            has_changed: false,
             claiming: Underway::default(),
             claim_pause: FIRST_PAUSE,
             answers: Vec::new(),
@@ -145,54 +168,63 @@ impl Task {
             feed_after: Instant::now(),
             fed: feed_at,
             chunk: None,
+            feed: Some(feed),
+            reading: Underway::default(),
+            is_live: false,
+            read_at: Instant::now(),
+            is_feeder: true,
+            dry_since: Instant::now(),
             reached: Arc::new(Mutex::new(feed_at)),
             beating: Underway::default(),
             is_to_tell: false,
+            is_alone: false,
             telling: Underway::default(),
         }
     }
 
-    pub(super) async fn run(mut self, mut feed: Feed) {
+    pub(super) async fn run(mut self) {
         let closing = self.membership.store.inner().tails.closing().clone();
         let every = self.membership.terms.lease / 3;
         let mut beats = interval_at(deadline::after(every), every);
         beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut news = self.membership.store.inner().tip.watch_work();
         let ended = loop {
+            if let Some(done) = self.gather().await {
+                break Some(done);
+            }
             self.hand_over();
             self.begin_claim();
             self.begin_settling();
             self.begin_feeding();
-            let reached = Arc::clone(&self.reached);
-            let progress = move |place| *reached.lock().unwrap_or_else(PoisonError::into_inner) = place;
+            self.begin_reading();
             self.begin_telling();
-            let wants_events = self.is_dry() && self.chunk.is_none() && self.feeding.is_free();
-            let wants_events = wants_events && Instant::now() >= self.feed_after;
-            let dry_until = self.dry_until;
+            let wake_at = self.wake_at();
             tokio::select! {
                 biased;
                 () = closing.cancelled() => break None,
                 command = self.commands.recv() => match command {
-                    Some(Command::Take(taker)) => self.takers.push_back(taker),
-                    Some(Command::Answer { position, lease, outcome, reply }) => {
-                        self.answered(position, lease, outcome, reply);
+                    Some(command) => {
+                        if let Some(done) = self.is_told(command) {
+                            break Some(done);
+                        }
                     }
-                    Some(Command::End(done)) => break Some(done),
                     None => break None,
                 },
-                claimed = &mut self.claiming => self.has_claimed(claimed).await,
+                claimed = &mut self.claiming => self.has_claimed(claimed),
                 (answers, settled) = &mut self.settling => self.has_settled(answers, settled),
-                fed = &mut self.feeding => self.has_fed(fed, &mut feed).await,
+                fed = &mut self.feeding => self.has_fed(fed),
                 pulse = &mut self.beating => self.has_beaten(pulse),
                 () = &mut self.telling => {}
                 Ok(()) = news.changed() => {
                     if *news.borrow_and_update() == self.membership.calls.group {
-                        self.dry_until = None;
+                        self.may_claim();
                     }
                 }
-                chunk = feed.next(&progress), if wants_events => self.has_read(chunk).await,
+                (feed, chunk) = &mut self.reading => self.has_read(feed, chunk),
                 _ = beats.tick() => self.beat(),
-                () = sleep_until(dry_until.unwrap_or_else(Instant::now)), if dry_until.is_some() => self.dry_until = None,
+                () = sleep_until(wake_at.unwrap_or_else(Instant::now)), if wake_at.is_some() => {
+                    self.dry_until.take_if(|until| *until <= Instant::now());
+                }
             }
         };
         if timeout(END_WITHIN, self.end()).await.is_err() {
@@ -201,8 +233,69 @@ impl Task {
         drop(ended);
     }
 
+    /// With who waits for the end, if it is to end.
+    fn is_told(&mut self, command: Command) -> Option<oneshot::Sender<()>> {
+        match command {
+            Command::Take(taker) => self.takers.push_back(taker),
+            Command::Answer { position, lease, outcome, reply } => self.answered(position, lease, outcome, reply),
+            Command::End(done) => return Some(done),
+        }
+        None
+    }
+
+    /// Takes what has come. Whoever was answered just now is about to ask again, so that all of them share a statement: they are
+    /// given a moment.
+    async fn gather(&mut self) -> Option<oneshot::Sender<()>> {
+        for _ in 0..GATHERINGS {
+            while let Ok(command) = self.commands.try_recv() {
+                if let Some(done) = self.is_told(command) {
+                    return Some(done);
+                }
+            }
+            yield_now().await;
+        }
+        None
+    }
+
     fn is_dry(&self) -> bool {
         self.dry_until.is_some()
+    }
+
+    /// Something has changed: what could not be claimed may be there now.
+    fn may_claim(&mut self) {
+        (self.dry_until, self.has_changed) = (None, true);
+    }
+
+    /// Whether to read on. The feeder does, so that there is always something to claim; the others stand by: they take what comes
+    /// by itself, and read the log only if nothing could be claimed for a while.
+    fn begin_reading(&mut self) {
+        let stands_by = !self.is_feeder && !self.is_live && !(self.is_dry() && self.dry_since.elapsed() >= STAND_BY);
+        if self.chunk.is_some() || stands_by || Instant::now() < self.feed_after {
+            return;
+        }
+        let Some(mut feed) = self.feed.take() else { return };
+        feed.skip_to(self.fed);
+        let reached = Arc::clone(&self.reached);
+        self.reading.begin(async move {
+            let progress = move |place| *reached.lock().unwrap_or_else(PoisonError::into_inner) = place;
+            let chunk = feed.next(&progress).await;
+            (feed, chunk)
+        });
+    }
+
+    /// When what is read may be fed.
+    fn feeds_at(&self) -> Instant {
+        let stand_by = if self.is_feeder { Duration::ZERO } else { STAND_BY };
+        (self.read_at + stand_by).max(self.feed_after)
+    }
+
+    /// When to look again, if nothing else happens.
+    fn wake_at(&self) -> Option<Instant> {
+        let now = Instant::now();
+        let feeds_at = self.chunk.as_ref().filter(|_| self.feeding.is_free()).map(|_| self.feeds_at());
+        let reads_at = (self.chunk.is_none() && self.is_dry()).then(|| (self.dry_since + STAND_BY).max(self.feed_after));
+        let later = |at: &Instant| *at > now;
+        [self.dry_until, feeds_at.filter(later), reads_at.filter(later)].into_iter().flatten().min()
     }
 
     /// Gives takers what is ready.
@@ -228,6 +321,7 @@ impl Task {
         let wanted = self.takers.len().saturating_sub(self.book.ready());
         if wanted > 0 && !self.is_dry() && self.claiming.is_free() {
             let (calls, terms) = (Arc::clone(&self.membership.calls), self.membership.terms);
+            self.has_changed = false;
             self.claiming.begin(async move {
                 let (claimed, next) = calls.claim(wanted, terms).await?;
                 let is_short = claimed.iter().filter(|one| one.head == one.event.position).count() < wanted;
@@ -237,13 +331,17 @@ impl Task {
     }
 
     /// With how long nothing more can be claimed, if there was less than was wanted.
-    async fn has_claimed(&mut self, claimed: Result<(Vec<Claimed>, Option<Duration>), Error>) {
+    fn has_claimed(&mut self, claimed: Result<(Vec<Claimed>, Option<Duration>), Error>) {
         match claimed {
             Ok((claimed, dry_for)) => {
                 self.claim_pause = FIRST_PAUSE;
                 self.gauges.claims(claimed.len());
+                if !claimed.is_empty() {
+                    self.dry_since = Instant::now();
+                }
                 self.book.add(claimed);
-                if let Some(dry_for) = dry_for {
+                // What came while the claim was under way it can not have seen.
+                if let Some(dry_for) = dry_for.filter(|_| !self.has_changed) {
                     let longest = self.membership.store.poll_every();
                     self.dry_until = Some(Instant::now() + dry_for.clamp(Duration::from_millis(1), longest));
                 }
@@ -327,14 +425,17 @@ impl Task {
             }
         }
         // What was done may have been in the way of others of its key.
-        self.dry_until = None;
+        self.may_claim();
         let frees = |outcome: &Outcome| *outcome != Outcome::Done || self.membership.terms.run > 0;
         self.is_to_tell |= self.takers.is_empty() && settled_outcomes.iter().any(frees);
     }
 
     fn begin_telling(&mut self) {
-        if self.is_to_tell && self.telling.is_free() {
-            self.is_to_tell = false;
+        if mem::take(&mut self.is_to_tell) && !self.is_alone {
+            if !self.telling.is_free() {
+                self.is_to_tell = true;
+                return;
+            }
             let news = self.membership.store.tell_of_work(self.membership.calls.group);
             self.telling.begin(async move {
                 news.await;
@@ -343,19 +444,23 @@ impl Task {
         }
     }
 
-    /// Feeds what was read, when there is nothing to claim.
+    /// Feeds what was read.
     fn begin_feeding(&mut self) {
-        let may_feed = self.is_dry() && self.feeding.is_free() && Instant::now() >= self.feed_after;
+        let may_feed = self.feeding.is_free() && Instant::now() >= self.feeds_at();
         if let Some(chunk) = self.chunk.clone().filter(|_| may_feed) {
             let (calls, from) = (Arc::clone(&self.membership.calls), self.fed.position());
             let to = chunk.complete();
-            self.feeding.begin(async move { Feeding::Fed(calls.feed(from, Some(&chunk), to).await) });
+            self.feeding.begin(async move { Feeding::Fed(to, calls.feed(from, Some(&chunk), to).await) });
         }
     }
 
-    async fn has_read(&mut self, chunk: Result<Chunk, Error>) {
+    fn has_read(&mut self, feed: Feed, chunk: Result<Chunk, Error>) {
+        self.is_live = feed.is_live();
+        self.feed = Some(feed);
         match chunk {
-            Ok(chunk) => self.chunk = Some(chunk),
+            // Others may have fed it meanwhile.
+            Ok(chunk) if chunk.complete().position() <= self.fed.position() => {}
+            Ok(chunk) => (self.chunk, self.read_at) = (Some(chunk), Instant::now()),
             // The work lies in the same database, and has lost the same.
             Err(error) if error.kind() == ErrorKind::HistoryDiverged => {
                 warn!(%error, group = self.membership.name, "going on from where the group is");
@@ -368,14 +473,13 @@ impl Task {
         }
     }
 
-    /// Reads and feeds nothing for a while; claims again then.
+    /// Reads and feeds nothing for a while.
     fn rests(&mut self, pause: Duration) {
-        let until = Instant::now() + pause;
-        (self.feed_after, self.dry_until) = (until, Some(until));
+        self.feed_after = Instant::now() + pause;
     }
 
     fn read_again(&mut self) {
-        self.chunk = None;
+        (self.chunk, self.feed, self.reading) = (None, None, Underway::default());
         let (group, member) = (self.membership.group.clone(), self.membership.calls.member);
         let pause = self.feed_pause;
         self.feeding.begin(async move {
@@ -384,29 +488,40 @@ impl Task {
         });
     }
 
-    async fn has_fed(&mut self, fed: Feeding, feed: &mut Feed) {
+    fn has_fed(&mut self, fed: Feeding) {
         let error = match fed {
-            Feeding::Fed(Ok(Fed::AsFar)) => {
-                self.fed = self.chunk.take().map_or_else(|| self.reached(), |chunk| chunk.complete());
-                (self.feed_pause, self.dry_until) = (FIRST_PAUSE, None);
-                return;
+            Feeding::Fed(up_to, Ok(Fed::Now)) => {
+                let events = self.chunk.take_if(|chunk| chunk.complete() == up_to).map_or(0, |chunk| chunk.len());
+                (self.fed, self.feed_pause, self.is_feeder) = (up_to, FIRST_PAUSE, true);
+                self.is_to_tell |= events > self.takers.len();
+                return self.may_claim();
+            }
+            Feeding::Fed(_, Ok(Fed::ByOthers(fed))) => {
+                (self.chunk, self.fed, self.is_feeder) = (None, fed, false);
+                (self.feed_pause, self.dry_since) = (FIRST_PAUSE, Instant::now());
+                return self.may_claim();
+            }
+            Feeding::Fed(_, Ok(Fed::Busy)) => {
+                self.is_feeder = false;
+                return self.rests(BUSY_PAUSE);
             }
             // What is there is claimed first.
-            Feeding::Fed(Ok(Fed::Full)) => return self.rests(FULL_PAUSE),
-            Feeding::Fed(Ok(Fed::Elsewhere)) => {
+            Feeding::Fed(_, Ok(Fed::Full)) => return self.rests(FULL_PAUSE),
+            Feeding::Fed(_, Ok(Fed::Elsewhere)) => {
                 debug!(group = self.membership.name, "the group is elsewhere in the log");
                 return self.read_again();
             }
-            Feeding::Fed(Ok(Fed::Gone)) => {
+            Feeding::Fed(_, Ok(Fed::Gone)) => {
                 let error = Error::invalid(format!("group {:?} was deleted", self.membership.name));
                 return self.fail_takers(&error);
             }
             Feeding::Again(Ok((again, fed))) => {
-                (*feed, self.fed, self.feed_pause) = (again, fed, FIRST_PAUSE);
+                (self.feed, self.fed, self.feed_pause) = (Some(again), fed, FIRST_PAUSE);
+                self.reading = Underway::default();
                 *self.reached.lock().unwrap_or_else(PoisonError::into_inner) = fed;
                 return;
             }
-            Feeding::Fed(Err(error)) | Feeding::Again(Err(error)) => error,
+            Feeding::Fed(_, Err(error)) | Feeding::Again(Err(error)) => error,
         };
         if !may_pass(&error) && error.kind() != ErrorKind::HistoryDiverged {
             return self.fail_takers(&error);
@@ -432,7 +547,7 @@ impl Task {
         // Where nothing matches the group comes along.
         if self.chunk.is_none() && self.feeding.is_free() && reached.position() > self.fed.position() {
             let (calls, from) = (Arc::clone(&calls), self.fed.position());
-            self.feeding.begin(async move { Feeding::Fed(calls.feed(from, None, reached).await) });
+            self.feeding.begin(async move { Feeding::Fed(reached, calls.feed(from, None, reached).await) });
         }
         if self.beating.is_free() {
             let leases = self.book.leases(self.membership.time_limit);
@@ -455,6 +570,7 @@ impl Task {
     fn has_beaten(&mut self, pulse: Result<Pulse, Error>) {
         match pulse {
             Ok(pulse) => {
+                self.is_alone = !pulse.others;
                 self.gauges.tell(&self.membership.store.inner().heads, pulse.done, pulse.parked);
                 for (position, lease) in pulse.lost {
                     let (is_news, behind) = self.book.lost(position, lease);

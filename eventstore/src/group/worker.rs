@@ -24,8 +24,8 @@ impl Worker {
         let (commands, received) = mpsc::unbounded_channel();
         let (time_limit, name) = (membership.time_limit, membership.name.clone());
         let members = membership.store.inner().members.clone();
-        let task = Task::new(membership, fed, received, commands.downgrade());
-        members.spawn(task.run(feed));
+        let task = Task::new(membership, (feed, fed), received, commands.downgrade());
+        members.spawn(task.run());
         Self { commands, time_limit, name }
     }
 

@@ -14,6 +14,7 @@ use crate::subscription::Batch;
 use crate::subscription::heart::Held;
 use crate::subscription::link::Link;
 use crate::tail::Feed;
+use crate::token::Token;
 
 /// The events that match, in batches, as they come. Made by [`EventStore::subscription`].
 ///
@@ -28,13 +29,14 @@ use crate::tail::Feed;
 #[must_use = "a subscription hands over nothing until it is polled"]
 pub struct Subscription {
     batches: BoxStream<'static, Result<Batch, Error>>,
+    started_after: Token,
     link: Option<Arc<Link>>,
     store: EventStore,
 }
 
 impl Subscription {
     pub(super) fn new(feed: Feed, link: Option<Arc<Link>>, store: EventStore) -> Self {
-        let begun = Some((feed, link.clone()));
+        let (started_after, begun) = (feed.place(), Some((feed, link.clone())));
         let batches = stream::unfold(begun, |running| async move {
             let (mut feed, link) = running?;
             match next(&mut feed, link.as_ref()).await {
@@ -42,7 +44,13 @@ impl Subscription {
                 Err(error) => Some((Err(error), None)),
             }
         });
-        Self { batches: batches.boxed(), link, store }
+        Self { batches: batches.boxed(), started_after, link, store }
+    }
+
+    /// Where it began: after its checkpoint, or where it was told to begin.
+    #[must_use]
+    pub fn started_after(&self) -> Token {
+        self.started_after
     }
 
     /// The next batch, as soon as there is one; `None` after an error. Cancel safe.

@@ -50,6 +50,21 @@ impl Feed {
         Ok(Self { store, filter, fingerprint, side, allow_scan, place, state })
     }
 
+    /// Goes on after a later place: what lies between is known to others.
+    pub(crate) fn skip_to(&mut self, place: Token) {
+        self.moves_to(place);
+    }
+
+    /// Whether new events come by themselves, and nothing has to be read for this one alone.
+    pub(crate) fn is_live(&self) -> bool {
+        matches!(self.state, State::Live(_))
+    }
+
+    /// Up to where everything was given out.
+    pub(crate) fn place(&self) -> Token {
+        self.place
+    }
+
     /// The next events that match, at least one; or how far it has come without one, which is told to `progress`. Servers that do not
     /// answer are outlasted.
     ///

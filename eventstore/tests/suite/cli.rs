@@ -5,7 +5,7 @@
 use std::io::{BufRead as _, BufReader};
 use std::process::{Command, Output, Stdio};
 
-use eventstore::{Filter, NewEvent};
+use eventstore::{Filter, NewEvent, Start};
 use serde_json::{Value, json};
 
 use crate::fixture::Log;
@@ -155,6 +155,108 @@ async fn tail_follows_until_it_is_interrupted() {
     assert!(child.wait().unwrap().success());
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn subscriptions_are_looked_at_reset_and_deleted() {
+    let log = filled().await;
+    assert_eq!(succeed(&mut on(&log, "subscriptions list")), "");
+    let mut subscription = log.store.subscription("s").from_primary().start(Start::Beginning).await.unwrap();
+    subscription.next().await.unwrap().unwrap().commit().await.unwrap();
+    let listed = lines(&succeed(&mut on(&log, "subscriptions list")));
+    let [held] = &listed[..] else { panic!("{listed:?}") };
+    assert_eq!((&held["name"], &held["checkpoint"], &held["alive"]), (&json!("s"), &json!(10), &json!(true)));
+    assert_eq!((&held["events_behind"], &held["seconds_behind"]), (&json!(0), &json!(0.0)));
+    assert!(held["held_by"].is_string() && held["beat_at"].as_str().unwrap().ends_with('Z'), "{held}");
+    for command in ["subscriptions reset s --to beginning", "subscriptions delete s"] {
+        let (code, said) = fail(&mut on(&log, command));
+        assert!(code == 4 && said.contains("held"), "{code}: {said}");
+    }
+
+    subscription.close().await;
+    for (to, checkpoint) in [("beginning", 0), ("4", 4), ("now", 10), ("0", 0)] {
+        let reset = succeed(&mut on(&log, &format!("subscriptions reset s --to {to}")));
+        let shown: Value = serde_json::from_str(&reset).unwrap();
+        let behind = 10 - checkpoint;
+        assert_eq!((&shown["checkpoint"], &shown["events_behind"]), (&json!(checkpoint), &json!(behind)));
+        assert_eq!((&shown["alive"], &shown["beat_at"]), (&json!(false), &Value::Null));
+    }
+    for (command, expected) in [
+        ("subscriptions show none", 5),
+        ("subscriptions reset none --to now", 3),
+        ("subscriptions delete none", 3),
+        ("subscriptions reset s --to 99", 5),
+    ] {
+        let (code, said) = fail(&mut on(&log, command));
+        assert!(code == expected && (said.contains("none") || said.contains("99")), "{code}: {said}");
+    }
+    succeed(&mut on(&log, "subscriptions delete s"));
+    assert_eq!(succeed(&mut on(&log, "subscriptions list")), "");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn groups_are_looked_at_reset_and_deleted() {
+    let log = filled().await;
+    assert_eq!(succeed(&mut on(&log, "groups list")), "");
+    let group = log.store.consumer_group("g").ordered_by("BookID").from_primary();
+    let worker = group.start(Start::Beginning).await.unwrap();
+    worker.next().await.unwrap().done().await.unwrap();
+    let shown: Value = serde_json::from_str(&succeed(&mut on(&log, "groups show g"))).unwrap();
+    assert_eq!((&shown["order"], &shown["members"][0]["alive"]), (&json!("by BookID"), &json!(true)));
+    for command in ["groups reset g --to now", "groups delete g"] {
+        let (code, said) = fail(&mut on(&log, command));
+        assert!(code == 4 && said.contains("takes part"), "{code}: {said}");
+    }
+
+    worker.close().await;
+    let reset: Value = serde_json::from_str(&succeed(&mut on(&log, "groups reset g --to 4"))).unwrap();
+    assert_eq!((&reset["checkpoint"], &reset["events_behind"]), (&json!(4), &json!(6)));
+    assert_eq!(reset["members"], json!([]));
+    let listed = lines(&succeed(&mut on(&log, "groups list")));
+    let [left] = &listed[..] else { panic!("{listed:?}") };
+    assert_eq!(
+        (&left["name"], &left["checkpoint"], &left["members_alive"]),
+        (&json!("g"), &json!(4), &json!(0))
+    );
+    for (command, expected) in [
+        ("groups show none", 5),
+        ("groups reset none --to now", 3),
+        ("groups delete none", 3),
+        ("groups parked list none", 5),
+        ("groups parked replay none 1", 3),
+        ("groups parked drop none --all", 3),
+    ] {
+        let (code, said) = fail(&mut on(&log, command));
+        assert!(code == expected && said.contains("none"), "{code}: {said}");
+    }
+    succeed(&mut on(&log, "groups delete g"));
+    assert_eq!(succeed(&mut on(&log, "groups list")), "");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_parked_is_listed_replayed_and_dropped() {
+    let log = filled().await;
+    let group = log.store.consumer_group("g").ordered_by("BookID").from_primary();
+    let worker = group.start(Start::Beginning).await.unwrap();
+    // The first one of each book; the second one waits behind it.
+    for _ in 0..5 {
+        worker.next().await.unwrap().park("no paper").await.unwrap();
+    }
+    worker.close().await;
+    let parked = lines(&succeed(&mut on(&log, "groups parked list g")));
+    let positions: Vec<_> = parked.iter().map(|event| event["position"].as_u64().unwrap()).collect();
+    assert_eq!(positions, [1, 3, 5, 7, 9]);
+    assert_eq!((&parked[0]["failure"], &parked[0]["attempts"]), (&json!("no paper"), &json!(1)));
+    assert_eq!((&parked[0]["type"], &parked[0]["waiting"]), (&json!("Lent"), &json!(1)));
+
+    let said = |arguments: &str| lines(&succeed(&mut on(&log, arguments)));
+    assert_eq!(said("groups parked drop g 1 3 4"), [json!({"dropped": 2})], "4 is not parked");
+    assert_eq!(said("groups parked replay g 5"), [json!({"replayed": 1})]);
+    assert_eq!(said("groups parked replay g --all"), [json!({"replayed": 2})]);
+    assert_eq!(said("groups parked drop g --all"), [json!({"dropped": 0})]);
+    assert_eq!(said("groups parked list g"), [] as [Value; 0]);
+    let shown: Value = serde_json::from_str(&succeed(&mut on(&log, "groups show g"))).unwrap();
+    assert_eq!((&shown["parked"], &shown["blocked"], &shown["ready"]), (&json!(0), &json!(0), &json!(8)));
+}
+
 #[test]
 fn bad_usage_is_refused_and_help_teaches() {
     for arguments in [
@@ -165,6 +267,10 @@ fn bad_usage_is_refused_and_help_teaches() {
         "show",
         "index add",
         "migrate sideways",
+        "subscriptions reset s",
+        "subscriptions reset s --to yesterday",
+        "groups parked drop g",
+        "groups parked replay g 1 --all",
     ] {
         assert_eq!(fail(&mut eventstore(arguments)).0, 2, "{arguments}");
     }
@@ -174,7 +280,28 @@ fn bad_usage_is_refused_and_help_teaches() {
     command.args(["--primary", "host=127.0.0.1 port=1 user=u password=geheim"]);
     let (code, said) = fail(&mut command);
     assert!(code == 4 && said.contains("127.0.0.1:1") && !said.contains("geheim"), "{said}");
-    for command in ["query", "tail", "show", "stats", "export", "import", "head", "migrate up", "index add"] {
+    for command in [
+        "query",
+        "tail",
+        "show",
+        "stats",
+        "export",
+        "import",
+        "head",
+        "migrate up",
+        "index add",
+        "subscriptions list",
+        "subscriptions show",
+        "subscriptions reset",
+        "subscriptions delete",
+        "groups list",
+        "groups show",
+        "groups reset",
+        "groups delete",
+        "groups parked list",
+        "groups parked replay",
+        "groups parked drop",
+    ] {
         let help = succeed(&mut eventstore(&format!("{command} --help")));
         assert!(help.contains("Example"), "{command}: {help}");
     }

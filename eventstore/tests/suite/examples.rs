@@ -83,3 +83,43 @@ async fn logs() {
         ]
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn subscribe() {
+    let said = printed(&mut example("subscribe"));
+    let lines: Vec<_> = said.lines().collect();
+    assert_eq!(
+        lines,
+        [
+            "position 1: ada has 1 overdue",
+            "position 2: bob has 1 overdue",
+            "position 3: ada has 2 overdue",
+            "closed",
+            "position 4: bob has 2 overdue",
+            "nothing newer than position 4",
+            "5 events now, up to position 5"
+        ]
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn group() {
+    let said = printed(&mut example("group"));
+    let lines: Vec<_> = said.lines().collect();
+    assert_eq!(
+        lines,
+        [
+            "position 1, attempt 1: mailed",
+            "position 2, attempt 1: the mail server is down",
+            "position 2, attempt 2: the mail server is down",
+            "position 2, attempt 3: mailed",
+            "position 3, attempt 1: the letter can not be printed",
+            "position 3, attempt 2: the letter can not be printed",
+            "position 3, attempt 3: the letter can not be printed",
+            "position 5, attempt 1: mailed",
+            "parked at position 3 after 3 attempts: the letter can not be printed; 1 waits behind it",
+            "dropped 1",
+            "position 4, attempt 1: mailed"
+        ]
+    );
+}

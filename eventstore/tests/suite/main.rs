@@ -16,6 +16,7 @@ mod failover;
 mod faults;
 mod fixture;
 mod freshness;
+mod group_faults;
 mod groups;
 mod health;
 mod hostile;

@@ -2,6 +2,7 @@
 
 mod bench;
 mod chaos;
+mod deliver;
 mod run;
 
 use std::time::Duration;
@@ -12,7 +13,9 @@ use crate::bench::{BenchPlan, PartPlan as BenchPartPlan};
 use crate::chaos::{ChaosPlan, PartPlan as ChaosPartPlan};
 use crate::cli::bench::BenchArgs;
 use crate::cli::chaos::ChaosArgs;
+use crate::cli::deliver::DeliverArgs;
 use crate::cli::run::RunArgs;
+use crate::deliver::{ClaimPlan, CrashPlan, LivePlan, PartPlan as CrashPartPlan, SubscribePlan};
 use crate::plan::Plan;
 use crate::seats::{PartPlan, SeatsPlan};
 
@@ -60,6 +63,8 @@ Example:
 Exit status: 0 every promise was kept, 1 the run could not be carried out (a store that does not come back is one), 2 usage,
 3 appends took longer than --recover-within to come back, 4 a promise was broken.")]
     Chaos(ChaosArgs),
+    /// Measure and audit what subscriptions and consumer groups hand over, each against its baseline
+    Deliver(DeliverArgs),
 }
 
 #[derive(Debug, Args)]
@@ -89,6 +94,11 @@ pub(crate) enum Command {
     ChaosPart(ChaosPartPlan),
     Bench(BenchPlan),
     BenchPart(BenchPartPlan),
+    Claim(ClaimPlan),
+    Subscribe(SubscribePlan),
+    Crashes(CrashPlan),
+    CrashPart(CrashPartPlan),
+    Live(LivePlan),
 }
 
 /// Reads the command line; prints usage and ends the process if it can not be understood.
@@ -103,6 +113,7 @@ fn resolve(typed: &ArgMatches) -> Result<Command, clap::Error> {
         Some(Subcommands::Run(args)) => args.into_command(typed_after_name),
         Some(Subcommands::Bench(args)) => args.into_command(typed_after_name),
         Some(Subcommands::Chaos(args)) => args.into_command(typed_after_name),
+        Some(Subcommands::Deliver(args)) => Ok(args.into()),
         None => cli.run.into_command(typed),
     }
 }
@@ -197,6 +208,12 @@ mod tests {
             "bench import --engines cte",
             "bench query --picture x.svg",
             "bench catch-up --clients 3",
+            "deliver",
+            "deliver group-claim --nodes 0",
+            "deliver group-claim --items none",
+            "deliver subscribe --fallback 0s",
+            "deliver crashes --part group",
+            "deliver live --rate 0",
         ] {
             assert!(resolve_line(&format!("load-generator {flags}")).is_err(), "{flags}");
         }

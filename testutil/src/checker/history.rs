@@ -58,6 +58,26 @@ pub enum Action {
         /// Up to where.
         position: u64,
     },
+    /// A consumer group begins.
+    Grouped(Grouped),
+    /// A worker of a group was handed an event.
+    Handed(Handed),
+    /// A worker said what came of an event; acknowledged when this was completed. What it did not say, it may have died of.
+    Settled {
+        /// Of which group.
+        group: String,
+        /// Where the event stands.
+        position: u64,
+        /// Whether it is done, or given back.
+        is_done: bool,
+    },
+    /// A group has nothing left to do.
+    Drained {
+        /// Which group.
+        group: String,
+        /// Up to where.
+        position: u64,
+    },
     /// Another server became the primary: it was promoted when this was completed. Whoever runs the servers says so.
     Failover {
         /// The last position that it had. What stood above is lost.
@@ -207,6 +227,43 @@ pub struct Delivery {
     pub event: Digest,
 }
 
+/// A group, and what it promises.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Grouped {
+    /// Its name.
+    pub group: String,
+    /// What it shares.
+    pub filter: Filter,
+    /// Between which events order is kept.
+    pub order: KeyOrder,
+    /// Only higher positions are handed over.
+    pub after: u64,
+    /// How long a lease lasts without a sign of life, in nanoseconds.
+    pub lease_ns: u64,
+}
+
+/// Between which events a group keeps order.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum KeyOrder {
+    /// None.
+    None,
+    /// Those with the same value of this field.
+    By(String),
+    /// All.
+    All,
+}
+
+/// An event that a worker of a group was handed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Handed {
+    /// Of which group.
+    pub group: String,
+    /// Where the event stands.
+    pub position: u64,
+    /// The event.
+    pub event: Digest,
+}
+
 impl Append {
     /// Whether it was acknowledged, and its first event stands where it was.
     pub(super) fn outcome_stands(&self, log: &Log) -> bool {
@@ -273,6 +330,12 @@ impl fmt::Display for Action {
             Self::CaughtUp { subscription, position } => {
                 write!(f, "{subscription} had handed over everything up to {position}")
             }
+            Self::Grouped(Grouped { group, filter, after, .. }) => write!(f, "{group} shares {filter} after {after}"),
+            Self::Handed(handed) => write!(f, "{} handed over position {}", handed.group, handed.position),
+            Self::Settled { group, position, is_done } => {
+                write!(f, "{group} was told that position {position} is {}", if *is_done { "done" } else { "given back" })
+            }
+            Self::Drained { group, position } => write!(f, "{group} had nothing left to do up to {position}"),
             Self::Failover { kept } => write!(f, "failover to a server that had {kept} positions"),
             Self::Loss { position } => write!(f, "told that position {position} is lost"),
         }

@@ -29,6 +29,7 @@ mod append;
 mod delivery;
 mod evidence;
 mod filter;
+mod group;
 mod history;
 mod log;
 mod loss;
@@ -38,7 +39,9 @@ mod recorder;
 mod report;
 
 pub use filter::{Filter, Item, Predicate};
-pub use history::{Action, Answer, Append, Condition, Delivery, Digest, History, Operation, Outcome, Read};
+pub use history::{
+    Action, Answer, Append, Condition, Delivery, Digest, Grouped, Handed, History, KeyOrder, Operation, Outcome, Read,
+};
 pub use log::{Log, LogEvent};
 pub use recorder::{Pending, Recorder};
 pub use report::{Report, Rule, Violation};
@@ -75,6 +78,7 @@ impl Checker {
         order::check(&evidence, &mut report);
         read::check(&evidence, &mut report);
         delivery::check(&evidence, &mut report);
+        group::check(&evidence, &mut report);
         loss::check(&evidence, &mut report);
         report
     }

@@ -39,6 +39,10 @@ pub enum Rule {
     Stale,
     /// A subscription hands over all, in order.
     Delivery,
+    /// A group hands an event to one worker at a time, and not when it is done.
+    HandedTwice,
+    /// A group keeps the order of each key.
+    KeyOrder,
     /// What is reported as lost was lost in a failover.
     LossWithoutCause,
     /// A failover that lost what was acknowledged is reported.
@@ -63,6 +67,8 @@ impl fmt::Display for Rule {
             Self::Read => "a read is not the filter of a prefix",
             Self::Stale => "a read is older than it may be",
             Self::Delivery => "a subscription skipped, repeated or reordered",
+            Self::HandedTwice => "a group handed an event over twice",
+            Self::KeyOrder => "a group broke the order of a key",
             Self::LossWithoutCause => "a loss was reported that was none",
             Self::LossNotTold => "a loss was not reported",
             Self::RestsOnNothing => "what rests on a lost event was not refused",
@@ -124,6 +130,11 @@ impl<'a> Report<'a> {
     #[must_use]
     pub fn count(&self) -> usize {
         self.counts.values().sum()
+    }
+
+    /// How many there are of each rule that was broken.
+    pub fn counts(&self) -> impl Iterator<Item = (Rule, usize)> {
+        self.counts.iter().map(|(rule, count)| (*rule, *count))
     }
 
     /// How many operations were checked.

@@ -63,6 +63,25 @@ struct State {
     server: SocketAddr,
     impairment: watch::Sender<Impairment>,
     armed: Mutex<Option<Armed>>,
+    answers: AtomicU64,
+    bytes: AtomicU64,
+}
+
+/// What has come from the server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Traffic {
+    /// Ends of answers: one a statement, and one for the start of each connection.
+    pub answers: u64,
+    /// Bytes of the answers.
+    pub bytes: u64,
+}
+
+impl std::ops::Sub for Traffic {
+    type Output = Self;
+
+    fn sub(self, earlier: Self) -> Self {
+        Self { answers: self.answers - earlier.answers, bytes: self.bytes - earlier.bytes }
+    }
 }
 
 #[derive(Debug, Clone, Default)]
@@ -98,7 +117,13 @@ impl Proxy {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let port = listener.local_addr()?.port();
         let server = SocketAddr::from(([127, 0, 0, 1], server_port));
-        let state = Arc::new(State { server, impairment: watch::Sender::default(), armed: Mutex::default() });
+        let state = Arc::new(State {
+            server,
+            impairment: watch::Sender::default(),
+            armed: Mutex::default(),
+            answers: AtomicU64::new(0),
+            bytes: AtomicU64::new(0),
+        });
         let listening = tokio::spawn(listen(listener, Arc::clone(&state)));
         Ok(Self { port, state, listening })
     }
@@ -113,6 +138,13 @@ impl Proxy {
     #[must_use]
     pub fn port(&self) -> u16 {
         self.port
+    }
+
+    /// What has come from the server so far, on all connections.
+    #[must_use]
+    pub fn traffic(&self) -> Traffic {
+        let (answers, bytes) = (&self.state.answers, &self.state.bytes);
+        Traffic { answers: answers.load(Ordering::Relaxed), bytes: bytes.load(Ordering::Relaxed) }
     }
 
     /// Closes all connections.
@@ -181,7 +213,7 @@ async fn pass_on(client: TcpStream, state: &State) {
     }
     let ((from_client, to_client), (from_server, to_server)) = (client.into_split(), server.into_split());
     let silenced_at = AtomicU64::new(NEVER);
-    let answers = hand_answers_on(from_server, to_client, state.impairment.subscribe(), &silenced_at);
+    let answers = hand_answers_on(from_server, to_client, state, &silenced_at);
     tokio::pin!(answers);
     let caught = tokio::select! {
         caught = hand_calls_on(from_client, to_server, state, &silenced_at) => caught,
@@ -233,9 +265,10 @@ async fn hand_calls_on(
 async fn hand_answers_on(
     mut from: OwnedReadHalf,
     mut to: OwnedWriteHalf,
-    mut impairment: watch::Receiver<Impairment>,
+    state: &State,
     silenced_at: &AtomicU64,
 ) {
+    let mut impairment = state.impairment.subscribe();
     let mut buffer = vec![0; 1 << 16];
     let mut messages = Messages::of_server();
     let mut answered = 0;
@@ -243,7 +276,10 @@ async fn hand_answers_on(
         let Ok(length @ 1..) = from.read(&mut buffer).await else { return };
         patiently(&mut impairment, Toward::Client).await;
         // Rows come before the commit, ReadyForQuery after it: one for the start, and one for each call.
-        answered += messages.count(&buffer[..length], b"Z");
+        let ends = messages.count(&buffer[..length], b"Z");
+        answered += ends;
+        state.answers.fetch_add(ends, Ordering::Relaxed);
+        state.bytes.fetch_add(length as u64, Ordering::Relaxed);
         let is_over = match silenced_at.load(Ordering::SeqCst) {
             NEVER => to.write_all(&buffer[..length]).await.is_err(),
             calls => answered > calls,

@@ -5,6 +5,7 @@
 mod append;
 mod delivery;
 mod failover;
+mod group;
 mod model;
 mod read;
 mod recorder;

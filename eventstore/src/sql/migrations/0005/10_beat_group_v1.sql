@@ -1,9 +1,10 @@
 -- The heartbeat of a member: makes its leases last longer, and returns those that it still has. Folds what is done into the
--- checkpoint, unless somebody else is about to, and forgets members that have been dead for an hour. Tells how far the group is.
+-- checkpoint, unless somebody else is about to, and forgets members that have been dead for an hour. Tells how far the group is,
+-- and whether there are others.
 -- SECURITY DEFINER as join_group_v1 is. Indexes: group_members_pkey, group_work_pkey, consumer_groups_pkey.
 CREATE FUNCTION beat_group_v1(
     p_group_id integer, p_member uuid, p_in_flight integer, p_positions bigint[], p_leases uuid[], p_for interval,
-    OUT held bigint[], OUT done bigint, OUT parked bigint)
+    OUT held bigint[], OUT done bigint, OUT parked bigint, OUT others boolean)
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path FROM CURRENT
 SET plan_cache_mode = force_generic_plan
@@ -34,6 +35,7 @@ BEGIN
         WHERE m.group_id = p_group_id AND m.beat_at < clock_timestamp() - 2 * m.beat_every - interval '1 hour';
     END IF;
     done := (SELECT c.done FROM consumer_groups c WHERE c.id = p_group_id);
+    others := EXISTS (SELECT FROM group_members m WHERE m.group_id = p_group_id AND m.member <> p_member);
     parked := (SELECT count(*) FROM group_work w WHERE w.group_id = p_group_id AND w.state = 'p');
 END
 $$;

@@ -1,0 +1,131 @@
+//! The command line of subscriptions and consumer groups.
+
+use clap::{Args, Subcommand};
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum SubscriptionsCommand {
+    /// Print the subscriptions, one a line, as JSON
+    #[command(after_help = "Example:\n  eventstore subscriptions list")]
+    List,
+    /// Print how far one is, and who holds it
+    #[command(after_help = "Example:\n  eventstore subscriptions show reminders")]
+    Show {
+        /// As `subscriptions list` prints it
+        name: String,
+    },
+    /// Set the checkpoint of one that nobody holds; its next start goes on from there
+    #[command(after_help = "\
+Examples:
+  eventstore subscriptions reset reminders --to beginning
+  eventstore subscriptions reset reminders --to 4711      goes on with position 4712")]
+    Reset(ResetArgs),
+    /// Delete one that nobody holds; its next start begins anew
+    #[command(after_help = "Example:\n  eventstore subscriptions delete reminders")]
+    Delete {
+        /// As `subscriptions list` prints it
+        name: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum GroupsCommand {
+    /// Print the groups, one a line, as JSON
+    #[command(after_help = "Example:\n  eventstore groups list")]
+    List,
+    /// Print how far one is, what is left to do, and who takes part
+    #[command(after_help = "Example:\n  eventstore groups show mailers")]
+    Show {
+        /// As `groups list` prints it
+        name: String,
+    },
+    /// Have one that nobody takes part in begin again elsewhere; what is parked is forgotten
+    #[command(after_help = "\
+Examples:
+  eventstore groups reset mailers --to now
+  eventstore groups reset mailers --to 4711      begins with position 4712")]
+    Reset(ResetArgs),
+    /// Delete one that nobody takes part in, with all that is parked
+    #[command(after_help = "Example:\n  eventstore groups delete mailers")]
+    Delete {
+        /// As `groups list` prints it
+        name: String,
+    },
+    /// List, replay and drop the events that were handed over in vain too often
+    #[command(subcommand)]
+    Parked(ParkedCommand),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ParkedCommand {
+    /// Print what a group has parked, one event a line, as JSON
+    #[command(after_help = "Example:\n  eventstore groups parked list mailers")]
+    List {
+        /// The group
+        name: String,
+    },
+    /// Have parked events handed over again, and print how many there were
+    #[command(after_help = "\
+Examples:
+  eventstore groups parked replay mailers 4711 4713
+  eventstore groups parked replay mailers --all")]
+    Replay(ParkedArgs),
+    /// Drop parked events as if they were done, and print how many there were
+    #[command(after_help = "\
+Examples:
+  eventstore groups parked drop mailers 4711
+  eventstore groups parked drop mailers --all")]
+    Drop(ParkedArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ResetArgs {
+    /// As `list` prints it
+    pub(crate) name: String,
+    /// Where to go on: with the first event, with what comes from now on, or after a position
+    #[arg(long, value_name = "beginning|now|POSITION", value_parser = place)]
+    pub(crate) to: Place,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ParkedArgs {
+    /// The group
+    pub(crate) name: String,
+    /// Where the events stand
+    #[arg(value_name = "POSITION", required_unless_present = "all", conflicts_with = "all")]
+    pub(crate) positions: Vec<u64>,
+    /// All that are parked now
+    #[arg(long)]
+    pub(crate) all: bool,
+}
+
+/// Where to go on, as it was typed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Place {
+    Beginning,
+    Now,
+    /// After this position.
+    After(u64),
+}
+
+fn place(text: &str) -> Result<Place, String> {
+    match (text, text.parse::<u64>()) {
+        ("beginning", _) | (_, Ok(0)) => Ok(Place::Beginning),
+        ("now", _) => Ok(Place::Now),
+        (_, Ok(position)) => Ok(Place::After(position)),
+        _ => Err("expected `beginning`, `now` or a position".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_are_words_or_positions() {
+        assert_eq!(place("beginning"), Ok(Place::Beginning));
+        assert_eq!(place("0"), Ok(Place::Beginning));
+        assert_eq!(place("now"), Ok(Place::Now));
+        assert_eq!(place("4711"), Ok(Place::After(4711)));
+        assert!(place("yesterday").is_err() && place("-1").is_err());
+    }
+}

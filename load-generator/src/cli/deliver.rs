@@ -1,0 +1,168 @@
+//! The arguments of `deliver`.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Subcommand, ValueEnum};
+
+use crate::cli::{Command, ServerArgs, positive_duration};
+use crate::deliver::{ClaimPlan, Common, CrashPlan, LivePlan, PartPlan, SubscribePlan};
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  load-generator deliver group-claim --nodes 1,9 --rounds 3
+  load-generator deliver subscribe --duration 60s --json subscribe.json
+  load-generator deliver crashes --deliveries 1000000
+  load-generator deliver live --rate 5000
+
+Exit status: 0 every promise was kept, 1 the run could not be carried out, 2 usage, 4 a promise was broken.")]
+pub(super) struct DeliverArgs {
+    #[command(subcommand)]
+    scenario: Scenario,
+}
+
+#[derive(Debug, Subcommand)]
+enum Scenario {
+    /// Claimers on several nodes share the events of a log: a distributed group, one that keeps order by key, an exclusive one,
+    /// and a queue through one leader, which is the baseline
+    GroupClaim {
+        /// Events to be claimed
+        #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(1..=10_000_000))]
+        items: u64,
+        /// Claimers over all nodes, each with one event in hand
+        #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u64).range(1..=10_000))]
+        claimers: u64,
+        /// Numbers of nodes: store handles with pools of their own
+        #[arg(long, value_delimiter = ',', default_value = "1,3,5,7,9", value_parser = clap::value_parser!(u64).range(1..=64))]
+        nodes: Vec<u64>,
+        /// How often everything is measured; medians are reported
+        #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=100))]
+        rounds: u32,
+        #[command(flatten)]
+        common: CommonArgs,
+    },
+    /// Many subscribers of a log with an append a second: polling, woken, and woken with listeners that are killed; then
+    /// conditional reads
+    Subscribe {
+        /// Subscribers over all handles
+        #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+        subscribers: u32,
+        /// Store handles
+        #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=64))]
+        handles: u32,
+        /// How long each way is measured
+        #[arg(long, default_value = "60s", value_parser = positive_duration)]
+        duration: Duration,
+        /// How often those who poll do
+        #[arg(long, default_value = "5s", value_parser = positive_duration)]
+        poll_every: Duration,
+        /// How often those who are woken look all the same
+        #[arg(long, default_value = "60s", value_parser = positive_duration)]
+        fallback: Duration,
+        /// Conditional reads that are made at once
+        #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+        readers: u32,
+        #[command(flatten)]
+        common: CommonArgs,
+    },
+    /// A group and a subscription whose processes are killed at random while others write; every delivery is checked
+    Crashes {
+        /// Deliveries, half of them by the group and half by the subscription
+        #[arg(long, default_value_t = 100_000, value_parser = clap::value_parser!(u64).range(2..=100_000_000))]
+        deliveries: u64,
+        /// Tasks that append
+        #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u64).range(1..=1_000))]
+        writers: u64,
+        /// Processes of the group, besides one of the subscription
+        #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=64))]
+        processes: u32,
+        /// How often one of them is killed, give or take a half
+        #[arg(long, default_value = "1s", value_parser = positive_duration)]
+        kill_every: Duration,
+        /// Fixes which is killed when
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+        #[command(flatten)]
+        common: CommonArgs,
+        /// What this process does
+        #[arg(long, hide = true, requires_all = ["number", "history", "primary"])]
+        part: Option<Part>,
+        #[arg(long, hide = true)]
+        number: Option<u64>,
+        #[arg(long, hide = true)]
+        history: Option<PathBuf>,
+    },
+    /// How long after its append an event is delivered, from a replica and from the primary
+    Live {
+        /// Appends a second
+        #[arg(long, default_value_t = 5_000, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+        rate: u64,
+        /// How long
+        #[arg(long, default_value = "20s", value_parser = positive_duration)]
+        duration: Duration,
+        #[command(flatten)]
+        common: CommonArgs,
+    },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Part {
+    Group,
+    Subscription,
+}
+
+#[derive(Debug, Args)]
+struct CommonArgs {
+    #[command(flatten)]
+    servers: ServerArgs,
+    /// Write the result as JSON to this file; - for standard output
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+}
+
+impl From<CommonArgs> for Common {
+    fn from(args: CommonArgs) -> Self {
+        Self { primary: args.servers.primary, replicas: args.servers.replica, json: args.json }
+    }
+}
+
+impl From<DeliverArgs> for Command {
+    fn from(args: DeliverArgs) -> Self {
+        match args.scenario {
+            Scenario::GroupClaim { items, claimers, nodes, rounds, common } => {
+                let (rounds, common) = (rounds as usize, common.into());
+                Self::Claim(ClaimPlan { items, claimers, nodes, rounds, common })
+            }
+            Scenario::Subscribe { subscribers, handles, duration, poll_every, fallback, readers, common } => {
+                let (readers, common) = (readers as usize, common.into());
+                Self::Subscribe(SubscribePlan {
+                    subscribers,
+                    handles,
+                    duration,
+                    poll_every,
+                    fallback,
+                    readers,
+                    common,
+                })
+            }
+            Scenario::Crashes { common, part: Some(part), number, history, .. } => {
+                let common = Common::from(common);
+                Self::CrashPart(PartPlan {
+                    is_subscription: part == Part::Subscription,
+                    number: number.unwrap_or_default(),
+                    primary: common.primary.unwrap_or_default(),
+                    replica: common.replicas.into_iter().next(),
+                    history: history.unwrap_or_default(),
+                })
+            }
+            Scenario::Crashes { deliveries, writers, processes, kill_every, seed, common, .. } => {
+                let (processes, common) = (processes as usize, common.into());
+                Self::Crashes(CrashPlan { deliveries, writers, processes, kill_every, seed, common })
+            }
+            Scenario::Live { rate, duration, common } => {
+                Self::Live(LivePlan { rate, duration, common: common.into() })
+            }
+        }
+    }
+}

@@ -1,0 +1,396 @@
+//! `subscribe`: many subscribers of a quiet log, by polling and by being woken; and reads that ask whether there is anything new.
+//!
+//! Subscribers reach the servers through proxies, which count what the servers answer them; the appends do not. What the servers were
+//! busy with is theirs to say (`pg_stat_database`); a part of the run with appends and nobody who reads tells how much of that
+//! was not the subscribers'.
+
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use eventstore::{Consistency, EventStore, RecordedEvent, Settings, Start, Token};
+use serde::Serialize;
+use testutil::proxy::{Proxy, Traffic};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep};
+use tokio_util::sync::CancellationToken;
+
+use crate::deliver::polling::poll;
+use crate::deliver::{Common, connect, fresh, item, items, of_server, servers};
+use crate::error::RunError;
+use crate::histogram::Latencies;
+use crate::output::Output;
+use crate::servers::Servers;
+use crate::verdict::Verdict;
+
+const SCHEMA: &str = "deliver_subscribe";
+/// No task of the handles looks at servers by itself meanwhile: it would be counted.
+const NEVER: Duration = Duration::from_secs(3_600);
+/// How long conditional reads are made.
+const READING: Duration = Duration::from_secs(5);
+/// How many events there are before.
+const BEFORE: u64 = 10_000;
+
+/// What is to be done.
+#[derive(Debug, Clone)]
+pub(crate) struct SubscribePlan {
+    pub(crate) subscribers: u32,
+    pub(crate) handles: u32,
+    pub(crate) duration: Duration,
+    /// How often those who poll do.
+    pub(crate) poll_every: Duration,
+    /// How often those who are woken look all the same.
+    pub(crate) fallback: Duration,
+    pub(crate) readers: usize,
+    pub(crate) common: Common,
+}
+
+/// When events were acknowledged, and when they were delivered.
+#[derive(Debug, Default)]
+pub(super) struct Board {
+    appended: Mutex<Vec<Instant>>,
+    delays: Mutex<Option<Latencies>>,
+    delivered: AtomicU64,
+}
+
+impl Board {
+    /// Of the nth append since the run began, counted from the first event after those before it.
+    pub(super) fn is_delivered(&self, event: &RecordedEvent) {
+        self.delivered.fetch_add(1, Ordering::Relaxed);
+        let nth = event.payload["n"].as_u64().unwrap_or_default().saturating_sub(BEFORE);
+        let appended = self.appended.lock().unwrap_or_else(PoisonError::into_inner).get(nth as usize).copied();
+        let mut delays = self.delays.lock().unwrap_or_else(PoisonError::into_inner);
+        // It may be delivered before whoever appended it has the answer.
+        let delay = appended.map_or(Duration::ZERO, |then| then.elapsed());
+        delays.get_or_insert_with(Latencies::new).record(delay);
+    }
+}
+
+/// How subscribers hear of events.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Way {
+    Nobody,
+    Polling,
+    Woken,
+    /// And their listeners are killed all the time.
+    Deafened,
+}
+
+/// What one way came to.
+#[derive(Debug, Serialize)]
+struct Row {
+    way: &'static str,
+    appended: u64,
+    delivered: u64,
+    expected: u64,
+    /// Statements that servers answered to subscribers.
+    statements: u64,
+    bytes: u64,
+    /// What all servers were busy with, in milliseconds, the appends left out.
+    database_ms: f64,
+    delay_p50_ms: f64,
+    delay_p99_ms: f64,
+    delay_max_ms: f64,
+}
+
+#[derive(Debug, Serialize)]
+struct Report {
+    scenario: &'static str,
+    subscribers: u32,
+    handles: u32,
+    seconds: f64,
+    poll_every_s: f64,
+    fallback_s: f64,
+    rows: Vec<Row>,
+    /// Less than by polling, as a share: statements, bytes, time of the servers.
+    saved: [f64; 3],
+    /// `query(…).if_newer_than(…)`, where nothing is newer.
+    conditional_reads: ConditionalReads,
+}
+
+#[derive(Debug, Serialize)]
+struct ConditionalReads {
+    at_once: usize,
+    per_second: f64,
+    p50_ms: f64,
+    p95_ms: f64,
+    p99_ms: f64,
+}
+
+/// Carries it out and reports.
+pub(crate) async fn run(plan: SubscribePlan) -> Result<Verdict, RunError> {
+    let output = Output::open(plan.common.json.as_deref())?;
+    let stage = Stage::new(&plan).await?;
+    // What the servers do for the appends alone, a second.
+    let alone = stage.measure(Way::Nobody, plan.duration / 4).await?.1 / (plan.duration / 4).as_secs_f64();
+    let mut rows = Vec::new();
+    for way in [Way::Polling, Way::Woken, Way::Deafened] {
+        eprintln!("{}: {} s", way.as_str(), plan.duration.as_secs());
+        let (mut row, busy_ms) = stage.measure(way, plan.duration).await?;
+        row.database_ms = (busy_ms - alone * plan.duration.as_secs_f64()).max(0.0).round();
+        rows.push(row);
+    }
+    let saved = |of: fn(&Row) -> f64| ((1.0 - of(&rows[1]) / of(&rows[0])) * 1e3).round() / 1e3;
+    let saved = [saved(|row| row.statements as f64), saved(|row| row.bytes as f64), saved(|row| row.database_ms)];
+    let lost = rows.iter().any(|row| row.delivered != row.expected);
+    let conditional_reads = stage.read_conditionally().await?;
+    let report = Report {
+        scenario: "subscribe",
+        subscribers: plan.subscribers,
+        handles: plan.handles,
+        seconds: plan.duration.as_secs_f64(),
+        poll_every_s: plan.poll_every.as_secs_f64(),
+        fallback_s: plan.fallback.as_secs_f64(),
+        rows,
+        saved,
+        conditional_reads,
+    };
+    output.publish(&report)?;
+    Ok(if lost { Verdict::Violated } else { Verdict::Kept })
+}
+
+struct Stage<'a> {
+    plan: &'a SubscribePlan,
+    servers: Arc<Servers>,
+    /// Before the primary, and before each replica.
+    proxies: Vec<Proxy>,
+    appender: EventStore,
+}
+
+impl<'a> Stage<'a> {
+    async fn new(plan: &'a SubscribePlan) -> Result<Self, RunError> {
+        let servers = servers(&plan.common).await?;
+        let mut settings = Settings::default();
+        settings.replica_watch_every = NEVER;
+        let appender = fresh(&servers, SCHEMA, settings).await?;
+        crate::deliver::fill(&appender, BEFORE).await?;
+        let mut proxies = Vec::new();
+        for dsn in std::iter::once(&servers.primary).chain(&servers.replicas) {
+            proxies.push(proxy(dsn).await?);
+        }
+        Ok(Self { plan, servers, proxies, appender })
+    }
+
+    /// With how many milliseconds the servers were busy.
+    async fn measure(&self, way: Way, duration: Duration) -> Result<(Row, f64), RunError> {
+        let from = self.appender.head().await?;
+        let first = from.position().get() - BEFORE;
+        let board = Arc::new(Board::default());
+        board.appended.lock().unwrap_or_else(PoisonError::into_inner).resize(first as usize, Instant::now());
+        let handles = self.handles(way).await?;
+        let (end, mut subscribers) = (CancellationToken::new(), JoinSet::new());
+        for nth in 0..self.plan.subscribers {
+            let store = handles[(nth % self.plan.handles) as usize].clone();
+            let (board, end) = (Arc::clone(&board), end.clone());
+            match way {
+                Way::Nobody => {}
+                Way::Polling => {
+                    let turn = (nth, self.plan.subscribers);
+                    subscribers.spawn(poll(store, from, self.plan.poll_every, turn, board, end));
+                }
+                Way::Woken | Way::Deafened => drop(subscribers.spawn(hear(store, from, board, end))),
+            }
+        }
+        // All have connected, and have what was there.
+        sleep(Duration::from_secs(1)).await;
+        let (traffic, busy) = (self.traffic(), self.busy_ms().await?);
+        let appended = self.append(first, duration, &board, way).await?;
+        let expected = appended * u64::from(if way == Way::Nobody { 0 } else { self.plan.subscribers });
+        let patience = if way == Way::Polling { self.plan.poll_every } else { self.plan.fallback };
+        let give_up = Instant::now() + patience + Duration::from_secs(1);
+        while board.delivered.load(Ordering::Relaxed) < expected && Instant::now() < give_up {
+            sleep(Duration::from_millis(5)).await;
+        }
+        let traffic = self.traffic() - traffic;
+        end.cancel();
+        while let Some(ended) = subscribers.join_next().await {
+            ended.map_err(RunError::task)??;
+        }
+        // Sessions say what they were busy with when they end.
+        for store in handles {
+            store.close().await?;
+        }
+        let busy_ms = self.busy_ms().await? - busy;
+        let delays = board.delays.lock().unwrap_or_else(PoisonError::into_inner).take().unwrap_or_else(Latencies::new);
+        let row = Row {
+            way: way.as_str(),
+            appended,
+            delivered: board.delivered.load(Ordering::Relaxed),
+            expected,
+            statements: traffic.answers,
+            bytes: traffic.bytes,
+            database_ms: busy_ms,
+            delay_p50_ms: delays.quantile_ms(0.5),
+            delay_p99_ms: delays.quantile_ms(0.99),
+            delay_max_ms: delays.quantile_ms(1.0),
+        };
+        Ok((row, busy_ms))
+    }
+
+    async fn handles(&self, way: Way) -> Result<Vec<EventStore>, RunError> {
+        let mut settings = Settings::default();
+        (settings.replica_watch_every, settings.poll_every) = (NEVER, self.plan.fallback);
+        let replicas: Vec<String> = self.proxies[1..].iter().map(Proxy::dsn).collect();
+        let mut handles = Vec::new();
+        let wanted = if way == Way::Nobody { 0 } else { self.plan.handles };
+        for _ in 0..wanted {
+            handles.push(connect(&self.proxies[0].dsn(), &replicas, SCHEMA, settings.clone()).await?);
+        }
+        Ok(handles)
+    }
+
+    /// One event a second; how many there were.
+    async fn append(&self, first: u64, duration: Duration, board: &Board, way: Way) -> Result<u64, RunError> {
+        let second = Duration::from_secs(1);
+        let (mut ticks, mut count) = (interval_at(Instant::now(), second), 0);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let end = Instant::now() + duration;
+        loop {
+            ticks.tick().await;
+            if Instant::now() >= end {
+                return Ok(count);
+            }
+            if way == Way::Deafened {
+                self.deafen().await?;
+            }
+            self.appender.append([item(BEFORE + first + count)]).await?;
+            board.appended.lock().unwrap_or_else(PoisonError::into_inner).push(Instant::now());
+            count += 1;
+        }
+    }
+
+    /// Ends all sessions that listen.
+    async fn deafen(&self) -> Result<(), RunError> {
+        let session = testutil::connect(&self.servers.primary).await.map_err(of_server)?;
+        // A session that listens asks for signs of life with empty statements.
+        let kill = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+                    WHERE pid <> pg_backend_pid() AND (query = '' OR query LIKE 'LISTEN %') AND backend_type = 'client backend'";
+        session.execute(kill, &[]).await.map_err(of_server)?;
+        Ok(())
+    }
+
+    fn traffic(&self) -> Traffic {
+        self.proxies.iter().map(Proxy::traffic).fold(Traffic::default(), |all, one| Traffic {
+            answers: all.answers + one.answers,
+            bytes: all.bytes + one.bytes,
+        })
+    }
+
+    /// How long all servers have been at work for their clients, in milliseconds.
+    async fn busy_ms(&self) -> Result<f64, RunError> {
+        let mut total = 0.0;
+        for dsn in std::iter::once(&self.servers.primary).chain(&self.servers.replicas) {
+            let session = testutil::connect(dsn).await.map_err(of_server)?;
+            let active = "SELECT active_time FROM pg_stat_database WHERE datname = current_database()";
+            total += session.query_one(active, &[]).await.map_err(of_server)?.get::<_, f64>(0);
+        }
+        Ok(total)
+    }
+
+    async fn read_conditionally(&self) -> Result<ConditionalReads, RunError> {
+        let servers = &self.servers;
+        let store = connect(&servers.primary, &servers.replicas, SCHEMA, Settings::default()).await?;
+        let has = store.query(&items()).await?.token();
+        let end = Instant::now() + READING;
+        let mut readers = JoinSet::new();
+        for _ in 0..self.plan.readers {
+            readers.spawn(ask(store.clone(), has, end));
+        }
+        let mut waits = Latencies::new();
+        while let Some(one) = readers.join_next().await {
+            waits.merge(&one.map_err(RunError::task)??);
+        }
+        store.close().await?;
+        let count: u64 = waits.counts().iter().map(|(_, count)| count).sum();
+        Ok(ConditionalReads {
+            at_once: self.plan.readers,
+            per_second: (count as f64 / READING.as_secs_f64()).round(),
+            p50_ms: waits.quantile_ms(0.5),
+            p95_ms: waits.quantile_ms(0.95),
+            p99_ms: waits.quantile_ms(0.99),
+        })
+    }
+}
+
+async fn proxy(dsn: &str) -> Result<Proxy, RunError> {
+    let config: tokio_postgres::Config = dsn.parse().map_err(of_server)?;
+    let port = config.get_ports().first().copied().unwrap_or(5432);
+    Proxy::start(port).await.map_err(RunError::io("starting a proxy"))
+}
+
+async fn hear(store: EventStore, from: Token, board: Arc<Board>, end: CancellationToken) -> Result<(), RunError> {
+    let subscription = store.subscription("subscribe").filter(&items()).ephemeral();
+    let mut subscription = subscription.start(Start::After(from)).await?;
+    loop {
+        let batch = tokio::select! {
+            batch = subscription.next() => batch,
+            () = end.cancelled() => return Ok(()),
+        };
+        let Some(batch) = batch.transpose()? else { return Ok(()) };
+        batch.iter().for_each(|event| board.is_delivered(event));
+    }
+}
+
+/// Asks whether there is anything newer, one time after the other.
+async fn ask(store: EventStore, has: Token, end: Instant) -> Result<Latencies, RunError> {
+    let mut waits = Latencies::new();
+    while Instant::now() < end {
+        let asked = Instant::now();
+        let newer = store.query(&items()).consistency(Consistency::Eventual).if_newer_than(has).await?;
+        waits.record(asked.elapsed());
+        if newer.is_some() {
+            return Err(RunError::new("something was newer than the end of the log"));
+        }
+    }
+    Ok(waits)
+}
+
+impl Way {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Nobody => "nobody",
+            Self::Polling => "polling",
+            Self::Woken => "woken",
+            Self::Deafened => "woken, listeners killed each second",
+        }
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(
+            f,
+            "subscribe: {} subscribers over {} handles, one append a second, {} s; polling every {} s, woken with a fallback of {} s",
+            self.subscribers, self.handles, self.seconds, self.poll_every_s, self.fallback_s
+        )?;
+        writeln!(
+            f,
+            "  {:<36} delivered   of  statements      bytes  servers ms  delay p50 ms   p99 ms   longest",
+            ""
+        )?;
+        for row in &self.rows {
+            writeln!(
+                f,
+                "  {:<36} {:>9} {:>4} {:>11} {:>10} {:>11.0} {:>13.2} {:>8.2} {:>9.2}",
+                row.way,
+                row.delivered,
+                row.expected,
+                row.statements,
+                row.bytes,
+                row.database_ms,
+                row.delay_p50_ms,
+                row.delay_p99_ms,
+                row.delay_max_ms
+            )?;
+        }
+        let [statements, bytes, time] = self.saved.map(|share| share * 100.0);
+        writeln!(f, "woken saves {statements:.1} % of the statements, {bytes:.1} % of the bytes, {time:.1} % of the time")?;
+        let reads = &self.conditional_reads;
+        writeln!(
+            f,
+            "conditional reads, {} at once: {:.0}/s, p50 {:.2} ms, p95 {:.2} ms, p99 {:.2} ms",
+            reads.at_once, reads.per_second, reads.p50_ms, reads.p95_ms, reads.p99_ms
+        )
+    }
+}

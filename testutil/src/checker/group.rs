@@ -1,0 +1,152 @@
+//! A consumer group hands every event that matches to one worker at a time, in the order of its key, until it is done.
+
+use std::collections::{BTreeMap, HashMap};
+
+use super::evidence::Evidence;
+use super::history::{Action, Grouped, Handed, KeyOrder};
+use super::log::LogEvent;
+use super::report::{Report, Rule};
+
+/// By how much a worker may know later than the server that something was leased to it, in nanoseconds.
+const SLACK_NS: u64 = 500_000_000;
+
+pub(super) fn check(evidence: &Evidence<'_>, report: &mut Report<'_>) {
+    let mut groups: BTreeMap<&str, Group<'_>> = BTreeMap::new();
+    let mut numbers: Vec<usize> = (0..evidence.history.operations.len()).collect();
+    // Of several processes: in the order of time.
+    numbers.sort_by_key(|number| evidence.history.operations[*number].invoked);
+    for number in numbers {
+        let operation = &evidence.history.operations[number];
+        let at = operation.invoked;
+        let name = match &operation.action {
+            Action::Grouped(grouped) => {
+                groups.entry(&grouped.group).or_insert_with(|| Group::new(grouped, evidence));
+                continue;
+            }
+            Action::Handed(Handed { group, .. })
+            | Action::Settled { group, .. }
+            | Action::Drained { group, .. } => group,
+            _ => continue,
+        };
+        let Some(group) = groups.get_mut(name.as_str()) else {
+            report.add(Rule::Delivery, format!("group {name} has not begun"), [number]);
+            continue;
+        };
+        match &operation.action {
+            Action::Handed(handed) => group.handed(number, at, handed, report),
+            Action::Settled { position, is_done, .. } => {
+                group.settled(number, *position, *is_done, operation.completed);
+            }
+            Action::Drained { position, .. } => group.drained(number, *position, report),
+            _ => {}
+        }
+    }
+}
+
+struct Group<'a> {
+    lease_ns: u64,
+    expected: HashMap<u64, Expected<'a>>,
+    /// In the order of the log; those of one key that are not said to be done.
+    keys: HashMap<String, Key>,
+}
+
+struct Expected<'a> {
+    event: &'a LogEvent,
+    key: Option<String>,
+    last: Option<Turn>,
+    /// The operation that said it was done, and when that was acknowledged.
+    done: Option<(usize, Option<u64>)>,
+}
+
+/// The last time it was handed over.
+struct Turn {
+    number: usize,
+    at: u64,
+    given_back: bool,
+}
+
+#[derive(Default)]
+struct Key {
+    positions: Vec<u64>,
+    /// How many of them, from the first, are said to be done.
+    done: usize,
+}
+
+impl<'a> Group<'a> {
+    fn new(grouped: &Grouped, evidence: &Evidence<'a>) -> Self {
+        let mut keys: HashMap<String, Key> = HashMap::new();
+        let mut expected = HashMap::new();
+        for event in evidence.log.matching(&grouped.filter, (grouped.after, evidence.log.head())) {
+            let key = match &grouped.order {
+                KeyOrder::None => None,
+                KeyOrder::All => Some(String::new()),
+                KeyOrder::By(field) => event.payload.get(field).map(ToString::to_string),
+            };
+            if let Some(key) = &key {
+                keys.entry(key.clone()).or_default().positions.push(event.position);
+            }
+            expected.insert(event.position, Expected { event, key, last: None, done: None });
+        }
+        Self { lease_ns: grouped.lease_ns, expected, keys }
+    }
+
+    fn handed(&mut self, number: usize, at: u64, handed: &Handed, report: &mut Report<'_>) {
+        let known = self.expected.get_mut(&handed.position);
+        let Some(event) = known.filter(|known| known.event.digest() == handed.event) else {
+            let what = format!("no matching event {} stands at {}", handed.event.id, handed.position);
+            report.add(Rule::Delivery, what, [number]);
+            return;
+        };
+        let position = handed.position;
+        if let Some((done, _)) = event.done.filter(|(_, acknowledged)| acknowledged.is_some_and(|then| then < at)) {
+            report.add(Rule::HandedTwice, format!("{position} was handed over when it was done"), [done, number]);
+        } else if let Some(last) = &event.last {
+            // Whoever had it may have died, or its process have stopped: then it comes when the lease has run out.
+            let lease_is_over = at.saturating_sub(last.at) + SLACK_NS.min(self.lease_ns / 2) >= self.lease_ns;
+            if !last.given_back && !lease_is_over {
+                let what = format!("{position} was handed over while somebody else had it");
+                report.add(Rule::HandedTwice, what, [last.number, number]);
+            }
+        }
+        event.last = Some(Turn { number, at, given_back: false });
+        if let Some(key) = event.key.as_ref().and_then(|key| self.keys.get(key))
+            && let Some(due) = key.positions[key.done..].iter().find(|due| **due < position)
+        {
+            let what = format!("{position} was handed over before {due} of its key was done");
+            let before = self.expected.get(due).and_then(|due| due.last.as_ref()).map(|turn| turn.number);
+            report.add(Rule::KeyOrder, what, before.into_iter().chain([number]));
+        }
+    }
+
+    fn settled(&mut self, number: usize, position: u64, is_done: bool, acknowledged: Option<u64>) {
+        let Some(event) = self.expected.get_mut(&position) else { return };
+        if !is_done {
+            if let Some(last) = &mut event.last {
+                last.given_back = true;
+            }
+            return;
+        }
+        if event.done.is_none_or(|(_, before)| before.is_none()) {
+            event.done = Some((number, acknowledged));
+        }
+        if let Some(key) = event.key.as_ref().and_then(|key| self.keys.get_mut(key))
+            && key.positions.get(key.done) == Some(&position)
+        {
+            key.done += 1;
+        }
+    }
+
+    fn drained(&mut self, number: usize, up_to: u64, report: &mut Report<'_>) {
+        let mut left: Vec<u64> = self
+            .expected
+            .iter()
+            .filter(|(position, event)| **position <= up_to && event.done.is_none())
+            .map(|(position, _)| *position)
+            .collect();
+        left.sort_unstable();
+        for position in left {
+            let what = format!("a group had nothing left to do up to {up_to}, but {position} was never done");
+            report.add(Rule::Delivery, what, [number]);
+        }
+    }
+}
