@@ -1,13 +1,16 @@
 //! What the task of a member does. States and failures: see the [module](super).
 //!
-//! Four statements may be under way, one of each kind: a claim, for all who wait; a settling, of all that was answered meanwhile; a
-//! feeding; a heartbeat. What comes while one is under way makes up the next, so that many takers cost little more than one.
+//! Few statements may be under way: two claims, each for all who waited when it was begun, so that one for a single taker does not
+//! keep the others waiting; a settling, of all that was answered meanwhile; a feeding; a heartbeat. What comes while they are
+//! under way makes up the next, so that many takers cost little more than one.
 
 use std::collections::VecDeque;
 use std::mem;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
+use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::yield_now;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, sleep_until, timeout};
@@ -27,10 +30,13 @@ use crate::tail::{Chunk, Feed};
 use crate::telemetry::GroupGauges;
 use crate::token::Token;
 
+/// How many claims may be under way.
+const CLAIMS: usize = 2;
+const SHORTEST_PAUSE: Duration = Duration::from_millis(1);
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 /// How long to claim what is there before more is fed.
-const FULL_PAUSE: Duration = Duration::from_millis(50);
+const FULL_PAUSE: Duration = Duration::from_millis(100);
 /// How long somebody else is left to feed a group.
 const BUSY_PAUSE: Duration = Duration::from_millis(20);
 /// How long those who have not fed a group last leave it to whoever has.
@@ -95,9 +101,11 @@ pub(super) struct Task {
     gauges: GroupGauges,
     /// Nothing could be claimed last time; until this instant, if nothing else happens.
     dry_until: Option<Instant>,
-    /// Since the last claim was begun.
-    has_changed: bool,
-    claiming: Underway<Result<(Vec<Claimed>, Option<Duration>), Error>>,
+    /// How often something has changed that claims may see.
+    changes: u64,
+    claiming: FuturesUnordered<BoxFuture<'static, Claim>>,
+    /// For how many takers that is.
+    claiming_for: usize,
     claim_pause: Duration,
     answers: Vec<(Answer, Reply)>,
     settling: Underway<(Vec<(Answer, Reply)>, Settled)>,
@@ -126,6 +134,15 @@ pub(super) struct Task {
     /// Nobody else takes part, as the last heartbeat found.
     is_alone: bool,
     telling: Underway<()>,
+}
+
+/// What became of a claim.
+struct Claim {
+    wanted: usize,
+    /// How much had changed when it was begun.
+    after: u64,
+    /// With how long it is until something is due, if less could be claimed than was wanted.
+    result: Result<(Vec<Claimed>, Option<Duration>), Error>,
 }
 
 /// What became of a settling.
@@ -158,8 +175,9 @@ impl Task {
             book: Book::default(),
             gauges,
             dry_until: None,
-            has_changed: false,
-            claiming: Underway::default(),
+            changes: 0,
+            claiming: FuturesUnordered::new(),
+            claiming_for: 0,
             claim_pause: FIRST_PAUSE,
             answers: Vec::new(),
             settling: Underway::default(),
@@ -210,7 +228,7 @@ impl Task {
                     }
                     None => break None,
                 },
-                claimed = &mut self.claiming => self.has_claimed(claimed),
+                Some(claim) = self.claiming.next() => self.has_claimed(claim),
                 (answers, settled) = &mut self.settling => self.has_settled(answers, settled),
                 fed = &mut self.feeding => self.has_fed(fed),
                 pulse = &mut self.beating => self.has_beaten(pulse),
@@ -263,7 +281,7 @@ impl Task {
 
     /// Something has changed: what could not be claimed may be there now.
     fn may_claim(&mut self) {
-        (self.dry_until, self.has_changed) = (None, true);
+        (self.dry_until, self.changes) = (None, self.changes + 1);
     }
 
     /// Whether to read on. The feeder does, so that there is always something to claim; the others stand by: they take what comes
@@ -318,22 +336,22 @@ impl Task {
     }
 
     fn begin_claim(&mut self) {
-        let wanted = self.takers.len().saturating_sub(self.book.ready());
-        if wanted > 0 && !self.is_dry() && self.claiming.is_free() {
+        let wanted = self.takers.len().saturating_sub(self.book.ready() + self.claiming_for);
+        if wanted > 0 && !self.is_dry() && self.claiming.len() < CLAIMS {
             let (calls, terms) = (Arc::clone(&self.membership.calls), self.membership.terms);
-            self.has_changed = false;
-            self.claiming.begin(async move {
-                let (claimed, next) = calls.claim(wanted, terms).await?;
-                let is_short = claimed.iter().filter(|one| one.head == one.event.position).count() < wanted;
-                Ok((claimed, is_short.then(|| next.unwrap_or(Duration::MAX))))
-            });
+            let after = self.changes;
+            self.claiming_for += wanted;
+            self.claiming.push(Box::pin(async move {
+                Claim { wanted, after, result: calls.claim(wanted, terms).await }
+            }));
         }
     }
 
-    /// With how long nothing more can be claimed, if there was less than was wanted.
-    fn has_claimed(&mut self, claimed: Result<(Vec<Claimed>, Option<Duration>), Error>) {
-        match claimed {
-            Ok((claimed, dry_for)) => {
+    fn has_claimed(&mut self, claim: Claim) {
+        self.claiming_for -= claim.wanted;
+        match claim.result {
+            Ok((claimed, next)) => {
+                let heads = claimed.iter().filter(|one| one.head == one.event.position).count();
                 self.claim_pause = FIRST_PAUSE;
                 self.gauges.claims(claimed.len());
                 if !claimed.is_empty() {
@@ -341,9 +359,10 @@ impl Task {
                 }
                 self.book.add(claimed);
                 // What came while the claim was under way it can not have seen.
-                if let Some(dry_for) = dry_for.filter(|_| !self.has_changed) {
+                if heads < claim.wanted && self.changes == claim.after {
                     let longest = self.membership.store.poll_every();
-                    self.dry_until = Some(Instant::now() + dry_for.clamp(Duration::from_millis(1), longest));
+                    let dry_for = next.unwrap_or(longest).clamp(SHORTEST_PAUSE, longest);
+                    self.dry_until = Some(Instant::now() + dry_for);
                 }
             }
             Err(error) if may_pass(&error) => {
@@ -505,8 +524,10 @@ impl Task {
                 self.is_feeder = false;
                 return self.rests(BUSY_PAUSE);
             }
-            // What is there is claimed first.
-            Feeding::Fed(_, Ok(Fed::Full)) => return self.rests(FULL_PAUSE),
+            // What is there is claimed first; where that is not for this one, whoever can will feed.
+            Feeding::Fed(_, Ok(Fed::Full)) => {
+                return self.rests(if self.is_dry() { LONGEST_PAUSE } else { FULL_PAUSE });
+            }
             Feeding::Fed(_, Ok(Fed::Elsewhere)) => {
                 debug!(group = self.membership.name, "the group is elsewhere in the log");
                 return self.read_again();
@@ -598,10 +619,8 @@ impl Task {
             }
         }
         self.fail_takers(&Error::closed());
-        if !self.claiming.is_free()
-            && let Ok((claimed, _)) = (&mut self.claiming).await
-        {
-            self.book.add(claimed);
+        while let Some(claim) = self.claiming.next().await {
+            self.book.add(claim.result.map(|(claimed, _)| claimed).unwrap_or_default());
         }
         if !self.settling.is_free() {
             let (answers, settled) = (&mut self.settling).await;
