@@ -143,6 +143,7 @@ mod token;
 mod token_text;
 mod transfer;
 mod typed;
+mod visibility;
 
 pub use append::{Append, Receipt};
 pub use builder::EventStoreBuilder;

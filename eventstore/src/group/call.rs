@@ -21,6 +21,7 @@ use crate::store::EventStore;
 use crate::subscription::{Start, check_name, who};
 use crate::tail::{Feed, Side};
 use crate::token::Token;
+use crate::visibility::once_visible;
 
 const LEASE: Duration = Duration::from_secs(30);
 const TIME_LIMIT: Duration = Duration::from_secs(300);
@@ -169,7 +170,8 @@ impl ConsumerGroup {
         let (order, fingerprint) = (self.order.check()?, self.filter.fingerprint()?);
         self.check()?;
         let member = Uuid::now_v7();
-        let (group, fed) = self.join(&order, fingerprint, start, member).await?;
+        let join = || self.join(&order, fingerprint, start, member);
+        let (group, fed) = once_visible(self.store.read_deadline(), join).await?;
         let inner = self.store.inner();
         let timeout = PATIENCE.min(inner.settings.query_timeout);
         let calls = Calls::new(Arc::clone(inner.servers.primary()), &inner.schema, group, member, timeout);

@@ -53,6 +53,16 @@ pub(super) enum Fed {
     Gone,
 }
 
+/// What could be claimed.
+#[derive(Debug, Default)]
+pub(super) struct Claims {
+    pub(super) claimed: Vec<Claimed>,
+    /// How long it is until something is due that is not now, if there were fewer than was wanted.
+    pub(super) next: Option<Duration>,
+    /// Up to where the group is fed.
+    pub(super) fed: Position,
+}
+
 /// What a heartbeat found.
 #[derive(Debug)]
 pub(super) struct Pulse {
@@ -138,12 +148,8 @@ impl Calls {
         }
     }
 
-    /// Leases events; with how long it is until something else is due, if there were fewer than so many.
-    pub(super) async fn claim(
-        &self,
-        limit: usize,
-        terms: Terms,
-    ) -> Result<(Vec<Claimed>, Option<Duration>), Error> {
+    /// Leases so many events, or fewer.
+    pub(super) async fn claim(&self, limit: usize, terms: Terms) -> Result<Claims, Error> {
         let (lease, limit) = (Uuid::now_v7(), i32::try_from(limit).unwrap_or(i32::MAX));
         let (lasts, horizon) = (in_ms(terms.lease), in_ms(terms.horizon));
         let params: [Param<'_>; 7] = [
@@ -156,18 +162,20 @@ impl Calls {
             (&horizon, Type::FLOAT8),
         ];
         let rows = self.call(&self.claim, &params).await?;
-        let (mut claimed, mut next) = (Vec::with_capacity(rows.len()), None);
+        let mut claims = Claims::default();
         for row in &rows {
             match claimed_event(row, lease) {
-                Ok(Some(event)) => claimed.push(event),
+                Ok(Some(event)) => claims.claimed.push(event),
                 Ok(None) => {
                     let ms: Option<i32> = row.try_get(1).map_err(|error| self.fault(&error))?;
-                    next = ms.map(|ms| Duration::from_millis(u64::try_from(ms).unwrap_or(0)));
+                    claims.next = ms.map(|ms| Duration::from_millis(u64::try_from(ms).unwrap_or(0)));
+                    let fed: Option<i64> = row.try_get(2).map_err(|error| self.fault(&error))?;
+                    claims.fed = Position::from_sql(fed.unwrap_or_default());
                 }
                 Err(error) => return Err(self.fault(&error)),
             }
         }
-        Ok((claimed, next))
+        Ok(claims)
     }
 
     /// Says what came of events; the positions for which the lease still held.

@@ -20,8 +20,8 @@ use uuid::Uuid;
 use crate::deadline;
 use crate::error::{Error, ErrorKind};
 use crate::group::ConsumerGroup;
-use crate::group::book::{Answer, Book, Claimed, Outcome};
-use crate::group::calls::{Calls, Fed, Pulse, Terms};
+use crate::group::book::{Answer, Book, Outcome};
+use crate::group::calls::{Calls, Claims, Fed, Pulse, Terms};
 use crate::group::delivery::{Delivery, lease_lost};
 use crate::group::ops::Underway;
 use crate::position::Position;
@@ -31,7 +31,7 @@ use crate::telemetry::GroupGauges;
 use crate::token::Token;
 
 /// How many claims may be under way.
-const CLAIMS: usize = 2;
+const MOST_CLAIMS: usize = 2;
 const SHORTEST_PAUSE: Duration = Duration::from_millis(1);
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
@@ -141,8 +141,7 @@ struct Claim {
     wanted: usize,
     /// How much had changed when it was begun.
     after: u64,
-    /// With how long it is until something is due, if less could be claimed than was wanted.
-    result: Result<(Vec<Claimed>, Option<Duration>), Error>,
+    result: Result<Claims, Error>,
 }
 
 /// What became of a settling.
@@ -255,7 +254,9 @@ impl Task {
     fn is_told(&mut self, command: Command) -> Option<oneshot::Sender<()>> {
         match command {
             Command::Take(taker) => self.takers.push_back(taker),
-            Command::Answer { position, lease, outcome, reply } => self.answered(position, lease, outcome, reply),
+            Command::Answer { position, lease, outcome, reply } => {
+                self.answered(position, lease, outcome, reply)
+            }
             Command::End(done) => return Some(done),
         }
         None
@@ -287,7 +288,8 @@ impl Task {
     /// Whether to read on. The feeder does, so that there is always something to claim; the others stand by: they take what comes
     /// by itself, and read the log only if nothing could be claimed for a while.
     fn begin_reading(&mut self) {
-        let stands_by = !self.is_feeder && !self.is_live && !(self.is_dry() && self.dry_since.elapsed() >= STAND_BY);
+        let stands_by =
+            !self.is_feeder && !self.is_live && !(self.is_dry() && self.dry_since.elapsed() >= STAND_BY);
         if self.chunk.is_some() || stands_by || Instant::now() < self.feed_after {
             return;
         }
@@ -311,7 +313,8 @@ impl Task {
     fn wake_at(&self) -> Option<Instant> {
         let now = Instant::now();
         let feeds_at = self.chunk.as_ref().filter(|_| self.feeding.is_free()).map(|_| self.feeds_at());
-        let reads_at = (self.chunk.is_none() && self.is_dry()).then(|| (self.dry_since + STAND_BY).max(self.feed_after));
+        let reads_at =
+            (self.chunk.is_none() && self.is_dry()).then(|| (self.dry_since + STAND_BY).max(self.feed_after));
         let later = |at: &Instant| *at > now;
         [self.dry_until, feeds_at.filter(later), reads_at.filter(later)].into_iter().flatten().min()
     }
@@ -337,7 +340,7 @@ impl Task {
 
     fn begin_claim(&mut self) {
         let wanted = self.takers.len().saturating_sub(self.book.ready() + self.claiming_for);
-        if wanted > 0 && !self.is_dry() && self.claiming.len() < CLAIMS {
+        if wanted > 0 && !self.is_dry() && self.claiming.len() < MOST_CLAIMS {
             let (calls, terms) = (Arc::clone(&self.membership.calls), self.membership.terms);
             let after = self.changes;
             self.claiming_for += wanted;
@@ -350,7 +353,12 @@ impl Task {
     fn has_claimed(&mut self, claim: Claim) {
         self.claiming_for -= claim.wanted;
         match claim.result {
-            Ok((claimed, next)) => {
+            Ok(Claims { claimed, next, fed }) => {
+                // What was fed is not flushed: a crash of the primary has lost it.
+                if fed < self.fed.position() && self.changes == claim.after && self.feeding.is_free() {
+                    warn!(group = self.membership.name, "the group was set back, and is fed again");
+                    self.read_again();
+                }
                 let heads = claimed.iter().filter(|one| one.head == one.event.position).count();
                 self.claim_pause = FIRST_PAUSE;
                 self.gauges.claims(claimed.len());
@@ -510,7 +518,8 @@ impl Task {
     fn has_fed(&mut self, fed: Feeding) {
         let error = match fed {
             Feeding::Fed(up_to, Ok(Fed::Now)) => {
-                let events = self.chunk.take_if(|chunk| chunk.complete() == up_to).map_or(0, |chunk| chunk.len());
+                let events =
+                    self.chunk.take_if(|chunk| chunk.complete() == up_to).map_or(0, |chunk| chunk.len());
                 (self.fed, self.feed_pause, self.is_feeder) = (up_to, FIRST_PAUSE, true);
                 self.is_to_tell |= events > self.takers.len();
                 return self.may_claim();
@@ -620,7 +629,7 @@ impl Task {
         }
         self.fail_takers(&Error::closed());
         while let Some(claim) = self.claiming.next().await {
-            self.book.add(claim.result.map(|(claimed, _)| claimed).unwrap_or_default());
+            self.book.add(claim.result.map(|claims| claims.claimed).unwrap_or_default());
         }
         if !self.settling.is_free() {
             let (answers, settled) = (&mut self.settling).await;

@@ -19,6 +19,7 @@ use crate::routing::Servers;
 use crate::settings::{ReplicaFallback, Settings};
 use crate::sql::Statements;
 use crate::token::Token;
+use crate::visibility::once_visible;
 
 /// The reading half of a store handle.
 #[derive(Debug)]
@@ -135,6 +136,10 @@ impl Reader {
 
     /// A page from the primary.
     pub(crate) async fn primary_page(&self, request: &PageRequest, deadline: Instant) -> Result<Page, Error> {
+        once_visible(deadline, || self.primary_page_now(request, deadline)).await
+    }
+
+    async fn primary_page_now(&self, request: &PageRequest, deadline: Instant) -> Result<Page, Error> {
         let pool = self.servers.primary();
         let (begun, known) = (Instant::now(), self.servers.known.now());
         let page = self.run(pool, request, deadline).await?;

@@ -17,6 +17,7 @@ use crate::store::EventStore;
 use crate::subscription::Start;
 use crate::telemetry::SubscriptionGauges;
 use crate::token::Token;
+use crate::visibility::once_visible;
 
 /// A held row, shared by a subscription, its batches, and the heart.
 #[derive(Debug)]
@@ -44,6 +45,16 @@ pub(super) struct Places {
 impl Link {
     /// Takes hold of a subscription, which is made if need be; with where it goes on.
     pub(super) async fn hold(
+        store: &EventStore,
+        name: &str,
+        fingerprint: FilterFingerprint,
+        start: Start,
+    ) -> Result<(Self, Token), Error> {
+        let hold = || Self::hold_now(store, name, fingerprint, start);
+        once_visible(store.read_deadline(), hold).await
+    }
+
+    async fn hold_now(
         store: &EventStore,
         name: &str,
         fingerprint: FilterFingerprint,
@@ -118,6 +129,10 @@ impl Link {
 
     pub(super) async fn commit(&self, token: Token) -> Result<(), Error> {
         self.store.check_open()?;
+        once_visible(self.store.read_deadline(), || self.commit_now(token)).await
+    }
+
+    async fn commit_now(&self, token: Token) -> Result<(), Error> {
         let inner = self.store.inner();
         let (position, id) = (token.position().to_sql(), token.event_id().uuid());
         let params = self.commit_params(&position, &id);
@@ -133,6 +148,10 @@ impl Link {
         client: &C,
         token: Token,
     ) -> Result<(), Error> {
+        once_visible(self.store.read_deadline(), || self.commit_in_now(client, token)).await
+    }
+
+    async fn commit_in_now<C: GenericClient + Sync>(&self, client: &C, token: Token) -> Result<(), Error> {
         let (position, id) = (token.position().to_sql(), token.event_id().uuid());
         let params = self.commit_params(&position, &id);
         let values: Vec<_> = params.iter().map(|(value, ty)| (*value, ty.clone())).collect();

@@ -22,6 +22,8 @@ const GAP: Duration = Duration::from_millis(2);
 const CHASES_MS: [u64; 6] = [1, 2, 5, 10, 20, 50];
 /// After so long a tip is taken for wrong: it was lost in a failover, or nobody has it.
 const CHASE_FOR: Duration = Duration::from_secs(60);
+/// The longest that a tip is left alone.
+const LONGEST_LEAD: Duration = Duration::from_millis(5);
 /// How often those are told of progress for whom nothing came.
 const PROGRESS_EVERY: Duration = Duration::from_millis(500);
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
@@ -40,6 +42,8 @@ pub(super) struct Task {
     looked_at: Instant,
     told_at: Instant,
     chase: Option<Chase>,
+    /// How long the last tip took to be shown: so long the next one is left alone first.
+    replay_takes: Duration,
     /// A path of the filters has no keys.
     scans: bool,
     pause: Duration,
@@ -75,6 +79,7 @@ impl Task {
             looked_at: now,
             told_at: now,
             chase: None,
+            replay_takes: Duration::ZERO,
             scans: false,
             pause: FIRST_PAUSE,
         }
@@ -110,7 +115,9 @@ impl Task {
     /// Reads what is new, and hands it out; whether there is more at once.
     async fn look(&mut self, look: Look) -> Result<bool, Error> {
         if look == Look::AtEvents {
-            sleep_until(self.looked_at + GAP).await;
+            let is_news = self.side == Side::Replica && self.chase.is_none();
+            let replayed = if is_news { Instant::now() + self.replay_takes } else { Instant::now() };
+            sleep_until(replayed.max(self.looked_at + GAP)).await;
         }
         self.looked_at = Instant::now();
         let known = *self.tip.borrow_and_update();
@@ -146,7 +153,11 @@ impl Task {
             self.audience.tell_progress(self.place);
         }
         let is_over = |chase: &mut Chase| chase.tip <= place.position() || chase.since.elapsed() > CHASE_FOR;
-        self.chase.take_if(is_over);
+        if let Some(chase) = self.chase.take_if(is_over) {
+            let took = self.replay_takes + chase.since.elapsed();
+            self.replay_takes =
+                if chase.times > 0 { took.min(LONGEST_LEAD) } else { self.replay_takes.mul_f64(0.9) };
+        }
     }
 
     async fn read(&self, source: Source) -> Result<Page, Error> {

@@ -32,7 +32,8 @@ fn claim_and_die(log: &Log, events: usize, begin_group: fn(&EventStore) -> Consu
     std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
         let had: Vec<Delivery> = runtime.block_on(async {
-            let store = fixture::store().primary(primary).schema(schema).settings(soon()).connect().await.unwrap();
+            let store =
+                fixture::store().primary(primary).schema(schema).settings(soon()).connect().await.unwrap();
             let worker = begin(begin_group(&store)).await;
             let mut had = Vec::new();
             for _ in 0..events {
@@ -95,7 +96,8 @@ async fn whoever_lost_a_lease_can_not_settle_it() {
 async fn none_is_done_before_an_earlier_one_of_its_key_that_others_have() {
     let log = log_with(soon()).await;
     append(&log.store, 0..3).await;
-    let (slow, quick) = (begin(group(&log.store).exclusive()).await, begin(group(&log.store).exclusive()).await);
+    let (slow, quick) =
+        (begin(group(&log.store).exclusive()).await, begin(group(&log.store).exclusive()).await);
     // All three are leased to it; the first one alone is lost, before it hears of it.
     let first = next(&slow).await;
     meddle(&log, "due_at = now() - interval '1 second' WHERE position = 1 RETURNING 1").await;
@@ -140,9 +142,8 @@ async fn leases_last_for_as_long_as_a_worker_lives_and_no_longer_than_an_attempt
     let log = log_with(soon()).await;
     append(&log.store, [1, 3]).await;
     let lease = Duration::from_millis(150);
-    let start = async |limit| {
-        group(&log.store).lease(lease).time_limit(limit).start(Start::Beginning).await.unwrap()
-    };
+    let start =
+        async |limit| group(&log.store).lease(lease).time_limit(limit).start(Start::Beginning).await.unwrap();
     let (patient, hasty) = (start(LONG).await, start(Duration::from_millis(1)).await);
     let mine = next(&patient).await;
     let hung = next(&hasty).await;
@@ -201,7 +202,8 @@ async fn a_handler_that_blocks_its_thread_does_not_hold_its_event_for_ever() {
     };
     let end = tokio_util::sync::CancellationToken::new();
     let ended = end.clone();
-    let running = tokio::spawn(worker.run(2, handler).until(async move { ended.cancelled().await }).into_future());
+    let running =
+        tokio::spawn(worker.run(2, handler).until(async move { ended.cancelled().await }).into_future());
     assert_eq!(timeout(LONG, told.recv()).await.unwrap(), Some(None), "another attempt was made");
     unblock.send(()).unwrap();
     end.cancel();
@@ -263,7 +265,8 @@ async fn a_crash_of_the_primary_is_outlasted() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_failover_lost_the_group_has_lost_too_and_goes_on() {
     let mut cluster = start(1).await;
-    let both = testutil::whichever_takes_writes([cluster.primary(), &cluster.replicas()[0]].map(Server::port));
+    let both =
+        testutil::whichever_takes_writes([cluster.primary(), &cluster.replicas()[0]].map(Server::port));
     let mut settings = soon();
     settings.append_timeout = Duration::from_secs(60);
     let store = fixture::store().primary(both).schema("shared").settings(settings).connect().await.unwrap();

@@ -10,7 +10,9 @@ use testutil::checker::{Action, Grouped, KeyOrder, Recorder, Rule};
 use tokio::task::JoinSet;
 
 use crate::deliver::hands::{Desk, take, unrecorded};
-use crate::deliver::{Common, audit, checked_items, connect, fill, fresh, items, leader_queue, ms, servers, settle};
+use crate::deliver::{
+    Common, audit, checked_items, connect, fill, fresh, items, leader_queue, ms, servers, settle,
+};
 use crate::error::RunError;
 use crate::histogram::Latencies;
 use crate::output::Output;
@@ -127,7 +129,8 @@ pub(crate) async fn run(plan: ClaimPlan) -> Result<Verdict, RunError> {
         }
     }
     let report = Report::new(&plan, measured);
-    let broken = report.rows.iter().any(|row| row.claimed_twice + row.out_of_order > 0 || !row.found.is_empty());
+    let broken =
+        report.rows.iter().any(|row| row.claimed_twice + row.out_of_order > 0 || !row.found.is_empty());
     let failed: u64 = report.rows.iter().map(|row| row.failed).sum();
     let verdict = if broken { Verdict::Violated } else { Verdict::Kept };
     let carried_out = match failed {
@@ -137,7 +140,12 @@ pub(crate) async fn run(plan: ClaimPlan) -> Result<Verdict, RunError> {
     verdict.unless(output.publish(&report).and(carried_out))
 }
 
-async fn measure(mode: Mode, nodes: u64, plan: &ClaimPlan, servers: &Arc<Servers>) -> Result<Outcome, RunError> {
+async fn measure(
+    mode: Mode,
+    nodes: u64,
+    plan: &ClaimPlan,
+    servers: &Arc<Servers>,
+) -> Result<Outcome, RunError> {
     if let Mode::LeaderQueue { flushes } = mode {
         return leader_queue::run(servers, plan.items, plan.claimers, flushes).await;
     }
@@ -200,7 +208,8 @@ async fn sorted_out(
     store: &eventstore::EventStore,
 ) -> Result<Outcome, RunError> {
     let audited = audit(store, history).await?;
-    let count = |rule: Rule| audited.by_rule.iter().find(|(of, _)| *of == rule).map_or(0, |(_, count)| *count);
+    let count =
+        |rule: Rule| audited.by_rule.iter().find(|(of, _)| *of == rule).map_or(0, |(_, count)| *count);
     let (twice, out_of_order) = (count(Rule::HandedTwice), count(Rule::KeyOrder));
     let violations = if audited.violations == 0 { String::new() } else { audited.text };
     Ok(Outcome {
@@ -215,7 +224,8 @@ async fn sorted_out(
 
 impl Report {
     fn new(plan: &ClaimPlan, measured: Vec<(Mode, u64, Vec<Outcome>)>) -> Self {
-        let mut rows: Vec<Row> = measured.into_iter().map(|(mode, nodes, runs)| Row::new(mode, nodes, plan, &runs)).collect();
+        let mut rows: Vec<Row> =
+            measured.into_iter().map(|(mode, nodes, runs)| Row::new(mode, nodes, plan, &runs)).collect();
         rows.sort_by_key(|row| (Mode::ALL.iter().position(|mode| mode.as_str() == row.mode), row.nodes));
         let of_leader = |row: &&Row| row.mode == Mode::LeaderQueue { flushes: true }.as_str();
         let baseline = rows.iter().find(of_leader).map(|row| row.mean_ms);
@@ -289,6 +299,9 @@ impl fmt::Display for Report {
                 row.out_of_order
             )?;
         }
-        self.rows.iter().filter(|row| !row.found.is_empty()).try_for_each(|row| writeln!(f, "\n{}", row.found))
+        self.rows
+            .iter()
+            .filter(|row| !row.found.is_empty())
+            .try_for_each(|row| writeln!(f, "\n{}", row.found))
     }
 }

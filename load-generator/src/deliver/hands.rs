@@ -39,11 +39,8 @@ impl Desk {
 
     /// Says that it is done, and notes whether that was acknowledged.
     pub(super) async fn done(&self, client: u64, delivery: &Delivery) -> Result<(), RunError> {
-        let action = Action::Settled {
-            group: self.group.clone(),
-            position: delivery.position.get(),
-            is_done: true,
-        };
+        let action =
+            Action::Settled { group: self.group.clone(), position: delivery.position.get(), is_done: true };
         let pending = self.recorder.begin(client, action).map_err(unrecorded)?;
         match delivery.done().await {
             Ok(()) => {

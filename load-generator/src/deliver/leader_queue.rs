@@ -37,7 +37,12 @@ const CLAIM: &str = "
 type Request = (i64, oneshot::Sender<Result<Option<i64>, tokio_postgres::Error>>);
 
 /// Has all items claimed and done. `flushes` says whether each claim is flushed, which is PostgreSQL's default.
-pub(super) async fn run(servers: &Servers, items: u64, claimers: u64, flushes: bool) -> Result<Outcome, RunError> {
+pub(super) async fn run(
+    servers: &Servers,
+    items: u64,
+    claimers: u64,
+    flushes: bool,
+) -> Result<Outcome, RunError> {
     let connect = async || testutil::connect(&servers.primary).await.map_err(of_server);
     let leader = connect().await?;
     leader.batch_execute(TABLE).await.map_err(of_server)?;

@@ -1,8 +1,8 @@
 //! `live`: how long after its append an event is delivered, from a replica and from the primary.
 
 use std::fmt;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use eventstore::{EventStore, Settings, Start};
@@ -77,7 +77,8 @@ pub(crate) async fn run(plan: LivePlan) -> Result<(), RunError> {
     let mut writers = JoinSet::new();
     let end = began + plan.duration;
     for nth in 0..WRITERS {
-        let (store, acknowledged, appended) = (writer.clone(), Arc::clone(&acknowledged), Arc::clone(&appended));
+        let (store, acknowledged, appended) =
+            (writer.clone(), Arc::clone(&acknowledged), Arc::clone(&appended));
         let pace = Duration::from_secs_f64(1.0 / each as f64);
         let first = Instant::now() + pace.mul_f64(nth as f64 / WRITERS as f64);
         writers.spawn(write(store, acknowledged, appended, (first, pace), (began, end)));

@@ -73,7 +73,8 @@ async fn connect(
     schema: &str,
     settings: Settings,
 ) -> Result<EventStore, RunError> {
-    let builder = EventStore::builder().primary(primary).schema(schema).settings(settings).index_only(["key"]);
+    let builder =
+        EventStore::builder().primary(primary).schema(schema).settings(settings).index_only(["key"]);
     let builder = replicas.iter().fold(builder, |builder, replica| builder.replica(replica));
     Ok(builder.connect().await?)
 }

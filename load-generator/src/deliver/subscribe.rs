@@ -1,8 +1,7 @@
 //! `subscribe`: many subscribers of a quiet log, by polling and by being woken; and reads that ask whether there is anything new.
 //!
-//! Subscribers reach the servers through proxies, which count what the servers answer them; the appends do not. What the servers were
-//! busy with is theirs to say (`pg_stat_database`); a part of the run with appends and nobody who reads tells how much of that
-//! was not the subscribers'.
+//! Subscribers reach the servers through proxies, which count what the servers answer them, and how long they take for it; the appends
+//! do not. What it takes to connect is not counted.
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -17,7 +16,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep};
 use tokio_util::sync::CancellationToken;
 
 use crate::deliver::polling::poll;
-use crate::deliver::{Common, connect, fresh, item, items, of_server, servers};
+use crate::deliver::{Common, connect, fill, fresh, item, items, ms, of_server, servers, settle};
 use crate::error::RunError;
 use crate::histogram::Latencies;
 use crate::output::Output;
@@ -59,7 +58,8 @@ impl Board {
     pub(super) fn is_delivered(&self, event: &RecordedEvent) {
         self.delivered.fetch_add(1, Ordering::Relaxed);
         let nth = event.payload["n"].as_u64().unwrap_or_default().saturating_sub(BEFORE);
-        let appended = self.appended.lock().unwrap_or_else(PoisonError::into_inner).get(nth as usize).copied();
+        let appended =
+            self.appended.lock().unwrap_or_else(PoisonError::into_inner).get(nth as usize).copied();
         let mut delays = self.delays.lock().unwrap_or_else(PoisonError::into_inner);
         // It may be delivered before whoever appended it has the answer.
         let delay = appended.map_or(Duration::ZERO, |then| then.elapsed());
@@ -70,7 +70,6 @@ impl Board {
 /// How subscribers hear of events.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Way {
-    Nobody,
     Polling,
     Woken,
     /// And their listeners are killed all the time.
@@ -87,7 +86,7 @@ struct Row {
     /// Statements that servers answered to subscribers.
     statements: u64,
     bytes: u64,
-    /// What all servers were busy with, in milliseconds, the appends left out.
+    /// From when servers were asked until they had answered, in milliseconds.
     database_ms: f64,
     delay_p50_ms: f64,
     delay_p99_ms: f64,
@@ -122,17 +121,14 @@ struct ConditionalReads {
 pub(crate) async fn run(plan: SubscribePlan) -> Result<Verdict, RunError> {
     let output = Output::open(plan.common.json.as_deref())?;
     let stage = Stage::new(&plan).await?;
-    // What the servers do for the appends alone, a second.
-    let alone = stage.measure(Way::Nobody, plan.duration / 4).await?.1 / (plan.duration / 4).as_secs_f64();
     let mut rows = Vec::new();
     for way in [Way::Polling, Way::Woken, Way::Deafened] {
         eprintln!("{}: {} s", way.as_str(), plan.duration.as_secs());
-        let (mut row, busy_ms) = stage.measure(way, plan.duration).await?;
-        row.database_ms = (busy_ms - alone * plan.duration.as_secs_f64()).max(0.0).round();
-        rows.push(row);
+        rows.push(stage.measure(way, plan.duration).await?);
     }
     let saved = |of: fn(&Row) -> f64| ((1.0 - of(&rows[1]) / of(&rows[0])) * 1e3).round() / 1e3;
-    let saved = [saved(|row| row.statements as f64), saved(|row| row.bytes as f64), saved(|row| row.database_ms)];
+    let saved =
+        [saved(|row| row.statements as f64), saved(|row| row.bytes as f64), saved(|row| row.database_ms)];
     let lost = rows.iter().any(|row| row.delivered != row.expected);
     let conditional_reads = stage.read_conditionally().await?;
     let report = Report {
@@ -163,8 +159,11 @@ impl<'a> Stage<'a> {
         let servers = servers(&plan.common).await?;
         let mut settings = Settings::default();
         settings.replica_watch_every = NEVER;
-        let appender = fresh(&servers, SCHEMA, settings).await?;
-        crate::deliver::fill(&appender, BEFORE).await?;
+        let filler = fresh(&servers, SCHEMA, settings.clone()).await?;
+        fill(&filler, BEFORE).await?;
+        filler.close().await?;
+        settle(&servers).await?;
+        let appender = connect(&servers.primary, &[], SCHEMA, settings).await?;
         let mut proxies = Vec::new();
         for dsn in std::iter::once(&servers.primary).chain(&servers.replicas) {
             proxies.push(proxy(dsn).await?);
@@ -172,19 +171,17 @@ impl<'a> Stage<'a> {
         Ok(Self { plan, servers, proxies, appender })
     }
 
-    /// With how many milliseconds the servers were busy.
-    async fn measure(&self, way: Way, duration: Duration) -> Result<(Row, f64), RunError> {
+    async fn measure(&self, way: Way, duration: Duration) -> Result<Row, RunError> {
         let from = self.appender.head().await?;
         let first = from.position().get() - BEFORE;
         let board = Arc::new(Board::default());
         board.appended.lock().unwrap_or_else(PoisonError::into_inner).resize(first as usize, Instant::now());
-        let handles = self.handles(way).await?;
+        let handles = self.handles().await?;
         let (end, mut subscribers) = (CancellationToken::new(), JoinSet::new());
         for nth in 0..self.plan.subscribers {
             let store = handles[(nth % self.plan.handles) as usize].clone();
             let (board, end) = (Arc::clone(&board), end.clone());
             match way {
-                Way::Nobody => {}
                 Way::Polling => {
                     let turn = (nth, self.plan.subscribers);
                     subscribers.spawn(poll(store, from, self.plan.poll_every, turn, board, end));
@@ -194,9 +191,9 @@ impl<'a> Stage<'a> {
         }
         // All have connected, and have what was there.
         sleep(Duration::from_secs(1)).await;
-        let (traffic, busy) = (self.traffic(), self.busy_ms().await?);
+        let traffic = self.traffic();
         let appended = self.append(first, duration, &board, way).await?;
-        let expected = appended * u64::from(if way == Way::Nobody { 0 } else { self.plan.subscribers });
+        let expected = appended * u64::from(self.plan.subscribers);
         let patience = if way == Way::Polling { self.plan.poll_every } else { self.plan.fallback };
         let give_up = Instant::now() + patience + Duration::from_secs(1);
         while board.delivered.load(Ordering::Relaxed) < expected && Instant::now() < give_up {
@@ -207,34 +204,31 @@ impl<'a> Stage<'a> {
         while let Some(ended) = subscribers.join_next().await {
             ended.map_err(RunError::task)??;
         }
-        // Sessions say what they were busy with when they end.
         for store in handles {
             store.close().await?;
         }
-        let busy_ms = self.busy_ms().await? - busy;
-        let delays = board.delays.lock().unwrap_or_else(PoisonError::into_inner).take().unwrap_or_else(Latencies::new);
-        let row = Row {
+        let delays =
+            board.delays.lock().unwrap_or_else(PoisonError::into_inner).take().unwrap_or_else(Latencies::new);
+        Ok(Row {
             way: way.as_str(),
             appended,
             delivered: board.delivered.load(Ordering::Relaxed),
             expected,
             statements: traffic.answers,
             bytes: traffic.bytes,
-            database_ms: busy_ms,
+            database_ms: ms(traffic.busy),
             delay_p50_ms: delays.quantile_ms(0.5),
             delay_p99_ms: delays.quantile_ms(0.99),
             delay_max_ms: delays.quantile_ms(1.0),
-        };
-        Ok((row, busy_ms))
+        })
     }
 
-    async fn handles(&self, way: Way) -> Result<Vec<EventStore>, RunError> {
+    async fn handles(&self) -> Result<Vec<EventStore>, RunError> {
         let mut settings = Settings::default();
         (settings.replica_watch_every, settings.poll_every) = (NEVER, self.plan.fallback);
         let replicas: Vec<String> = self.proxies[1..].iter().map(Proxy::dsn).collect();
         let mut handles = Vec::new();
-        let wanted = if way == Way::Nobody { 0 } else { self.plan.handles };
-        for _ in 0..wanted {
+        for _ in 0..self.plan.handles {
             handles.push(connect(&self.proxies[0].dsn(), &replicas, SCHEMA, settings.clone()).await?);
         }
         Ok(handles)
@@ -274,18 +268,8 @@ impl<'a> Stage<'a> {
         self.proxies.iter().map(Proxy::traffic).fold(Traffic::default(), |all, one| Traffic {
             answers: all.answers + one.answers,
             bytes: all.bytes + one.bytes,
+            busy: all.busy + one.busy,
         })
-    }
-
-    /// How long all servers have been at work for their clients, in milliseconds.
-    async fn busy_ms(&self) -> Result<f64, RunError> {
-        let mut total = 0.0;
-        for dsn in std::iter::once(&self.servers.primary).chain(&self.servers.replicas) {
-            let session = testutil::connect(dsn).await.map_err(of_server)?;
-            let active = "SELECT active_time FROM pg_stat_database WHERE datname = current_database()";
-            total += session.query_one(active, &[]).await.map_err(of_server)?.get::<_, f64>(0);
-        }
-        Ok(total)
     }
 
     async fn read_conditionally(&self) -> Result<ConditionalReads, RunError> {
@@ -319,7 +303,12 @@ async fn proxy(dsn: &str) -> Result<Proxy, RunError> {
     Proxy::start(port).await.map_err(RunError::io("starting a proxy"))
 }
 
-async fn hear(store: EventStore, from: Token, board: Arc<Board>, end: CancellationToken) -> Result<(), RunError> {
+async fn hear(
+    store: EventStore,
+    from: Token,
+    board: Arc<Board>,
+    end: CancellationToken,
+) -> Result<(), RunError> {
     let subscription = store.subscription("subscribe").filter(&items()).ephemeral();
     let mut subscription = subscription.start(Start::After(from)).await?;
     loop {
@@ -349,7 +338,6 @@ async fn ask(store: EventStore, has: Token, end: Instant) -> Result<Latencies, R
 impl Way {
     fn as_str(self) -> &'static str {
         match self {
-            Self::Nobody => "nobody",
             Self::Polling => "polling",
             Self::Woken => "woken",
             Self::Deafened => "woken, listeners killed each second",
@@ -372,7 +360,7 @@ impl fmt::Display for Report {
         for row in &self.rows {
             writeln!(
                 f,
-                "  {:<36} {:>9} {:>4} {:>11} {:>10} {:>11.0} {:>13.2} {:>8.2} {:>9.2}",
+                "  {:<36} {:>9} {:>4} {:>11} {:>10} {:>11.1} {:>13.2} {:>8.2} {:>9.2}",
                 row.way,
                 row.delivered,
                 row.expected,
@@ -385,7 +373,10 @@ impl fmt::Display for Report {
             )?;
         }
         let [statements, bytes, time] = self.saved.map(|share| share * 100.0);
-        writeln!(f, "woken saves {statements:.1} % of the statements, {bytes:.1} % of the bytes, {time:.1} % of the time")?;
+        writeln!(
+            f,
+            "woken saves {statements:.1} % of the statements, {bytes:.1} % of the bytes, {time:.1} % of the time"
+        )?;
         let reads = &self.conditional_reads;
         writeln!(
             f,

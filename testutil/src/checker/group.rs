@@ -98,8 +98,14 @@ impl<'a> Group<'a> {
             return;
         };
         let position = handed.position;
-        if let Some((done, _)) = event.done.filter(|(_, acknowledged)| acknowledged.is_some_and(|then| then < at)) {
-            report.add(Rule::HandedTwice, format!("{position} was handed over when it was done"), [done, number]);
+        if let Some((done, _)) =
+            event.done.filter(|(_, acknowledged)| acknowledged.is_some_and(|then| then < at))
+        {
+            report.add(
+                Rule::HandedTwice,
+                format!("{position} was handed over when it was done"),
+                [done, number],
+            );
         } else if let Some(last) = &event.last {
             // Whoever had it may have died, or its process have stopped: then it comes when the lease has run out.
             let lease_is_over = at.saturating_sub(last.at) + SLACK_NS.min(self.lease_ns / 2) >= self.lease_ns;

@@ -330,10 +330,16 @@ impl fmt::Display for Action {
             Self::CaughtUp { subscription, position } => {
                 write!(f, "{subscription} had handed over everything up to {position}")
             }
-            Self::Grouped(Grouped { group, filter, after, .. }) => write!(f, "{group} shares {filter} after {after}"),
+            Self::Grouped(Grouped { group, filter, after, .. }) => {
+                write!(f, "{group} shares {filter} after {after}")
+            }
             Self::Handed(handed) => write!(f, "{} handed over position {}", handed.group, handed.position),
             Self::Settled { group, position, is_done } => {
-                write!(f, "{group} was told that position {position} is {}", if *is_done { "done" } else { "given back" })
+                write!(
+                    f,
+                    "{group} was told that position {position} is {}",
+                    if *is_done { "done" } else { "given back" }
+                )
             }
             Self::Drained { group, position } => write!(f, "{group} had nothing left to do up to {position}"),
             Self::Failover { kept } => write!(f, "failover to a server that had {kept} positions"),

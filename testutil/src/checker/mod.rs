@@ -40,7 +40,8 @@ mod report;
 
 pub use filter::{Filter, Item, Predicate};
 pub use history::{
-    Action, Answer, Append, Condition, Delivery, Digest, Grouped, Handed, History, KeyOrder, Operation, Outcome, Read,
+    Action, Answer, Append, Condition, Delivery, Digest, Grouped, Handed, History, KeyOrder, Operation,
+    Outcome, Read,
 };
 pub use log::{Log, LogEvent};
 pub use recorder::{Pending, Recorder};

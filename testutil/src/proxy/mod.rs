@@ -17,7 +17,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
@@ -65,6 +65,8 @@ struct State {
     armed: Mutex<Option<Armed>>,
     answers: AtomicU64,
     bytes: AtomicU64,
+    busy_ns: AtomicU64,
+    started: Instant,
 }
 
 /// What has come from the server.
@@ -74,13 +76,19 @@ pub struct Traffic {
     pub answers: u64,
     /// Bytes of the answers.
     pub bytes: u64,
+    /// From when calls were handed on until they were answered, over all connections.
+    pub busy: Duration,
 }
 
 impl std::ops::Sub for Traffic {
     type Output = Self;
 
     fn sub(self, earlier: Self) -> Self {
-        Self { answers: self.answers - earlier.answers, bytes: self.bytes - earlier.bytes }
+        Self {
+            answers: self.answers - earlier.answers,
+            bytes: self.bytes - earlier.bytes,
+            busy: self.busy.saturating_sub(earlier.busy),
+        }
     }
 }
 
@@ -97,6 +105,13 @@ struct Armed {
     words: String,
     when: DropWhen,
     done: oneshot::Sender<()>,
+}
+
+impl State {
+    /// Nanoseconds since the proxy was started.
+    fn now(&self) -> u64 {
+        u64::try_from(self.started.elapsed().as_nanos()).unwrap_or(NEVER)
+    }
 }
 
 /// Disarms.
@@ -123,6 +138,8 @@ impl Proxy {
             armed: Mutex::default(),
             answers: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
+            busy_ns: AtomicU64::new(0),
+            started: Instant::now(),
         });
         let listening = tokio::spawn(listen(listener, Arc::clone(&state)));
         Ok(Self { port, state, listening })
@@ -143,8 +160,12 @@ impl Proxy {
     /// What has come from the server so far, on all connections.
     #[must_use]
     pub fn traffic(&self) -> Traffic {
-        let (answers, bytes) = (&self.state.answers, &self.state.bytes);
-        Traffic { answers: answers.load(Ordering::Relaxed), bytes: bytes.load(Ordering::Relaxed) }
+        let State { answers, bytes, busy_ns, .. } = &*self.state;
+        Traffic {
+            answers: answers.load(Ordering::Relaxed),
+            bytes: bytes.load(Ordering::Relaxed),
+            busy: Duration::from_nanos(busy_ns.load(Ordering::Relaxed)),
+        }
     }
 
     /// Closes all connections.
@@ -212,11 +233,11 @@ async fn pass_on(client: TcpStream, state: &State) {
         return;
     }
     let ((from_client, to_client), (from_server, to_server)) = (client.into_split(), server.into_split());
-    let silenced_at = AtomicU64::new(NEVER);
-    let answers = hand_answers_on(from_server, to_client, state, &silenced_at);
+    let (silenced_at, asked_at) = (AtomicU64::new(NEVER), AtomicU64::new(NEVER));
+    let answers = hand_answers_on(from_server, to_client, state, (&silenced_at, &asked_at));
     tokio::pin!(answers);
     let caught = tokio::select! {
-        caught = hand_calls_on(from_client, to_server, state, &silenced_at) => caught,
+        caught = hand_calls_on(from_client, to_server, state, (&silenced_at, &asked_at)) => caught,
         () = &mut answers => None,
     };
     if let Some(Armed { when, done, .. }) = caught {
@@ -233,7 +254,7 @@ async fn hand_calls_on(
     mut from: OwnedReadHalf,
     mut to: OwnedWriteHalf,
     state: &State,
-    silenced_at: &AtomicU64,
+    (silenced_at, asked_at): (&AtomicU64, &AtomicU64),
 ) -> Option<Armed> {
     let mut impairment = state.impairment.subscribe();
     let mut messages = Messages::default();
@@ -250,6 +271,8 @@ async fn hand_calls_on(
             // Before the server can answer.
             silenced_at.store(messages.calls, Ordering::SeqCst);
         }
+        // The first of several that are on their way.
+        let _ = asked_at.compare_exchange(NEVER, state.now(), Ordering::Relaxed, Ordering::Relaxed);
         if to.write_all(&buffer[..length]).await.is_err() {
             return None;
         }
@@ -266,7 +289,7 @@ async fn hand_answers_on(
     mut from: OwnedReadHalf,
     mut to: OwnedWriteHalf,
     state: &State,
-    silenced_at: &AtomicU64,
+    (silenced_at, asked_at): (&AtomicU64, &AtomicU64),
 ) {
     let mut impairment = state.impairment.subscribe();
     let mut buffer = vec![0; 1 << 16];
@@ -279,6 +302,10 @@ async fn hand_answers_on(
         let ends = messages.count(&buffer[..length], b"Z");
         answered += ends;
         state.answers.fetch_add(ends, Ordering::Relaxed);
+        if ends > 0 {
+            let asked_at = asked_at.swap(NEVER, Ordering::Relaxed);
+            state.busy_ns.fetch_add(state.now().saturating_sub(asked_at), Ordering::Relaxed);
+        }
         state.bytes.fetch_add(length as u64, Ordering::Relaxed);
         let is_over = match silenced_at.load(Ordering::SeqCst) {
             NEVER => to.write_all(&buffer[..length]).await.is_err(),

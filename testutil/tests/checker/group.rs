@@ -2,7 +2,8 @@
 
 use serde_json::json;
 use testutil::checker::{
-    Action, Append, Checker, Filter, Grouped, Handed, History, KeyOrder, Log, LogEvent, Operation, Outcome, Rule,
+    Action, Append, Checker, Filter, Grouped, Handed, History, KeyOrder, Log, LogEvent, Operation, Outcome,
+    Rule,
 };
 
 const LEASE_NS: u64 = 10_000_000_000;
@@ -58,7 +59,8 @@ use Step::{Back, Done, Handed as Given};
 fn all_done_once_is_well() {
     let steps = [Given(2), Given(1), Done(1), Given(3), Done(2), Given(4), Done(4), Done(3)];
     assert_eq!(found(KeyOrder::By("key".to_owned()), &steps), []);
-    let steps = [Given(1), Back(1), Given(1), Done(1), Given(2), Done(2), Given(3), Done(3), Given(4), Done(4)];
+    let steps =
+        [Given(1), Back(1), Given(1), Done(1), Given(2), Done(2), Given(3), Done(3), Given(4), Done(4)];
     assert_eq!(found(KeyOrder::All, &steps), []);
 }
 
@@ -74,7 +76,8 @@ fn one_that_two_had_at_once() {
     assert_eq!(found(KeyOrder::None, &steps), [Rule::HandedTwice]);
     // Ten seconds later: whoever had it was dead.
     let rest = [Given(2), Done(2), Given(3), Done(3), Given(4), Done(4)];
-    let steps: Vec<Step> = [Given(1)].into_iter().chain(rest).chain([Back(4); 3]).chain([Given(1), Done(1)]).collect();
+    let steps: Vec<Step> =
+        [Given(1)].into_iter().chain(rest).chain([Back(4); 3]).chain([Given(1), Done(1)]).collect();
     assert_eq!(found(KeyOrder::None, &steps), []);
 }
 

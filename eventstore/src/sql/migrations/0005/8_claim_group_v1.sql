@@ -1,7 +1,7 @@
 -- Leases up to p_limit events that are due, and, where order is kept, up to p_run events that follow each of them under its key.
 -- One row each, with the event, in the order of the log; `head` is the position of the first event of its key in this claim. Then one
 -- row without a position, whose `attempts` is in how many milliseconds the next event is due that is leased or waits for another
--- attempt, if fewer than p_limit were due now.
+-- attempt, if fewer than p_limit were due now, and whose `head` is up to where the group is fed.
 --
 -- Guarantee: an event is leased to one claim at a time, and, where order is kept, only when every earlier one of its key is done, or
 -- in the same claim. Rows that others lock are skipped: they are being leased or settled. What was handed over p_max_attempts times
@@ -97,7 +97,7 @@ BEGIN
                     FROM group_work w
                     WHERE w.group_id = p_group_id AND w.state = 'r' AND w.position > g.done
                       AND w.due_at > v_now AND w.due_at <= v_now + p_horizon) END,
-               NULL::bigint, NULL::uuid, NULL::timestamptz, NULL::timestamptz, NULL::text, NULL::jsonb, NULL::jsonb;
+               g.fed, NULL::uuid, NULL::timestamptz, NULL::timestamptz, NULL::text, NULL::jsonb, NULL::jsonb;
 END
 $$;
 

@@ -1,0 +1,31 @@
+//! A replica may show an event before the primary does.
+//!
+//! A commit is sent to the replicas when it is written, and seen by others on the primary a moment later: after the wait for a
+//! synchronous standby, if there is one. So an event that a replica has shown is at first beyond the primary's head, just as one is that
+//! a failover has lost. Whoever meets that looks again, a few times, before it is told.
+
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
+
+use crate::error::{Error, ErrorKind};
+
+/// Together 88 ms: a hundred times what it takes unless a standby is waited for.
+const PAUSES_MS: [u64; 6] = [1, 2, 5, 10, 20, 50];
+
+/// Makes a call again while the log does not have what a token names, a few times and until a deadline.
+pub(crate) async fn once_visible<T, F>(deadline: Instant, mut call: impl FnMut() -> F) -> Result<T, Error>
+where
+    F: Future<Output = Result<T, Error>>,
+{
+    let mut result = call().await;
+    for pause in PAUSES_MS.map(Duration::from_millis) {
+        let is_missing = result.as_ref().is_err_and(|error| error.kind() == ErrorKind::HistoryDiverged);
+        if !is_missing || Instant::now() + pause >= deadline {
+            break;
+        }
+        sleep(pause).await;
+        result = call().await;
+    }
+    result
+}
