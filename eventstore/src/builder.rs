@@ -10,7 +10,7 @@ use tokio_util::task::TaskTracker;
 use tracing::warn;
 use uuid::Uuid;
 
-use crate::append::{Bulk, Writer};
+use crate::append::{Bulk, Line, Writer};
 use crate::deadline;
 use crate::error::{Error, ErrorKind};
 use crate::filter::Path;
@@ -269,8 +269,7 @@ impl EventStoreBuilder {
             self.registry.as_ref().map(|registry| metrics.register(registry, &schema)).transpose()?;
         let settings = self.settings.clone();
         let bulk = Bulk::new(
-            Arc::clone(&primary.pool),
-            Arc::clone(&unconfirmed),
+            Line { pool: Arc::clone(&primary.pool), unconfirmed_commits: Arc::clone(&unconfirmed) },
             Arc::clone(&statements),
             settings.clone(),
             Arc::clone(&metrics),
@@ -289,8 +288,7 @@ impl EventStoreBuilder {
             heart,
             members: TaskTracker::new(),
             writer: Writer::spawn(
-                for_writer,
-                unconfirmed,
+                Line { pool: for_writer, unconfirmed_commits: unconfirmed },
                 statements,
                 settings,
                 Arc::clone(&metrics),

@@ -13,7 +13,6 @@
 //! *End.* [`Bulk::close`] has nothing sent any more, and waits for the calls that are under way.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use tokio::task::JoinHandle;
@@ -22,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
+use crate::append::Line;
 use crate::append::Receipt;
 use crate::append::arguments::Arguments;
 use crate::append::batch::Batch;
@@ -34,7 +34,6 @@ use crate::error::{Error, ErrorKind};
 use crate::event::CheckedEvent;
 use crate::known_history::KnownHistory;
 use crate::notifier::Announcer;
-use crate::pool::Pool;
 use crate::settings::Settings;
 use crate::sql::Statements;
 use crate::sqlstate;
@@ -48,8 +47,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 /// The way into the log that imports take.
 #[derive(Debug)]
 pub(crate) struct Bulk {
-    pool: Arc<dyn Pool>,
-    unconfirmed_commits: Arc<AtomicU64>,
+    line: Line,
     statements: Arc<Statements>,
     settings: Settings,
     metrics: Arc<Metrics>,
@@ -87,8 +85,7 @@ pub(crate) enum Placed {
 
 impl Bulk {
     pub(crate) fn new(
-        pool: Arc<dyn Pool>,
-        unconfirmed_commits: Arc<AtomicU64>,
+        line: Line,
         statements: Arc<Statements>,
         settings: Settings,
         metrics: Arc<Metrics>,
@@ -97,18 +94,7 @@ impl Bulk {
         announcer: Arc<Announcer>,
     ) -> Self {
         let (closing, calls) = (CancellationToken::new(), TaskTracker::new());
-        Self {
-            pool,
-            unconfirmed_commits,
-            statements,
-            settings,
-            metrics,
-            heads,
-            known,
-            announcer,
-            closing,
-            calls,
-        }
+        Self { line, statements, settings, metrics, heads, known, announcer, closing, calls }
     }
 
     /// Cancelled when an import is to end: its owner's, and every import's when the store is closed.
@@ -205,11 +191,11 @@ impl Bulk {
         let completes = shipment.is_last_piece.then_some(shipment.chunk);
         let params = arguments.of_import(&shipment.import, &after, &completes);
         let types = params.each_ref().map(|(_, ty)| ty.clone());
-        let (sql, pool) = (&self.statements.import, &*self.pool);
+        let (sql, pool) = (&self.statements.import, &*self.line.pool);
         let session = Session::open(pool, sql, &types, &self.settings).await.map_err(Failure::Unsent)?;
         // It may lead to another server than the last one, and is one of many: looked up each time, which is little beside a chunk.
         let session = session.verify(&self.known, &self.statements.known).await.map_err(Failure::Unsent)?;
-        let (_session, result) = session.call(sql, &params, &self.unconfirmed_commits).await;
+        let (_session, result) = session.call(sql, &params, &self.line.unconfirmed_commits).await;
         let committed = result?;
         let placed = placed(batch, &committed)
             .map_err(|error| Failure::Unknown(sqlstate::classify(&error, pool.server())))?;

@@ -21,6 +21,11 @@ mod verdict;
 mod writer;
 mod writer_task;
 
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
+use crate::pool::Pool;
+
 #[cfg(feature = "benches")]
 pub(crate) use batch::Batch;
 pub(crate) use bulk::{Bulk, Delivery, Placed, Shipment};
@@ -31,3 +36,11 @@ pub use receipt::Receipt;
 #[cfg(feature = "benches")]
 pub(crate) use request::{Request, Ticket};
 pub(crate) use writer::Writer;
+
+/// Where appends are sent.
+#[derive(Debug, Clone)]
+pub(crate) struct Line {
+    pub(crate) pool: Arc<dyn Pool>,
+    /// Commits that no synchronous standby has confirmed, as the server's notices tell.
+    pub(crate) unconfirmed_commits: Arc<AtomicU64>,
+}

@@ -30,19 +30,18 @@
 //! store handle does the same without waiting. If the task panics, its callers learn it from the broken oneshot.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 
 use tokio::sync::{Mutex, mpsc};
 use tokio::task::JoinHandle;
 use tokio::time::timeout_at;
 use tokio_util::sync::CancellationToken;
 
+use crate::append::Line;
 use crate::append::request::{Outcome, Request, Ticket};
 use crate::append::writer_task::WriterTask;
 use crate::error::{Error, ErrorKind};
 use crate::known_history::KnownHistory;
 use crate::notifier::Announcer;
-use crate::pool::Pool;
 use crate::settings::Settings;
 use crate::sql::Statements;
 use crate::telemetry::Metrics;
@@ -58,8 +57,7 @@ pub(crate) struct Writer {
 impl Writer {
     /// Spawns the task. It connects when the first request comes.
     pub(crate) fn spawn(
-        pool: Arc<dyn Pool>,
-        unconfirmed_commits: Arc<AtomicU64>,
+        line: Line,
         statements: Arc<Statements>,
         settings: Settings,
         metrics: Arc<Metrics>,
@@ -69,16 +67,7 @@ impl Writer {
         let (inbox, receiver) = mpsc::channel(settings.append_queue);
         let closing = CancellationToken::new();
         let inbox_end = (receiver, closing.clone());
-        let task = WriterTask::new(
-            inbox_end,
-            pool,
-            unconfirmed_commits,
-            statements,
-            settings,
-            metrics,
-            known,
-            announcer,
-        );
+        let task = WriterTask::new(inbox_end, line, statements, settings, metrics, known, announcer);
         Self { inbox, closing, task: Mutex::new(Some(tokio::spawn(task.run()))) }
     }
 

@@ -2,7 +2,6 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
@@ -10,6 +9,7 @@ use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument as _, debug, info_span, warn};
 
+use crate::append::Line;
 use crate::append::arguments::Arguments;
 use crate::append::batch::Batch;
 use crate::append::request::Request;
@@ -19,7 +19,6 @@ use crate::append::writer::outcome_unknown;
 use crate::error::{Error, ErrorKind};
 use crate::known_history::KnownHistory;
 use crate::notifier::Announcer;
-use crate::pool::Pool;
 use crate::settings::Settings;
 use crate::sql::Statements;
 use crate::sqlstate;
@@ -39,8 +38,7 @@ pub(super) struct WriterTask {
     queue: VecDeque<Request>,
     /// How many requests the last batch served and left waiting.
     expected: usize,
-    pool: Arc<dyn Pool>,
-    unconfirmed_commits: Arc<AtomicU64>,
+    line: Line,
     session: Option<Session>,
     statements: Arc<Statements>,
     settings: Settings,
@@ -52,8 +50,7 @@ pub(super) struct WriterTask {
 impl WriterTask {
     pub(super) fn new(
         (inbox, closing): (mpsc::Receiver<Request>, CancellationToken),
-        pool: Arc<dyn Pool>,
-        unconfirmed_commits: Arc<AtomicU64>,
+        line: Line,
         statements: Arc<Statements>,
         settings: Settings,
         metrics: Arc<Metrics>,
@@ -65,8 +62,7 @@ impl WriterTask {
             closing,
             queue: VecDeque::new(),
             expected: 1,
-            pool,
-            unconfirmed_commits,
+            line,
             session: None,
             statements,
             settings,
@@ -160,7 +156,7 @@ impl WriterTask {
         }
         if self.session.is_none() {
             let (sql, types) = (&self.statements.append, Arguments::types());
-            let session = Session::open(&*self.pool, sql, &types, &self.settings).await?;
+            let session = Session::open(&*self.line.pool, sql, &types, &self.settings).await?;
             // It may lead to another server than the last one.
             self.session = Some(session.verify(&self.known, &self.statements.known).await?);
         }
@@ -242,10 +238,10 @@ impl WriterTask {
         let Some(session) = self.session.take() else {
             return Err(Failure::Unsent(Error::internal("connected without a session")));
         };
-        let server = self.pool.server();
+        let server = self.line.pool.server();
         let arguments = Arguments::new(batch, self.settings.max_batch_rechecks);
         let (sql, params) = (&self.statements.append, arguments.as_params());
-        let (session, result) = session.call(sql, &params, &self.unconfirmed_commits).await;
+        let (session, result) = session.call(sql, &params, &self.line.unconfirmed_commits).await;
         self.session = session;
         verdict::answers(batch, &result?)
             .map_err(|error| Failure::Unknown(sqlstate::classify(&error, server)))

@@ -1,5 +1,6 @@
 //! The statements of a member, on the primary.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -63,11 +64,17 @@ pub(super) struct Claims {
     pub(super) fed: Position,
 }
 
+impl Claims {
+    /// How many are the first of their keys: those that others can be handed at once.
+    pub(super) fn heads(&self) -> usize {
+        self.claimed.iter().filter(|one| one.head == one.event.position).count()
+    }
+}
+
 /// What a heartbeat found.
 #[derive(Debug)]
 pub(super) struct Pulse {
-    pub(super) held: Vec<Position>,
-    /// What was asked for and is not held.
+    /// What was leased here and is not any more.
     pub(super) lost: Vec<(Position, Uuid)>,
     pub(super) done: Position,
     pub(super) parked: i64,
@@ -193,21 +200,22 @@ impl Calls {
         lease: Duration,
     ) -> Result<Pulse, Error> {
         let (in_flight, lasts) = (i32::try_from(in_flight).unwrap_or(i32::MAX), in_ms(lease));
-        let positions: Vec<i64> = positions.into_iter().map(Position::to_sql).collect();
+        let asked = positions.iter().copied().zip(leases.iter().copied());
+        let numbers: Vec<i64> = positions.iter().map(|position| position.to_sql()).collect();
         let params: [Param<'_>; 6] = [
             (&self.group, Type::INT4),
             (&self.member, Type::UUID),
             (&in_flight, Type::INT4),
-            (&positions, Type::INT8_ARRAY),
+            (&numbers, Type::INT8_ARRAY),
             (&leases, Type::UUID_ARRAY),
             (&lasts, Type::FLOAT8),
         ];
         let rows = self.call(&self.beat, &params).await?;
         let row = rows.first().ok_or_else(|| Error::internal("a heartbeat came without an answer"))?;
         let read = || {
+            let held: HashSet<i64> = row.try_get::<_, Vec<i64>>(0)?.into_iter().collect();
             Ok(Pulse {
-                held: row.try_get::<_, Vec<i64>>(0)?.into_iter().map(Position::from_sql).collect(),
-                lost: Vec::new(),
+                lost: asked.filter(|(position, _)| !held.contains(&position.to_sql())).collect(),
                 done: Position::from_sql(row.try_get::<_, Option<i64>>(1)?.unwrap_or_default()),
                 parked: row.try_get(2)?,
                 others: row.try_get(3)?,

@@ -46,10 +46,14 @@
 mod book;
 mod call;
 mod calls;
+mod claiming;
 mod delivery;
+mod feeding;
+mod membership;
 mod ops;
 mod order;
 mod run;
+mod settling;
 mod status;
 mod task;
 mod worker;

@@ -6,7 +6,8 @@ use std::future::Future;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::error::Error;
-use crate::group::task::{Command, Membership, Task};
+use crate::group::membership::Membership;
+use crate::group::task::{Command, Task};
 use crate::group::{Delivery, Run};
 use crate::tail::Feed;
 use crate::token::Token;

@@ -1,0 +1,111 @@
+//! What was answered and is being said to the database.
+
+use std::mem;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+use tokio::time::{Instant, sleep};
+use tracing::debug;
+
+use crate::error::{Error, ErrorKind};
+use crate::group::book::{Answer, Book, Outcome};
+use crate::group::calls::Calls;
+use crate::group::delivery::lease_lost;
+use crate::group::membership::Membership;
+use crate::group::ops::Underway;
+use crate::position::Position;
+use crate::telemetry::GroupGauges;
+
+const FIRST_PAUSE: Duration = Duration::from_millis(10);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+
+/// Who waits to hear that an answer was settled, if anybody does.
+pub(super) type Reply = Option<oneshot::Sender<Result<(), Error>>>;
+
+/// One call at a time; what is answered meanwhile makes up the next.
+#[derive(Default)]
+pub(super) struct Settling {
+    answers: Vec<(Answer, Reply)>,
+    pub(super) under_way: Underway<Settled>,
+}
+
+/// A call that has ended.
+pub(super) struct Settled {
+    answers: Vec<(Answer, Reply)>,
+    result: Result<Vec<Position>, Error>,
+    /// Whether it was sent more than once: what is not there any more may be what was done by it.
+    in_doubt: bool,
+}
+
+impl Settling {
+    pub(super) fn add(&mut self, answer: Answer, reply: Reply) {
+        self.answers.push((answer, reply));
+    }
+
+    /// Of which nobody waits to hear.
+    pub(super) fn add_all(&mut self, answers: impl IntoIterator<Item = Answer>) {
+        self.answers.extend(answers.into_iter().map(|answer| (answer, None)));
+    }
+
+    pub(super) fn begin(&mut self, membership: &Membership) {
+        if self.answers.is_empty() || !self.under_way.is_free() {
+            return;
+        }
+        let (calls, answers) = (Arc::clone(&membership.calls), mem::take(&mut self.answers));
+        self.under_way.begin(settle(calls, answers, membership.terms.lease));
+    }
+}
+
+impl Settled {
+    /// Tells everybody; whether others may be able to claim something now that they could not before.
+    pub(super) fn tell(self, book: &mut Book, gauges: &GroupGauges, keeps_order: bool) -> bool {
+        let mut frees = false;
+        for (answer, reply) in self.answers {
+            book.settled(answer.position, answer.lease);
+            frees |= keeps_order || answer.outcome != Outcome::Done;
+            let result = match &self.result {
+                Ok(held) if held.contains(&answer.position) => {
+                    gauges.settles(answer.outcome.name());
+                    Ok(())
+                }
+                Ok(_) if self.in_doubt => Err(Error::new(
+                    ErrorKind::Indeterminate,
+                    format!(
+                        "the connection died while it was said what came of the event at position {}",
+                        answer.position
+                    ),
+                )),
+                Ok(_) => {
+                    gauges.loses_lease();
+                    Err(lease_lost(answer.position))
+                }
+                Err(error) => Err(error.clone()),
+            };
+            match (reply, result) {
+                // Who has gone need not know.
+                (Some(reply), result) => drop(reply.send(result)),
+                (None, Err(error)) => debug!(%error, "an event could not be handed back"),
+                (None, Ok(())) => {}
+            }
+        }
+        frees
+    }
+}
+
+/// Says what came of events, until the primary answers or the leases have run out.
+async fn settle(calls: Arc<Calls>, answers: Vec<(Answer, Reply)>, patience: Duration) -> Settled {
+    let told: Vec<Answer> = answers.iter().map(|(answer, _)| answer.clone()).collect();
+    let (until, mut pause, mut in_doubt) = (Instant::now() + patience, FIRST_PAUSE, false);
+    loop {
+        match calls.settle(&told).await {
+            Err(error) if error.kind() == ErrorKind::Unavailable && Instant::now() + pause < until => {
+                debug!(%error, "what came of events is said again");
+                in_doubt = true;
+                sleep(pause).await;
+                pause = (pause * 2).min(LONGEST_PAUSE);
+            }
+            result => return Settled { answers, result, in_doubt },
+        }
+    }
+}
