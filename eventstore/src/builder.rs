@@ -166,11 +166,7 @@ impl EventStoreBuilder {
         for replica in &self.replicas {
             connectors.push(self.connector(replica, "replica")?);
         }
-        let listen_at = match &self.listen {
-            Some(listen) => Some(self.connector(listen, "listener")?),
-            // Behind such a pooler nothing would be heard.
-            None => Some(connectors[0].clone()).filter(|_| self.settings.prepared_statements),
-        };
+        let listen_at = self.listen.as_ref().map(|listen| self.connector(listen, "listener")).transpose()?;
         let metrics = Arc::new(Metrics::new(&schema)?);
         let hosts = connectors.into_iter().map(|connector| self.probe(connector, &schema, &metrics));
         let hosts = join_all(hosts).await.into_iter().collect::<Result<Vec<_>, _>>()?;
@@ -223,6 +219,9 @@ impl EventStoreBuilder {
                 "a host given as replica is the primary at the moment"
             );
         }
+        // Behind a pooler that lends sessions for a transaction nothing would be heard.
+        let listen_at =
+            listen_at.or_else(|| self.settings.prepared_statements.then(|| primary.connector.clone()));
         let log = primary.state.as_ref().ok().and_then(|state| state.log);
         let statements = Arc::new(Statements::new(&schema));
         let replicas = hosts.iter().map(|host| {

@@ -70,6 +70,8 @@ struct Inner {
     conflict: Option<Conflict>,
     /// Where the event stood that the log does not have.
     diverged_at: Option<Position>,
+    /// Whether another one stands there, and not none yet.
+    another_event: bool,
     lost_from: Option<Position>,
     sqlstate: Option<String>,
     timed_out: bool,
@@ -121,6 +123,7 @@ impl Error {
             message,
             conflict: None,
             diverged_at: None,
+            another_event: false,
             lost_from: None,
             sqlstate: None,
             timed_out: false,
@@ -148,6 +151,16 @@ impl Error {
     pub(crate) fn diverged(position: Position, message: impl Into<String>) -> Self {
         let inner = Self::build(ErrorKind::HistoryDiverged, message.into());
         Self(Arc::new(Inner { diverged_at: Some(position), ..inner }))
+    }
+
+    /// The same, where another event stands at that position: it will not come any more.
+    pub(crate) fn by_another_event(self) -> Self {
+        let inner = Self::build(self.kind(), self.to_string());
+        Self(Arc::new(Inner { diverged_at: self.0.diverged_at, another_event: true, ..inner }))
+    }
+
+    pub(crate) fn is_another_event(&self) -> bool {
+        self.0.another_event
     }
 
     pub(crate) fn diverged_at(&self) -> Option<Position> {

@@ -10,8 +10,8 @@ use tokio::time::{Instant, sleep};
 
 use crate::error::{Error, ErrorKind};
 
-/// Together 88 ms: a hundred times what it takes unless a standby is waited for.
-const PAUSES_MS: [u64; 6] = [1, 2, 5, 10, 20, 50];
+/// Together 988 ms: a thousand times what it takes, unless a standby is waited for, and most of what that takes.
+const PAUSES_MS: [u64; 10] = [1, 2, 5, 10, 20, 50, 100, 200, 300, 300];
 
 /// Makes a call again while the log does not have what a token names, a few times and until a deadline.
 pub(crate) async fn once_visible<T, F>(deadline: Instant, mut call: impl FnMut() -> F) -> Result<T, Error>
@@ -20,7 +20,9 @@ where
 {
     let mut result = call().await;
     for pause in PAUSES_MS.map(Duration::from_millis) {
-        let is_missing = result.as_ref().is_err_and(|error| error.kind() == ErrorKind::HistoryDiverged);
+        let may_come =
+            |error: &Error| error.kind() == ErrorKind::HistoryDiverged && !error.is_another_event();
+        let is_missing = result.as_ref().is_err_and(may_come);
         if !is_missing || Instant::now() + pause >= deadline {
             break;
         }

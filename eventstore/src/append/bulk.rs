@@ -135,7 +135,9 @@ impl Bulk {
                 }
                 self.heads.saw(receipt.last_position());
                 self.known.saw(receipt.token(), &known);
-                self.announcer.appended(receipt.last_position());
+                if !receipt.is_repeated() {
+                    self.announcer.appended(receipt.last_position());
+                }
                 match receipt.is_repeated() {
                     true => operation.repeated(),
                     false => operation.accepted(receipt.positions().count()),

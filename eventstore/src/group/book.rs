@@ -1,8 +1,8 @@
 //! What a member has leased: pure, no IO.
 //!
 //! *States of an entry.* Waiting, behind an earlier event of its key in the same claim; ready, to be handed over; handed over;
-//! answered. What is answered is settled in the database, and then forgotten. When one of a key fails, or is lost, those behind it are
-//! answered as untouched, in the same call, as they may not go before it.
+//! answered. What is answered is settled in the database, and then forgotten; only then is the next of its key ready, as until then others may
+//! come to have it. When one of a key fails, or is lost, those behind it are answered as untouched: they may not go before it.
 
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
@@ -142,22 +142,28 @@ impl Book {
         };
         entry.stage = Stage::Answered;
         let (head, attempt) = (entry.head, entry.attempt);
-        let goes_on = outcome == Outcome::Done;
+        let is_done = outcome == Outcome::Done;
         let mut answers = vec![Answer { position, lease, attempt, outcome }];
-        if goes_on {
-            let next = self.behind.get_mut(&head).and_then(VecDeque::pop_front);
-            self.ready.extend(next);
-        } else {
+        if !is_done {
             answers.extend(self.release_behind(head));
         }
         answers
     }
 
-    /// The database has been told.
-    pub(super) fn settled(&mut self, position: Position, lease: Uuid) {
-        if self.entry(position, lease).is_some() {
-            self.entries.remove(&position);
+    /// The database has been told, and has taken it or not. With what is to be handed back then, if it has not.
+    pub(super) fn settled(&mut self, position: Position, lease: Uuid, is_taken: bool) -> Vec<Answer> {
+        let Some(head) = self.entry(position, lease).map(|entry| entry.head) else { return Vec::new() };
+        self.entries.remove(&position);
+        if !is_taken {
+            return self.release_behind(head);
         }
+        if let Some(behind) = self.behind.get_mut(&head) {
+            self.ready.extend(behind.pop_front());
+            if behind.is_empty() {
+                self.behind.remove(&head);
+            }
+        }
+        Vec::new()
     }
 
     /// Somebody else has leased it; with those behind it, to be handed back. False if that is no news.
@@ -225,4 +231,85 @@ impl Book {
 
 fn untouched() -> Outcome {
     Outcome::Untouched { pause: Duration::ZERO }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+    use time::OffsetDateTime;
+
+    use super::*;
+    use crate::event::{EventId, EventType};
+
+    /// Positions 1 to 3 of one key, and 4 of none.
+    fn book(lease: Uuid) -> Book {
+        let claimed = |position: u64, head: u64| Claimed {
+            event: RecordedEvent {
+                position: Position::new(position),
+                id: EventId::generate(),
+                event_type: EventType::stored("T"),
+                occurred_at: OffsetDateTime::UNIX_EPOCH,
+                recorded_at: OffsetDateTime::UNIX_EPOCH,
+                payload: json!({}),
+                metadata: Value::Null,
+            },
+            head: Position::new(head),
+            attempt: 1,
+            lease,
+        };
+        let mut book = Book::default();
+        book.add(vec![claimed(1, 1), claimed(2, 1), claimed(3, 1), claimed(4, 4)]);
+        book
+    }
+
+    fn handed(book: &mut Book) -> Option<u64> {
+        book.hand_over().map(|(claimed, _)| claimed.event.position.get())
+    }
+
+    fn positions(answers: &[Answer]) -> Vec<u64> {
+        answers.iter().map(|answer| answer.position.get()).collect()
+    }
+
+    #[test]
+    fn the_next_of_a_key_is_ready_when_the_one_before_is_settled() {
+        let (lease, at) = (Uuid::now_v7(), Position::new);
+        let mut book = book(lease);
+        assert_eq!([handed(&mut book), handed(&mut book), handed(&mut book)], [Some(1), Some(4), None]);
+        assert_eq!(positions(&book.answer(at(1), lease, Outcome::Done)), [1]);
+        assert_eq!(handed(&mut book), None, "not before it is settled");
+        assert_eq!(positions(&book.answer(at(1), lease, Outcome::Done)), [], "answered already");
+        assert_eq!(book.settled(at(1), lease, true), []);
+        assert_eq!(handed(&mut book), Some(2));
+        assert_eq!(book.in_flight(), 2);
+    }
+
+    #[test]
+    fn what_fails_or_is_refused_takes_those_behind_it_along() {
+        let (lease, at) = (Uuid::now_v7(), Position::new);
+        let mut failed = book(lease);
+        handed(&mut failed);
+        let why = Outcome::Parked { why: String::new() };
+        assert_eq!(positions(&failed.answer(at(1), lease, why)), [1, 2, 3]);
+        let mut refused = book(lease);
+        handed(&mut refused);
+        refused.answer(at(1), lease, Outcome::Done);
+        assert_eq!(positions(&refused.settled(at(1), lease, false)), [2, 3]);
+        let mut lost = book(lease);
+        handed(&mut lost);
+        assert_eq!(lost.lost(at(1), Uuid::now_v7()), (false, Vec::new()), "of another claim");
+        let (is_news, behind) = lost.lost(at(1), lease);
+        assert_eq!((is_news, positions(&behind)), (true, vec![2, 3]));
+    }
+
+    #[test]
+    fn leases_last_while_nobody_has_an_event_and_for_as_long_as_it_may_take() {
+        let lease = Uuid::now_v7();
+        let mut book = book(lease);
+        handed(&mut book);
+        let count = |book: &Book, limit| book.leases(limit).0.len();
+        assert_eq!((count(&book, Duration::from_secs(60)), count(&book, Duration::ZERO)), (4, 3));
+        let mut released = positions(&book.release_all());
+        released.sort_unstable();
+        assert_eq!((released, count(&book, Duration::from_secs(60))), (vec![1, 2, 3, 4], 0));
+    }
 }

@@ -170,7 +170,7 @@ impl ConsumerGroup {
         let (order, fingerprint) = (self.order.check()?, self.filter.fingerprint()?);
         self.check()?;
         let member = Uuid::now_v7();
-        let join = || self.join(&order, fingerprint, start, member);
+        let join = || self.join(&order, fingerprint, Some(start), member);
         let (group, fed) = once_visible(self.store.read_deadline(), join).await?;
         let inner = self.store.inner();
         let timeout = PATIENCE.min(inner.settings.query_timeout);
@@ -178,7 +178,6 @@ impl ConsumerGroup {
         let terms = Terms {
             lease: self.lease,
             max_attempts: i32::try_from(self.max_attempts).unwrap_or(i32::MAX),
-            horizon: self.lease.max(self.backoff.longest).saturating_mul(2).saturating_add(MARGIN),
             run: if order.text == "none" { 0 } else { RUN },
         };
         let feed = Feed::new(&self.store, &self.filter, self.side, self.allow_scan, fed)?;
@@ -207,6 +206,12 @@ impl ConsumerGroup {
         if self.time_limit.is_zero() {
             return Err(Error::invalid("group has a time limit of 0; nothing can be done in no time"));
         }
+        if self.backoff.first > self.backoff.longest {
+            let Backoff { first, longest } = self.backoff;
+            return Err(Error::invalid(format!(
+                "group has a first pause of {first:?}, more than the longest, {longest:?}"
+            )));
+        }
         let longest = Duration::from_secs(30 * 24 * 60 * 60);
         if self.lease.max(self.backoff.longest).max(self.backoff.first) > longest {
             return Err(Error::invalid(format!("group has a lease or pause of more than {longest:?}")));
@@ -215,9 +220,12 @@ impl ConsumerGroup {
     }
 
     /// A feed that begins where the group is now, and that place.
-    pub(super) async fn feed_again(&self, member: Uuid) -> Result<(Feed, Token), Error> {
+    pub(super) async fn feed_again(&self, group: i32, member: Uuid) -> Result<(Feed, Token), Error> {
         let (order, fingerprint) = (self.order.check()?, self.filter.fingerprint()?);
-        let (_, fed) = self.join(&order, fingerprint, Start::Beginning, member).await?;
+        let (now, fed) = self.join(&order, fingerprint, None, member).await?;
+        if now != group {
+            return Err(Error::invalid(format!("group {:?} was deleted, and made anew", self.name)));
+        }
         Ok((Feed::new(&self.store, &self.filter, self.side, self.allow_scan, fed)?, fed))
     }
 
@@ -226,15 +234,17 @@ impl ConsumerGroup {
         &self,
         order: &CheckedOrder,
         fingerprint: FilterFingerprint,
-        start: Start,
+        start: Option<Start>,
         member: Uuid,
     ) -> Result<(i32, Token), Error> {
         let inner = self.store.inner();
-        let (token, from_head) = start.place();
-        let (position, id) = (token.position().to_sql(), token.event_id().uuid());
+        let (token, from_head) = start.unwrap_or_default().place();
+        let (position, id) = (start.map(|_| token.position().to_sql()), token.event_id().uuid());
+        let horizon = self.lease.max(self.backoff.longest).saturating_mul(2).saturating_add(MARGIN);
+        let horizon = horizon.as_secs_f64() * 1e3;
         let (fingerprint, label) = (fingerprint.as_bytes(), who());
         let beat_every = (self.lease / 3).as_secs_f64() * 1e3;
-        let params: [Param<'_>; 10] = [
+        let params: [Param<'_>; 11] = [
             (&self.name, Type::TEXT),
             (&fingerprint, Type::BYTEA),
             (&order.text, Type::TEXT),
@@ -245,6 +255,7 @@ impl ConsumerGroup {
             (&member, Type::UUID),
             (&label, Type::TEXT),
             (&beat_every, Type::FLOAT8),
+            (&horizon, Type::FLOAT8),
         ];
         let (sql, primary) = (sql::for_schema(group::JOIN, &inner.schema), inner.servers.primary());
         let rows = pool::read(primary, &sql, &params, self.store.read_deadline()).await?;
@@ -262,6 +273,7 @@ impl ConsumerGroup {
         let fed = Position::from_sql(row.try_get::<_, Option<i64>>(2)?.unwrap_or_default());
         Ok(match verdict {
             "joined" => Ok((row.try_get(1)?, Token::stored(fed, row.try_get(3)?))),
+            "missing" => Err(Error::invalid(format!("group {name:?} was deleted"))),
             "filter" => Err(Error::invalid(format!(
                 "group {name:?} was made with another filter, and its work with it. Begin under a new name after the old one's \
                  checkpoint (EventStore::group_status tells it), when the old one has nothing left to do; or delete the old one first \

@@ -17,6 +17,7 @@ use crate::position::Position;
 use crate::schema::SchemaName;
 use crate::sql::{self, group};
 use crate::sqlstate;
+use crate::subscription::who;
 use crate::tail::Chunk;
 use crate::token::Token;
 
@@ -29,6 +30,7 @@ pub(super) struct Calls {
     primary: Arc<dyn Pool>,
     pub(super) group: i32,
     pub(super) member: Uuid,
+    label: String,
     timeout: Duration,
     feed: String,
     claim: String,
@@ -60,8 +62,8 @@ pub(super) struct Claims {
     pub(super) claimed: Vec<Claimed>,
     /// How long it is until something is due that is not now, if there were fewer than was wanted.
     pub(super) next: Option<Duration>,
-    /// Up to where the group is fed.
-    pub(super) fed: Position,
+    /// Up to where the group is fed; `None` if there is none any more.
+    pub(super) fed: Option<Position>,
 }
 
 impl Claims {
@@ -87,8 +89,6 @@ pub(super) struct Pulse {
 pub(super) struct Terms {
     pub(super) lease: Duration,
     pub(super) max_attempts: i32,
-    /// No lease and no pause ends later than so long from now.
-    pub(super) horizon: Duration,
     /// How many events that follow one under its key are claimed with it.
     pub(super) run: i32,
 }
@@ -117,6 +117,7 @@ impl Calls {
             primary,
             group,
             member,
+            label: who(),
             timeout,
             feed: sql(group::FEED),
             claim: sql(group::CLAIM),
@@ -158,15 +159,14 @@ impl Calls {
     /// Leases so many events, or fewer.
     pub(super) async fn claim(&self, limit: usize, terms: Terms) -> Result<Claims, Error> {
         let (lease, limit) = (Uuid::now_v7(), i32::try_from(limit).unwrap_or(i32::MAX));
-        let (lasts, horizon) = (in_ms(terms.lease), in_ms(terms.horizon));
-        let params: [Param<'_>; 7] = [
+        let lasts = in_ms(terms.lease);
+        let params: [Param<'_>; 6] = [
             (&self.group, Type::INT4),
             (&lease, Type::UUID),
             (&limit, Type::INT4),
             (&terms.run, Type::INT4),
             (&lasts, Type::FLOAT8),
             (&terms.max_attempts, Type::INT4),
-            (&horizon, Type::FLOAT8),
         ];
         let rows = self.call(&self.claim, &params).await?;
         let mut claims = Claims::default();
@@ -177,7 +177,7 @@ impl Calls {
                     let ms: Option<i32> = row.try_get(1).map_err(|error| self.fault(&error))?;
                     claims.next = ms.map(|ms| Duration::from_millis(u64::try_from(ms).unwrap_or(0)));
                     let fed: Option<i64> = row.try_get(2).map_err(|error| self.fault(&error))?;
-                    claims.fed = Position::from_sql(fed.unwrap_or_default());
+                    claims.fed = fed.map(Position::from_sql);
                 }
                 Err(error) => return Err(self.fault(&error)),
             }
@@ -202,13 +202,16 @@ impl Calls {
         let (in_flight, lasts) = (i32::try_from(in_flight).unwrap_or(i32::MAX), in_ms(lease));
         let asked = positions.iter().copied().zip(leases.iter().copied());
         let numbers: Vec<i64> = positions.iter().map(|position| position.to_sql()).collect();
-        let params: [Param<'_>; 6] = [
+        let every = in_ms(lease / 3);
+        let params: [Param<'_>; 8] = [
             (&self.group, Type::INT4),
             (&self.member, Type::UUID),
             (&in_flight, Type::INT4),
             (&numbers, Type::INT8_ARRAY),
             (&leases, Type::UUID_ARRAY),
             (&lasts, Type::FLOAT8),
+            (&self.label, Type::TEXT),
+            (&every, Type::FLOAT8),
         ];
         let rows = self.call(&self.beat, &params).await?;
         let row = rows.first().ok_or_else(|| Error::internal("a heartbeat came without an answer"))?;

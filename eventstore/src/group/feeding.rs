@@ -156,7 +156,9 @@ impl Feeding {
                 return Effect::MayClaim { events: events.map_or(0, |(chunk, _)| chunk.len()) };
             }
             Call::Fed(_, Ok(Fed::ByOthers(fed))) => {
-                (self.chunk, self.fed, self.is_feeder, self.pause) = (None, fed, false, FIRST_PAUSE);
+                // What lies beyond it is still to be fed: it is not read again.
+                self.chunk.take_if(|(chunk, _)| chunk.complete().position() <= fed.position());
+                (self.fed, self.is_feeder, self.pause) = (fed, false, FIRST_PAUSE);
                 return Effect::MayClaim { events: 0 };
             }
             Call::Fed(_, Ok(Fed::Busy)) => {
@@ -175,7 +177,7 @@ impl Feeding {
             }
             Call::Fed(_, Ok(Fed::Gone)) => {
                 self.rest(LONGEST_PAUSE);
-                return Effect::Failed(Error::invalid(format!("group {:?} was deleted", membership.name)));
+                return Effect::Failed(membership.is_gone());
             }
             Call::Again(Ok((feed, fed))) => {
                 (self.feed, self.fed, self.pause) = (Some(feed), fed, FIRST_PAUSE);
@@ -185,7 +187,7 @@ impl Feeding {
             Call::Fed(_, Err(error)) | Call::Again(Err(error)) => error,
         };
         if !matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::HistoryDiverged) {
-            self.rest(LONGEST_PAUSE);
+            self.pause = LONGEST_PAUSE;
             self.begin_again(membership);
             return Effect::Failed(error);
         }
@@ -207,13 +209,13 @@ impl Feeding {
 
     /// When to look again, if nothing else happens.
     pub(super) fn wakes_at(&self, dry_since: Option<Instant>) -> Option<Instant> {
-        let at = match (&self.chunk, dry_since) {
-            (Some(_), _) => self.feeds_at(),
-            (None, _) if self.is_feeder || self.is_live => self.not_before,
-            (None, Some(since)) => (since + STAND_BY).max(self.not_before),
-            (None, None) => return None,
-        };
-        Some(at).filter(|at| *at > Instant::now())
+        match &self.chunk {
+            Some(_) => self.under_way.is_free().then(|| self.feeds_at()),
+            // It is being read.
+            None if self.feed.is_none() => None,
+            None if self.is_feeder || self.is_live => Some(self.not_before),
+            None => dry_since.map(|since| (since + STAND_BY).max(self.not_before)),
+        }
     }
 
     fn feeds_at(&self) -> Instant {
@@ -230,10 +232,10 @@ impl Feeding {
     /// Forgets what was read, and asks where the group is.
     fn begin_again(&mut self, membership: &Membership) {
         (self.chunk, self.feed, self.reading) = (None, None, Underway::default());
-        let (group, member, pause) = (membership.group.clone(), membership.calls.member, self.pause);
+        let (group, calls, pause) = (membership.group.clone(), Arc::clone(&membership.calls), self.pause);
         self.under_way.begin(async move {
             sleep(pause).await;
-            Call::Again(group.feed_again(member).await)
+            Call::Again(group.feed_again(calls.group, calls.member).await)
         });
     }
 }

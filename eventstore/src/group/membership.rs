@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::error::Error;
 use crate::group::ConsumerGroup;
 use crate::group::calls::{Calls, Terms};
 use crate::store::EventStore;
@@ -16,6 +17,12 @@ pub(super) struct Membership {
     pub(super) time_limit: Duration,
     pub(super) backoff: Backoff,
     pub(super) group: ConsumerGroup,
+}
+
+impl Membership {
+    pub(super) fn is_gone(&self) -> Error {
+        Error::invalid(format!("group {:?} was deleted", self.name))
+    }
 }
 
 /// How long to wait before another attempt.

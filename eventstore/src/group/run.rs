@@ -107,7 +107,11 @@ async fn handle(delivery: Delivery, handler: &Arc<Handler>, time_limit: Duration
                 delivery.failed(why).await
             }
             Ok(Err(error)) => delivery.failed(panic_text(error)).await,
-            Err(_) => delivery.failed(format!("it took longer than {time_limit:?}")).await,
+            Err(_) => {
+                // Before anybody else can have it.
+                running.0.abort();
+                delivery.failed(format!("it took longer than {time_limit:?}")).await
+            }
         },
         () = delivery.lost() => {
             warn!("the lease of an event was lost while it was handled");

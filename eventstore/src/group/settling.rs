@@ -19,6 +19,8 @@ use crate::telemetry::GroupGauges;
 
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+/// The SQLSTATE of a lock that was not to be had in time.
+const LOCKED: &str = "55P03";
 
 /// Who waits to hear that an answer was settled, if anybody does.
 pub(super) type Reply = Option<oneshot::Sender<Result<(), Error>>>;
@@ -57,15 +59,25 @@ impl Settling {
     }
 }
 
+/// What follows from a settling.
+#[derive(Default)]
+pub(super) struct Told {
+    /// How many events there may be at most that others could not claim before.
+    pub(super) frees: usize,
+    /// What is to be handed back.
+    pub(super) behind: Vec<Answer>,
+}
+
 impl Settled {
-    /// Tells everybody; whether others may be able to claim something now that they could not before.
-    pub(super) fn tell(self, book: &mut Book, gauges: &GroupGauges, keeps_order: bool) -> bool {
-        let mut frees = false;
+    /// Tells everybody.
+    pub(super) fn tell(self, book: &mut Book, gauges: &GroupGauges, keeps_order: bool) -> Told {
+        let mut told = Told::default();
         for (answer, reply) in self.answers {
-            book.settled(answer.position, answer.lease);
-            frees |= keeps_order || answer.outcome != Outcome::Done;
+            let is_taken = self.result.as_ref().is_ok_and(|held| held.contains(&answer.position));
+            told.behind.extend(book.settled(answer.position, answer.lease, is_taken));
+            told.frees += usize::from(keeps_order || answer.outcome != Outcome::Done);
             let result = match &self.result {
-                Ok(held) if held.contains(&answer.position) => {
+                Ok(_) if is_taken => {
                     gauges.settles(answer.outcome.name());
                     Ok(())
                 }
@@ -89,23 +101,51 @@ impl Settled {
                 (None, Ok(())) => {}
             }
         }
-        frees
+        told
     }
 }
 
-/// Says what came of events, until the primary answers or the leases have run out.
+/// Says what came of events, until the primary answers or the leases have run out. Where a row is locked, by a transaction of
+/// somebody's who has said there that it is done, the others are settled without it.
 async fn settle(calls: Arc<Calls>, answers: Vec<(Answer, Reply)>, patience: Duration) -> Settled {
     let told: Vec<Answer> = answers.iter().map(|(answer, _)| answer.clone()).collect();
-    let (until, mut pause, mut in_doubt) = (Instant::now() + patience, FIRST_PAUSE, false);
+    let (until, mut in_doubt) = (Instant::now() + patience, false);
+    let result = match persist(&calls, &told, until, &mut in_doubt).await {
+        Err(error) if error.sqlstate() == Some(LOCKED) && told.len() > 1 => {
+            let mut held = Vec::new();
+            for one in &told {
+                match persist(&calls, std::slice::from_ref(one), Instant::now(), &mut in_doubt).await {
+                    Ok(taken) => held.extend(taken),
+                    Err(error) => debug!(%error, "what came of an event can not be said"),
+                }
+            }
+            Ok(held)
+        }
+        result => result,
+    };
+    Settled { answers, result, in_doubt }
+}
+
+async fn persist(
+    calls: &Calls,
+    told: &[Answer],
+    until: Instant,
+    in_doubt: &mut bool,
+) -> Result<Vec<Position>, Error> {
+    let mut pause = FIRST_PAUSE;
     loop {
-        match calls.settle(&told).await {
-            Err(error) if error.kind() == ErrorKind::Unavailable && Instant::now() + pause < until => {
+        match calls.settle(told).await {
+            Err(error)
+                if error.kind() == ErrorKind::Unavailable
+                    && error.sqlstate() != Some(LOCKED)
+                    && Instant::now() + pause < until =>
+            {
                 debug!(%error, "what came of events is said again");
-                in_doubt = true;
+                *in_doubt = true;
                 sleep(pause).await;
                 pause = (pause * 2).min(LONGEST_PAUSE);
             }
-            result => return Settled { answers, result, in_doubt },
+            result => return result,
         }
     }
 }

@@ -126,10 +126,10 @@ impl Task {
                 }
                 pulse = &mut self.beating => self.has_beaten(pulse),
                 () = &mut self.telling => {}
+                // Of one group or another: the last one is known, and there may have been more.
                 Ok(()) = news.changed() => {
-                    if *news.borrow_and_update() == self.membership.calls.group {
-                        self.claiming.has_reason();
-                    }
+                    news.mark_unchanged();
+                    self.claiming.has_reason();
                 }
                 _ = beats.tick() => self.beat(),
                 () = sleep_until(wake_at.unwrap_or_else(Instant::now)), if wake_at.is_some() => {
@@ -204,8 +204,9 @@ impl Task {
         match self.claiming.has_ended(&claim, &self.membership) {
             Ok(is_up_to_date) => {
                 let Ok(claims) = claim.result else { return };
+                let Some(fed) = claims.fed else { return self.fail_takers(&self.membership.is_gone()) };
                 if is_up_to_date {
-                    self.feeding.is_fed_up_to(claims.fed, &self.membership);
+                    self.feeding.is_fed_up_to(fed, &self.membership);
                 }
                 self.gauges.claims(claims.claimed.len());
                 self.book.add(claims.claimed);
@@ -235,8 +236,9 @@ impl Task {
 
     fn has_settled(&mut self, settled: Settled) {
         let keeps_order = self.membership.terms.run > 0;
-        let frees = settled.tell(&mut self.book, &self.gauges, keeps_order);
-        self.is_to_tell |= frees && self.takers.is_empty();
+        let told = settled.tell(&mut self.book, &self.gauges, keeps_order);
+        self.is_to_tell |= told.frees > self.takers.len();
+        self.settling.add_all(told.behind);
         self.claiming.has_reason();
     }
 

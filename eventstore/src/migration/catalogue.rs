@@ -67,7 +67,7 @@ pub(super) const STEPS: &[Step] = &[
             include_str!("../sql/migrations/0004/4_hold_subscription_v1.sql"),
             include_str!("../sql/migrations/0004/5_commit_checkpoint_v1.sql"),
             include_str!("../sql/migrations/0004/6_beat_subscriptions_v1.sql"),
-            include_str!("../sql/migrations/0004/7_release_subscription_v1.sql"),
+            include_str!("../sql/migrations/0004/7_release_subscriptions_v1.sql"),
             include_str!("../sql/migrations/0004/8_reset_subscription_v1.sql"),
         ],
     },

@@ -34,7 +34,8 @@ pub(crate) struct Announcer {
 /// What is to be said.
 #[derive(Debug, Default)]
 struct News {
-    furthest: AtomicU64,
+    last: AtomicU64,
+    is_unsaid: AtomicBool,
     is_over: AtomicBool,
     wake: Notify,
 }
@@ -49,8 +50,8 @@ impl Announcer {
     /// Tells of an append that was acknowledged.
     pub(crate) fn appended(&self, last: Position) {
         self.tip.is_at(last);
-        // The last and not the highest: after a failover positions are given again.
-        self.news.furthest.store(last.get(), Ordering::Release);
+        self.news.last.store(last.get(), Ordering::Relaxed);
+        self.news.is_unsaid.store(true, Ordering::Release);
         self.news.wake.notify_one();
     }
 
@@ -96,14 +97,11 @@ async fn notify(primary: &Arc<dyn Pool>, channel: &Channel, text: &str) {
 }
 
 async fn announce(news: Arc<News>, primary: Arc<dyn Pool>, channel: Channel) {
-    let mut said = 0;
     loop {
         news.wake.notified().await;
-        let (is_over, furthest) =
-            (news.is_over.load(Ordering::Acquire), news.furthest.load(Ordering::Acquire));
-        if furthest != said {
-            notify(&primary, &channel, &furthest.to_string()).await;
-            said = furthest;
+        let is_over = news.is_over.load(Ordering::Acquire);
+        if news.is_unsaid.swap(false, Ordering::AcqRel) {
+            notify(&primary, &channel, &news.last.load(Ordering::Relaxed).to_string()).await;
         }
         if is_over {
             return;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio::task::{AbortHandle, JoinHandle};
-use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
 use tracing::{debug, warn};
 
 use crate::error::Error;
@@ -42,11 +42,15 @@ async fn keep_listening(connector: Connector, channel: Channel, tip: Arc<Tip>) {
     loop {
         match session(&connector, &channel).await {
             Ok(session) => {
-                (pause, told) = (FIRST_PAUSE, false);
+                let began = Instant::now();
+                told = false;
                 // What was announced while nobody listened.
                 tip.may_have_moved();
                 session.hear(&tip).await;
                 debug!(server = connector.server(), "listener lost its connection");
+                if began.elapsed() > LONGEST_PAUSE {
+                    pause = FIRST_PAUSE;
+                }
             }
             Err(error) if !told => {
                 told = true;
@@ -79,6 +83,13 @@ async fn session(connector: &Connector, channel: &Channel) -> Result<Session, Er
         Ok(Ok((client, driver))) => Ok(Session { client, driver, heard }),
         Ok(Err(error)) => Err(sqlstate::classify(&error, connector.server())),
         Err(_) => Err(Error::unavailable(format!("{}: no answer within {patience:?}", connector.server()))),
+    }
+}
+
+/// A line that says nothing any more is not waited for.
+impl Drop for Session {
+    fn drop(&mut self) {
+        self.driver.abort();
     }
 }
 

@@ -14,8 +14,7 @@
 //!
 //! *Work.* Members of consumer groups tell each other of what they have handed back, on the same channel.
 //!
-//! *The tip* is how far the log was said to be. Each news of it wakes, also one of a lower position: after a failover the log may
-//! be shorter than it was.
+//! *The tip* is how far the log was said to be. Each news of it wakes, also one of a lower position.
 
 mod announcer;
 mod channel;
@@ -29,6 +28,8 @@ pub(crate) use listener::{Listener, listen};
 
 use crate::position::Position;
 
+/// By how much news that overtake each other differ at most.
+const FAR: u64 = 10_000;
 /// What stands before the number of a group in a notification.
 const WORK: &str = "work ";
 
@@ -40,9 +41,13 @@ pub(crate) struct Tip {
 }
 
 impl Tip {
-    /// Wakes whoever waits for events.
+    /// Wakes whoever waits for events. The highest position counts, as what several say comes in any order; unless it is much
+    /// lower: then a failover has lost what was said before.
     pub(crate) fn is_at(&self, position: Position) {
-        self.head.send_replace(position);
+        self.head.send_modify(|head| {
+            let is_another_history = position.get() + FAR < head.get();
+            *head = if is_another_history { position } else { position.max(*head) };
+        });
     }
 
     /// Wakes the members of a group.
@@ -69,5 +74,39 @@ impl Tip {
 
     pub(crate) fn watch_work(&self) -> watch::Receiver<i32> {
         self.work.subscribe()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn after(news: &[&str]) -> u64 {
+        let tip = Tip::default();
+        news.iter().for_each(|news| tip.was_told(news));
+        tip.watch().borrow().get()
+    }
+
+    #[test]
+    fn the_furthest_counts_unless_it_is_of_another_history() {
+        assert_eq!(after(&["7", "9", "8"]), 9, "news overtake each other");
+        assert_eq!(after(&["50000", "40"]), 40, "a failover has lost it");
+        assert_eq!(after(&["7", "work 3", "nonsense"]), 7);
+    }
+
+    #[tokio::test]
+    async fn all_news_wake() {
+        let tip = Tip::default();
+        let (mut head, mut work) = (tip.watch(), tip.watch_work());
+        for news in ["7", "5"] {
+            tip.was_told(news);
+            assert!(head.has_changed().unwrap() && !work.has_changed().unwrap(), "{news}");
+            head.mark_unchanged();
+        }
+        tip.was_told("work 3");
+        assert!(!head.has_changed().unwrap() && work.has_changed().unwrap());
+        work.mark_unchanged();
+        tip.may_have_moved();
+        assert!(head.has_changed().unwrap());
     }
 }

@@ -39,6 +39,8 @@ pub struct Query {
     /// None is that of the session, or strong.
     consistency: Option<Consistency>,
     after: Token,
+    /// An event that whoever answers must have, besides.
+    having: Token,
     until: Option<Position>,
     limit: Option<usize>,
     direction: Direction,
@@ -54,6 +56,7 @@ impl Query {
             filter: filter.clone(),
             consistency: None,
             after: Token::START,
+            having: Token::START,
             until: None,
             limit: None,
             direction: Direction::Forwards,
@@ -155,10 +158,10 @@ impl Query {
         self
     }
 
-    /// Whether the primary has to answer.
-    pub(super) fn is_strong(&self) -> bool {
-        self.consistency == Some(Consistency::Strong)
-            || self.consistency.is_none() && self.store.seen().is_none()
+    /// The same, from a server that has this event.
+    pub(super) fn having(mut self, token: Token) -> Self {
+        self.having = token;
+        self
     }
 
     async fn collect(self) -> Result<History, Error> {
@@ -223,7 +226,7 @@ impl Query {
             limit: 0,
             max_bytes: self.store.settings().max_page_bytes,
             direction: self.direction,
-            witnesses: Some(self.after).filter(|token| !token.is_start()).into_iter().collect(),
+            witnesses: [self.after, self.having].into_iter().filter(|token| !token.is_start()).collect(),
         })
     }
 }

@@ -3,7 +3,6 @@
 use std::future::{Future, IntoFuture};
 use std::pin::Pin;
 
-use crate::consistency::Consistency;
 use crate::error::Error;
 use crate::query::{History, Query};
 use crate::token::Token;
@@ -45,12 +44,8 @@ impl IfNewer {
         if newer.is_empty() {
             return Ok(None);
         }
-        // Another replica may answer now, and must have what was found.
-        let query = match self.query.is_strong() {
-            true => self.query,
-            false => self.query.consistency(Consistency::AtLeast(newer.token())),
-        };
-        query.await.map(Some)
+        // Another server may answer now, and must have what was found.
+        self.query.having(newer.token()).await.map(Some)
     }
 }
 

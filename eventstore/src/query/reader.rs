@@ -151,7 +151,7 @@ impl Reader {
         match self.judge(page, request)? {
             Answer::Good(page) => Ok(page),
             Answer::Behind => Err(diverged(furthest(&request.witnesses), pool.server())),
-            Answer::Diverged(token) => Err(diverged(token, pool.server())),
+            Answer::Diverged(token) => Err(diverged(token, pool.server()).by_another_event()),
         }
     }
 

@@ -54,7 +54,7 @@ impl Batch {
         self.chunk.complete()
     }
 
-    /// Moves the checkpoint here: this batch, and all before it, are done with. A checkpoint never moves back: committed again,
+    /// Moves the checkpoint here, for as long as the subscription is held: this batch, and all before it, are done with. A checkpoint never moves back: committed again,
     /// or after a later one, it stays.
     ///
     /// # Errors
@@ -70,7 +70,8 @@ impl Batch {
     }
 
     /// The same in a transaction of the caller's, on the log's database: what it did for these events and the checkpoint are
-    /// committed together or not at all. The subscription knows of it when the transaction has been committed.
+    /// committed together or not at all. The subscription knows of it when the transaction has been committed. Do it last: from here to
+    /// the end of the transaction no heartbeat is noted, and a holder that is silent for longer counts as dead.
     ///
     /// ```no_run
     /// # use eventstore::Batch;
@@ -86,7 +87,8 @@ impl Batch {
     ///
     /// # Errors
     /// As [`commit`](Self::commit): end the transaction then. At a higher isolation level than read committed a transaction that
-    /// began before the events were appended is refused as [`Unavailable`](crate::ErrorKind::Unavailable): it can not see them.
+    /// began before the events were appended is refused as [`Unavailable`](crate::ErrorKind::Unavailable): it can not see them; and
+    /// one that is older than the last heartbeat by PostgreSQL (40001): begin it anew.
     ///
     /// # Cancellation
     /// The transaction tells.

@@ -111,8 +111,11 @@ impl Subscribe {
         if self.has_checkpoint {
             let (link, place) = Link::hold(&self.store, &self.name, fingerprint, start).await?;
             let link = Arc::new(link);
-            self.store.inner().heart.hold(Arc::downgrade(&link));
-            return Ok(Subscription::new(self.feed(place)?, Some(link), self.store));
+            let feed = self.feed(place)?;
+            if !self.store.inner().heart.hold(Arc::downgrade(&link)) {
+                return Err(Error::closed());
+            }
+            return Ok(Subscription::new(feed, Some(link), self.store));
         }
         let place = match start {
             Start::Now => self.store.head().await?,

@@ -30,6 +30,9 @@ use crate::subscription::link::Link;
 /// How long letting go may take: whoever waits for it has work elsewhere, and the row is free after two beats anyway.
 const RELEASE_WITHIN: Duration = Duration::from_secs(2);
 
+/// How often that is tried, a beat apart, where a commit is under way.
+const RELEASES: u32 = 3;
+
 /// The way to the task.
 #[derive(Debug)]
 pub(crate) struct Heart {
@@ -40,9 +43,19 @@ pub(crate) struct Heart {
 #[derive(Debug)]
 enum Order {
     Hold(Weak<Link>),
-    Release(Held, Option<oneshot::Sender<()>>),
+    Release(Released),
     /// Releases all, and is the last one.
     End,
+}
+
+/// What is to be let go of, and who waits until it is.
+#[derive(Debug)]
+struct Released {
+    held: Held,
+    /// Dropped when it is done, or given up.
+    _done: oneshot::Sender<()>,
+    /// How often it was locked.
+    attempts: u32,
 }
 
 /// A row, and who holds it.
@@ -56,6 +69,7 @@ pub(super) struct Held {
 struct Task {
     orders: mpsc::UnboundedReceiver<Order>,
     links: Vec<(Held, Weak<Link>)>,
+    releasing: Vec<Released>,
     primary: Arc<dyn Pool>,
     beat_sql: String,
     release_sql: String,
@@ -68,6 +82,7 @@ impl Heart {
         let task = Task {
             orders: received,
             links: Vec::new(),
+            releasing: Vec::new(),
             primary,
             beat_sql: sql::for_schema(subscription::BEAT, schema),
             release_sql: sql::for_schema(subscription::RELEASE, schema),
@@ -76,15 +91,15 @@ impl Heart {
         Self { orders, task: Mutex::new(Some(tokio::spawn(task.run()))) }
     }
 
-    pub(super) fn hold(&self, link: Weak<Link>) {
-        // A task that has ended was told to: nothing is held any more.
-        let _ = self.orders.send(Order::Hold(link));
+    /// False if the task has ended, with the store.
+    pub(super) fn hold(&self, link: Weak<Link>) -> bool {
+        self.orders.send(Order::Hold(link)).is_ok()
     }
 
     /// Lets go of a row. In the background, unless what is returned is awaited.
     pub(super) fn release(&self, held: Held) -> oneshot::Receiver<()> {
         let (done, released) = oneshot::channel();
-        let _ = self.orders.send(Order::Release(held, Some(done)));
+        let _ = self.orders.send(Order::Release(Released { held, _done: done, attempts: 0 }));
         released
     }
 
@@ -108,24 +123,41 @@ impl Task {
         beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
-                order = self.orders.recv() => match order {
-                    Some(Order::Hold(link)) => self.holds(link),
-                    Some(Order::Release(held, done)) => {
-                        self.links.retain(|(known, _)| *known != held);
-                        self.release(vec![held]).await;
-                        drop(done);
+                order = self.orders.recv() => {
+                    // All that wait at once: letting go of many takes one statement.
+                    let mut order = order;
+                    let mut is_over = false;
+                    loop {
+                        match order {
+                            Some(Order::Hold(link)) => self.holds(link),
+                            Some(Order::Release(released)) => {
+                                self.links.retain(|(known, _)| *known != released.held);
+                                self.releasing.push(released);
+                            }
+                            Some(Order::End) | None => is_over = true,
+                        }
+                        match self.orders.try_recv() {
+                            Ok(next) if !is_over => order = Some(next),
+                            _ => break,
+                        }
                     }
-                    Some(Order::End) | None => break,
-                },
-                _ = beats.tick(), if !self.links.is_empty() => {
+                    if is_over {
+                        break;
+                    }
+                    self.release().await;
+                }
+                _ = beats.tick(), if !self.links.is_empty() || !self.releasing.is_empty() => {
                     if let Err(error) = self.beat().await {
                         warn!(%error, "subscriptions could not be said to be held");
                     }
+                    self.release().await;
                 }
             }
         }
-        let held = self.links.drain(..).map(|(held, _)| held).collect();
-        self.release(held).await;
+        for (held, _) in self.links.drain(..) {
+            self.releasing.push(Released { held, _done: oneshot::channel().0, attempts: 0 });
+        }
+        self.release().await;
     }
 
     fn holds(&mut self, link: Weak<Link>) {
@@ -151,13 +183,13 @@ impl Task {
         ];
         let rows = pool::read(&self.primary, &self.beat_sql, &params, deadline::after(self.every)).await?;
         let read = |row: &tokio_postgres::Row| Ok((row.try_get(0)?, Position::from_sql(row.try_get(1)?)));
-        let held: Vec<(String, Position)> = rows
+        let held: Vec<(Uuid, Position)> = rows
             .iter()
             .map(read)
             .collect::<Result<_, _>>()
             .map_err(|error| sqlstate::classify(&error, self.primary.server()))?;
         for link in &links {
-            match held.iter().find(|(name, _)| *name == link.name) {
+            match held.iter().find(|(holder, _)| *holder == link.holder) {
                 Some((_, position)) => link.is_committed(*position),
                 None => link.is_lost(),
             }
@@ -165,12 +197,26 @@ impl Task {
         Ok(())
     }
 
-    async fn release(&self, held: Vec<Held>) {
+    /// Lets go of what is to be let go of. What has a commit under way is tried again at the next beat.
+    async fn release(&mut self) {
+        if self.releasing.is_empty() {
+            return;
+        }
+        let names: Vec<&str> = self.releasing.iter().map(|released| &*released.held.name).collect();
+        let holders: Vec<Uuid> = self.releasing.iter().map(|released| released.held.holder).collect();
+        let params: [Param<'_>; 2] = [(&names, Type::TEXT_ARRAY), (&holders, Type::UUID_ARRAY)];
         let until = Instant::now() + RELEASE_WITHIN;
-        for Held { name, holder } in held {
-            let params: [Param<'_>; 2] = [(&name, Type::TEXT), (&holder, Type::UUID)];
-            if let Err(error) = pool::read(&self.primary, &self.release_sql, &params, until).await {
-                debug!(name, %error, "subscription not released; it is free after two heartbeats");
+        match pool::read(&self.primary, &self.release_sql, &params, until).await {
+            Ok(rows) => {
+                let done: Vec<Uuid> = rows.iter().filter_map(|row| row.try_get(0).ok()).collect();
+                self.releasing.retain_mut(|released| {
+                    released.attempts += 1;
+                    !done.contains(&released.held.holder) && released.attempts < RELEASES
+                });
+            }
+            Err(error) => {
+                debug!(%error, "subscriptions not released; they are free after two heartbeats");
+                self.releasing.clear();
             }
         }
     }

@@ -121,6 +121,10 @@ impl Link {
         self.lost.cancel();
     }
 
+    pub(super) fn was_lost(&self) -> bool {
+        self.lost.is_cancelled()
+    }
+
     /// Returns when it is.
     pub(super) async fn lost(&self) -> Error {
         self.lost.cancelled().await;
@@ -148,6 +152,7 @@ impl Link {
         client: &C,
         token: Token,
     ) -> Result<(), Error> {
+        self.store.check_open()?;
         once_visible(self.store.read_deadline(), || self.commit_in_now(client, token)).await
     }
 

@@ -15,6 +15,7 @@ use crate::sqlstate;
 use crate::store::EventStore;
 use crate::subscription::{Start, check_name};
 use crate::token::Token;
+use crate::visibility::once_visible;
 
 /// A subscription as the primary has it.
 #[derive(Debug, Clone, PartialEq)]
@@ -68,7 +69,7 @@ impl EventStore {
             Start::Now => self.head().await?,
             Start::Beginning | Start::After(_) => to.place().0,
         };
-        self.settle_subscription(name, Some(token)).await
+        once_visible(self.read_deadline(), || self.settle_subscription(name, Some(token))).await
     }
 
     /// Deletes a subscription that nobody holds: with a checkpoint the name can only go on, without one it begins anew, with whatever

@@ -20,11 +20,12 @@ use crate::token::Token;
 ///
 /// It has no end but an error, which is the last thing that it gives:
 /// [`LeaseLost`](crate::ErrorKind::LeaseLost) if somebody else has taken it over,
-/// [`HistoryDiverged`](crate::ErrorKind::HistoryDiverged) if events that it has handed over were lost in a failover,
+/// [`HistoryDiverged`](crate::ErrorKind::HistoryDiverged) if a failover lost the end of the log up to which it was, whether that matched
+/// or not,
 /// [`Invalid`](crate::ErrorKind::Invalid) if a path of its filter is not indexed any more, [`Closed`](crate::ErrorKind::Closed).
 /// Servers that do not answer are waited for.
 ///
-/// Nothing is read ahead but what has come meanwhile, some thousand events at most; a slow reader slows nobody but itself. Dropping it lets go of it:
+/// Nothing is read ahead but what has come meanwhile, sixteen pages at most; a slow reader slows nobody but itself. Dropping it lets go of it:
 /// the next one may start at once. It is [`Unpin`]: poll it with `StreamExt::next`, or [`next`](Self::next).
 #[must_use = "a subscription hands over nothing until it is polled"]
 pub struct Subscription {
@@ -68,7 +69,9 @@ impl Subscription {
 
     fn release(&mut self) -> Option<oneshot::Receiver<()>> {
         let link = self.link.take()?;
-        self.store.metrics().forget_subscription(&link.name);
+        if !link.was_lost() {
+            self.store.metrics().forget_subscription(&link.name);
+        }
         let held = Held { name: link.name.clone(), holder: link.holder };
         Some(self.store.inner().heart.release(held))
     }

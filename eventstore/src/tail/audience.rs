@@ -12,7 +12,7 @@ use crate::tail::{Chunk, Join};
 use crate::token::Token;
 
 /// How many chunks may wait for one of the audience, which reads on by itself when there are more.
-const CHUNKS: usize = 64;
+const CHUNKS: usize = 16;
 /// How many probes one read may make for all filters together; beyond that reading all events is no dearer.
 const MOST_PROBES: usize = 64;
 

@@ -29,6 +29,12 @@ impl Chunk {
     ) -> Self {
         let picks =
             (0_u32..).zip(page.iter()).filter(|(_, event)| matches(event)).map(|(nth, _)| nth).collect();
+        let picks: Box<[u32]> = picks;
+        if picks.len() * 2 < page.len() {
+            // A few events do not keep the others in memory.
+            let few = picks.iter().filter_map(|nth| page.get(*nth as usize)).cloned().collect();
+            return Self { page: few, picks: None, complete };
+        }
         Self { page: Arc::clone(page), picks: Some(picks), complete }
     }
 

@@ -32,6 +32,8 @@ pub(crate) struct Feed {
 
 enum State {
     CatchingUp,
+    /// The task stands before the feed: until it has come as far, and is known to be of the same history.
+    Ahead(Seat),
     Joining(Seat),
     Live(Seat),
 }
@@ -114,6 +116,21 @@ impl Feed {
                 }
                 continue;
             }
+            if let State::Ahead(seat) = &mut self.state {
+                let told = tokio::select! {
+                    biased;
+                    chunk = seat.chunks.recv() => chunk.transpose()?.map(|chunk| chunk.complete()),
+                    Ok(()) = seat.progress.changed() => Some(*seat.progress.borrow_and_update()),
+                };
+                let has_come = told.filter(|told| told.position() >= self.place.position());
+                match (told, has_come, std::mem::replace(&mut self.state, State::CatchingUp)) {
+                    // What lies between is read by oneself, and both ends looked up: the task may have gone another way.
+                    (_, Some(at), State::Ahead(seat)) => self.state = State::Joining(Seat { at, ..seat }),
+                    (Some(_), None, ahead) => self.state = ahead,
+                    _ => {}
+                }
+                continue;
+            }
             let page = self.page().await?;
             let (reached, is_full) = (page.reached(), page.is_full());
             let place = if reached.position() > self.place.position() { reached } else { self.place };
@@ -126,10 +143,10 @@ impl Feed {
             };
             self.place = place;
             self.state = match (joined, std::mem::replace(&mut self.state, State::CatchingUp)) {
-                (Some(seat), _) | (None, State::Joining(seat)) if seat.at.position() <= place.position() => {
-                    State::Live(seat)
-                }
+                (Some(seat), _) if seat.at == place => State::Live(seat),
+                (Some(seat), _) if seat.at.position() < place.position() => State::Ahead(seat),
                 (Some(seat), _) => State::Joining(seat),
+                (None, State::Joining(seat)) if seat.at.position() <= place.position() => State::Live(seat),
                 (None, state) => state,
             };
             if !page.events.is_empty() {

@@ -20,6 +20,9 @@
 //!                  └───────────── the channel was full, or the task died ───────┘
 //! ```
 //!
+//! A feed that has come further than the task where it joins waits until the task has come as far, and then joins there: the two may
+//! have gone different ways, in a failover, and a position alone does not tell.
+//!
 //! So a slow one holds up nobody: it is dropped from the audience, and reads on by itself, in full pages, from where it stands.
 //! By the position contract there is no gap and no overlap in any of this: every piece says after which position it begins and up
 //! to which it is complete.

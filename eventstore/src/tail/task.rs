@@ -42,6 +42,8 @@ pub(super) struct Task {
     looked_at: Instant,
     told_at: Instant,
     chase: Option<Chase>,
+    /// The tip that was chased last, in vain or not.
+    given_up: Option<Position>,
     /// How long the last tip took to be shown: so long the next one is left alone first.
     replay_takes: Duration,
     /// A path of the filters has no keys.
@@ -79,6 +81,7 @@ impl Task {
             looked_at: now,
             told_at: now,
             chase: None,
+            given_up: None,
             replay_takes: Duration::ZERO,
             scans: false,
             pause: FIRST_PAUSE,
@@ -95,6 +98,9 @@ impl Task {
                 self.place = join.from;
                 self.admit(join);
                 look = Look::AtEvents;
+            }
+            while let Ok(join) = self.joining.try_recv() {
+                self.admit(join);
             }
             match self.look(look).await {
                 Ok(true) => look = Look::AtEvents,
@@ -121,7 +127,8 @@ impl Task {
         }
         self.looked_at = Instant::now();
         let known = *self.tip.borrow_and_update();
-        if known > self.place.position() && self.chase.as_ref().is_none_or(|chase| chase.tip != known) {
+        let is_chased = self.chase.as_ref().is_some_and(|chase| chase.tip == known);
+        if known > self.place.position() && !is_chased && self.given_up != Some(known) {
             self.chase = Some(Chase { tip: known, since: self.looked_at, times: 0 });
         }
         if look == Look::AtHead && self.read(Source::Nothing).await?.head.position() <= self.place.position()
@@ -154,6 +161,7 @@ impl Task {
         }
         let is_over = |chase: &mut Chase| chase.tip <= place.position() || chase.since.elapsed() > CHASE_FOR;
         if let Some(chase) = self.chase.take_if(is_over) {
+            self.given_up = Some(chase.tip);
             let took = self.replay_takes + chase.since.elapsed();
             self.replay_takes =
                 if chase.times > 0 { took.min(LONGEST_LEAD) } else { self.replay_takes.mul_f64(0.9) };

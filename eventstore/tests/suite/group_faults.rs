@@ -123,6 +123,40 @@ async fn a_clock_that_was_set_back_keeps_no_lease_for_longer() {
 }
 
 #[tokio::test]
+async fn a_lease_holds_whatever_those_of_others_are() {
+    let log = log_with(soon()).await;
+    append(&log.store, [1]).await;
+    let long = group(&log.store).lease(Duration::from_secs(7_200)).start(Start::Beginning).await.unwrap();
+    let had = next(&long).await;
+    let short = begin(group(&log.store)).await;
+    assert!(timeout(Duration::from_millis(100), short.next()).await.is_err());
+    had.done().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_group_that_was_deleted_does_not_come_back() {
+    let log = log_with(soon()).await;
+    append(&log.store, [1, 3]).await;
+    let worker = begin(group(&log.store)).await;
+    next(&worker).await.done().await.unwrap();
+    // As if it had been taken for dead.
+    log.sql().await.batch_execute(&format!("DELETE FROM {}.group_members", log.schema.name())).await.unwrap();
+    log.store.delete_group("g").await.unwrap();
+    let refused = timeout(LONG, async {
+        loop {
+            if let Err(error) = worker.next().await {
+                break error;
+            }
+        }
+    });
+    let refused = refused.await.unwrap();
+    assert_eq!(refused.kind(), ErrorKind::Invalid);
+    assert!(refused.to_string().contains("deleted"), "{refused}");
+    worker.close().await;
+    assert_eq!(log.store.group_status("g").await.unwrap(), None);
+}
+
+#[tokio::test]
 async fn what_kills_its_workers_is_parked() {
     let log = log_with(soon()).await;
     append(&log.store, [1, 3]).await;

@@ -38,7 +38,7 @@ async fn two_of_one_name_do_not_run_at_once() {
 #[tokio::test]
 async fn one_that_counts_as_dead_is_replaced_and_commits_nothing_any_more() {
     // Two missed beats of five seconds; and a clock that was set back, so that the last beat lies ahead.
-    for jump in ["-11 seconds", "1 hour"] {
+    for jump in ["-13 seconds", "1 hour"] {
         let log = log_with(soon()).await;
         append(&log.store, [1]).await;
         let begin = || log.store.subscription("s").start(Start::Beginning);

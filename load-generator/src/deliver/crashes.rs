@@ -74,7 +74,7 @@ struct Report {
     /// Of the group, and of the subscription.
     deliveries: [u64; 2],
     redeliveries: [u64; 2],
-    /// How long after it was handed to a process that was killed an event was handed over again, at most.
+    /// The longest time from when an event was handed over until it was handed over again.
     longest_until_again_ms: f64,
     lease_ms: f64,
     operations: usize,
@@ -335,7 +335,7 @@ impl fmt::Display for Report {
         )?;
         writeln!(
             f,
-            "what a killed process had was handed over again after {:.0} ms at most; leases of {:.0} ms",
+            "what was handed over and not done was handed over again after {:.0} ms at most; leases of {:.0} ms",
             self.longest_until_again_ms, self.lease_ms
         )?;
         writeln!(f, "audit: {}", self.found.trim_end())

@@ -45,17 +45,28 @@ impl Desk {
         match delivery.done().await {
             Ok(()) => {
                 self.recorder.end(&pending, Answer::Done).map_err(unrecorded)?;
-                if self.done.fetch_add(1, Ordering::Relaxed) + 1 == self.in_all {
-                    self.over.cancel();
-                }
+                self.is_over();
             }
             // Somebody else does it again.
-            Err(error) if error.kind() == ErrorKind::LeaseLost => {}
+            Err(error) if error.kind() == ErrorKind::LeaseLost => {
+                let (group, position) = (self.group.clone(), delivery.position.get());
+                let refused = Action::Settled { group, position, is_done: false };
+                let pending = self.recorder.begin(client, refused).map_err(unrecorded)?;
+                self.recorder.end(&pending, Answer::Done).map_err(unrecorded)?;
+            }
             Err(_) => {
                 self.failed.fetch_add(1, Ordering::Relaxed);
+                self.is_over();
             }
         }
         Ok(())
+    }
+
+    /// One more is done, or failed.
+    fn is_over(&self) {
+        if self.done.fetch_add(1, Ordering::Relaxed) + 1 == self.in_all {
+            self.over.cancel();
+        }
     }
 }
 

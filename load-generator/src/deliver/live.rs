@@ -61,8 +61,8 @@ pub(crate) async fn run(plan: LivePlan) -> Result<(), RunError> {
     }
     let writer = fresh(&servers, SCHEMA, Settings::default()).await?;
     let reader = connect(&servers.primary, &servers.replicas, SCHEMA, Settings::default()).await?;
-    let (each, most) = (plan.rate.div_ceil(WRITERS), (plan.rate as f64 * plan.duration.as_secs_f64()) as u64);
-    let most = most + WRITERS;
+    let each = plan.rate.div_ceil(WRITERS);
+    let most = ((each * WRITERS) as f64 * plan.duration.as_secs_f64()) as u64 + 2 * WRITERS;
     let acknowledged: Acknowledged = (0..most).map(|_| AtomicU64::new(0)).collect();
     let (appended, began) = (Arc::new(AtomicU64::new(0)), Instant::now());
     let mut subscribers = Vec::new();

@@ -1,6 +1,5 @@
 //! The baseline of `subscribe`: each subscriber asks for what is new every so often.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use eventstore::{Consistency, EventStore, Token};
@@ -8,7 +7,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval_at};
 use tokio_util::sync::CancellationToken;
 
 use crate::deliver::items;
-use crate::deliver::subscribe::Board;
+use crate::deliver::subscribe::Reader;
 use crate::error::RunError;
 
 /// Asks until told to end, the nth of so many that are spread over the interval.
@@ -17,7 +16,7 @@ pub(super) async fn poll(
     from: Token,
     every: Duration,
     (nth, of): (u32, u32),
-    board: Arc<Board>,
+    mut reader: Reader,
     end: CancellationToken,
 ) -> Result<(), RunError> {
     let mut ticks = interval_at(Instant::now() + every * nth / of, every);
@@ -29,7 +28,7 @@ pub(super) async fn poll(
             () = end.cancelled() => return Ok(()),
         }
         let new = store.query(&items()).after(seen).consistency(Consistency::Eventual).await?;
-        new.iter().for_each(|event| board.is_delivered(event));
+        new.iter().for_each(|event| reader.reads(event));
         seen = new.token();
     }
 }

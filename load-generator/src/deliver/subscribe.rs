@@ -51,13 +51,37 @@ pub(super) struct Board {
     appended: Mutex<Vec<Instant>>,
     delays: Mutex<Option<Latencies>>,
     delivered: AtomicU64,
+    /// Events that were not the next one of their subscriber.
+    misplaced: AtomicU64,
+}
+
+/// One subscriber, who is to have every event once and in order.
+pub(super) struct Reader {
+    board: Arc<Board>,
+    next: u64,
+}
+
+impl Reader {
+    /// Who begins with this event.
+    fn new(board: &Arc<Board>, next: u64) -> Self {
+        Self { board: Arc::clone(board), next }
+    }
+
+    pub(super) fn reads(&mut self, event: &RecordedEvent) {
+        let n = event.payload["n"].as_u64().unwrap_or_default();
+        if n != self.next {
+            self.board.misplaced.fetch_add(1, Ordering::Relaxed);
+        }
+        self.next = n + 1;
+        self.board.is_delivered(n);
+    }
 }
 
 impl Board {
-    /// Of the nth append since the run began, counted from the first event after those before it.
-    pub(super) fn is_delivered(&self, event: &RecordedEvent) {
+    fn is_delivered(&self, n: u64) {
         self.delivered.fetch_add(1, Ordering::Relaxed);
-        let nth = event.payload["n"].as_u64().unwrap_or_default().saturating_sub(BEFORE);
+        // Counted from the first event after those before the run.
+        let nth = n.saturating_sub(BEFORE);
         let appended =
             self.appended.lock().unwrap_or_else(PoisonError::into_inner).get(nth as usize).copied();
         let mut delays = self.delays.lock().unwrap_or_else(PoisonError::into_inner);
@@ -83,6 +107,10 @@ struct Row {
     appended: u64,
     delivered: u64,
     expected: u64,
+    /// Skipped, doubled or out of order, of one subscriber.
+    misplaced: u64,
+    /// Sessions that listened and were ended.
+    listeners_killed: u64,
     /// Statements that servers answered to subscribers.
     statements: u64,
     bytes: u64,
@@ -129,7 +157,10 @@ pub(crate) async fn run(plan: SubscribePlan) -> Result<Verdict, RunError> {
     let saved = |of: fn(&Row) -> f64| ((1.0 - of(&rows[1]) / of(&rows[0])) * 1e3).round() / 1e3;
     let saved =
         [saved(|row| row.statements as f64), saved(|row| row.bytes as f64), saved(|row| row.database_ms)];
-    let lost = rows.iter().any(|row| row.delivered != row.expected);
+    let lost = rows.iter().any(|row| row.delivered != row.expected || row.misplaced > 0);
+    if rows[2].listeners_killed < u64::from(plan.handles) {
+        return Err(RunError::new("no session that listened was found to be killed"));
+    }
     let conditional_reads = stage.read_conditionally().await?;
     let report = Report {
         scenario: "subscribe",
@@ -180,19 +211,19 @@ impl<'a> Stage<'a> {
         let (end, mut subscribers) = (CancellationToken::new(), JoinSet::new());
         for nth in 0..self.plan.subscribers {
             let store = handles[(nth % self.plan.handles) as usize].clone();
-            let (board, end) = (Arc::clone(&board), end.clone());
+            let (reader, end) = (Reader::new(&board, from.position().get()), end.clone());
             match way {
                 Way::Polling => {
                     let turn = (nth, self.plan.subscribers);
-                    subscribers.spawn(poll(store, from, self.plan.poll_every, turn, board, end));
+                    subscribers.spawn(poll(store, from, self.plan.poll_every, turn, reader, end));
                 }
-                Way::Woken | Way::Deafened => drop(subscribers.spawn(hear(store, from, board, end))),
+                Way::Woken | Way::Deafened => drop(subscribers.spawn(hear(store, from, reader, end))),
             }
         }
         // All have connected, and have what was there.
         sleep(Duration::from_secs(1)).await;
         let traffic = self.traffic();
-        let appended = self.append(first, duration, &board, way).await?;
+        let (appended, killed) = self.append(first, duration, &board, way).await?;
         let expected = appended * u64::from(self.plan.subscribers);
         let patience = if way == Way::Polling { self.plan.poll_every } else { self.plan.fallback };
         let give_up = Instant::now() + patience + Duration::from_secs(1);
@@ -214,6 +245,8 @@ impl<'a> Stage<'a> {
             appended,
             delivered: board.delivered.load(Ordering::Relaxed),
             expected,
+            misplaced: board.misplaced.load(Ordering::Relaxed),
+            listeners_killed: killed,
             statements: traffic.answers,
             bytes: traffic.bytes,
             database_ms: ms(traffic.busy),
@@ -234,19 +267,25 @@ impl<'a> Stage<'a> {
         Ok(handles)
     }
 
-    /// One event a second; how many there were.
-    async fn append(&self, first: u64, duration: Duration, board: &Board, way: Way) -> Result<u64, RunError> {
+    /// One event a second; how many there were, and how many sessions that listened were killed.
+    async fn append(
+        &self,
+        first: u64,
+        duration: Duration,
+        board: &Board,
+        way: Way,
+    ) -> Result<(u64, u64), RunError> {
         let second = Duration::from_secs(1);
-        let (mut ticks, mut count) = (interval_at(Instant::now(), second), 0);
+        let (mut ticks, mut count, mut killed) = (interval_at(Instant::now(), second), 0, 0);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let end = Instant::now() + duration;
         loop {
             ticks.tick().await;
             if Instant::now() >= end {
-                return Ok(count);
+                return Ok((count, killed));
             }
             if way == Way::Deafened {
-                self.deafen().await?;
+                killed += self.deafen().await?;
             }
             self.appender.append([item(BEFORE + first + count)]).await?;
             board.appended.lock().unwrap_or_else(PoisonError::into_inner).push(Instant::now());
@@ -255,13 +294,12 @@ impl<'a> Stage<'a> {
     }
 
     /// Ends all sessions that listen.
-    async fn deafen(&self) -> Result<(), RunError> {
+    async fn deafen(&self) -> Result<u64, RunError> {
         let session = testutil::connect(&self.servers.primary).await.map_err(of_server)?;
         // A session that listens asks for signs of life with empty statements.
         let kill = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
                     WHERE pid <> pg_backend_pid() AND (query = '' OR query LIKE 'LISTEN %') AND backend_type = 'client backend'";
-        session.execute(kill, &[]).await.map_err(of_server)?;
-        Ok(())
+        session.execute(kill, &[]).await.map_err(of_server)
     }
 
     fn traffic(&self) -> Traffic {
@@ -306,7 +344,7 @@ async fn proxy(dsn: &str) -> Result<Proxy, RunError> {
 async fn hear(
     store: EventStore,
     from: Token,
-    board: Arc<Board>,
+    mut reader: Reader,
     end: CancellationToken,
 ) -> Result<(), RunError> {
     let subscription = store.subscription("subscribe").filter(&items()).ephemeral();
@@ -317,7 +355,7 @@ async fn hear(
             () = end.cancelled() => return Ok(()),
         };
         let Some(batch) = batch.transpose()? else { return Ok(()) };
-        batch.iter().for_each(|event| board.is_delivered(event));
+        batch.iter().for_each(|event| reader.reads(event));
     }
 }
 

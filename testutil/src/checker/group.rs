@@ -35,7 +35,7 @@ pub(super) fn check(evidence: &Evidence<'_>, report: &mut Report<'_>) {
         match &operation.action {
             Action::Handed(handed) => group.handed(number, at, handed, report),
             Action::Settled { position, is_done, .. } => {
-                group.settled(number, *position, *is_done, operation.completed);
+                group.settled(number, (*position, *is_done), operation.completed, report);
             }
             Action::Drained { position, .. } => group.drained(number, *position, report),
             _ => {}
@@ -68,6 +68,8 @@ struct Turn {
 #[derive(Default)]
 struct Key {
     positions: Vec<u64>,
+    /// The highest of them that was acknowledged to be done, the operation, and when.
+    furthest: Option<(u64, usize, u64)>,
     /// How many of them, from the first, are said to be done.
     done: usize,
 }
@@ -115,7 +117,15 @@ impl<'a> Group<'a> {
             }
         }
         event.last = Some(Turn { number, at, given_back: false });
-        if let Some(key) = event.key.as_ref().and_then(|key| self.keys.get(key))
+        let key = event.key.as_ref().and_then(|key| self.keys.get(key));
+        if let Some((later, done, then)) = key.and_then(|key| key.furthest)
+            && later > position
+            && then < at
+        {
+            let what = format!("{position} was handed over when {later} of its key was done");
+            report.add(Rule::KeyOrder, what, [done, number]);
+        }
+        if let Some(key) = key
             && let Some(due) = key.positions[key.done..].iter().find(|due| **due < position)
         {
             let what = format!("{position} was handed over before {due} of its key was done");
@@ -124,18 +134,42 @@ impl<'a> Group<'a> {
         }
     }
 
-    fn settled(&mut self, number: usize, position: u64, is_done: bool, acknowledged: Option<u64>) {
+    fn settled(
+        &mut self,
+        number: usize,
+        (position, is_done): (u64, bool),
+        acknowledged: Option<u64>,
+        report: &mut Report<'_>,
+    ) {
         let Some(event) = self.expected.get_mut(&position) else { return };
+        let mut key = event.key.as_ref().and_then(|key| self.keys.get_mut(key));
         if !is_done {
             if let Some(last) = &mut event.last {
                 last.given_back = true;
             }
+            // What was said to be done before was refused.
+            if event.done.take_if(|(_, acknowledged)| acknowledged.is_none()).is_some()
+                && let Some(key) = &mut key
+                && key.done > 0
+                && key.positions.get(key.done - 1) == Some(&position)
+            {
+                key.done -= 1;
+            }
             return;
+        }
+        if let (Some((before, Some(_))), Some(_)) = (event.done, acknowledged) {
+            let what = format!("{position} was acknowledged to be done twice");
+            report.add(Rule::HandedTwice, what, [before, number]);
+        }
+        if let (Some(key), Some(then)) = (&mut key, acknowledged)
+            && key.furthest.is_none_or(|(further, ..)| further < position)
+        {
+            key.furthest = Some((position, number, then));
         }
         if event.done.is_none_or(|(_, before)| before.is_none()) {
             event.done = Some((number, acknowledged));
         }
-        if let Some(key) = event.key.as_ref().and_then(|key| self.keys.get_mut(key))
+        if let Some(key) = key
             && key.positions.get(key.done) == Some(&position)
         {
             key.done += 1;

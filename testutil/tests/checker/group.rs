@@ -88,6 +88,23 @@ fn one_that_was_done() {
 }
 
 #[test]
+fn one_that_two_said_was_done() {
+    let rest = [Given(2), Done(2), Given(3), Done(3), Given(4), Done(4)];
+    let steps: Vec<Step> = [Given(1), Done(1), Done(1)].into_iter().chain(rest).collect();
+    assert_eq!(found(KeyOrder::None, &steps), [Rule::HandedTwice]);
+}
+
+#[test]
+fn one_again_when_a_later_one_of_its_key_was_done() {
+    // Its first holder never said more, and ten seconds later it comes again.
+    let waits = [Given(2), Done(2), Given(4), Done(4), Back(4), Back(4), Back(4), Back(4), Back(4), Back(4)];
+    let steps: Vec<Step> =
+        [Given(1), Given(3), Done(3)].into_iter().chain(waits).chain([Given(1), Done(1)]).collect();
+    let found = found(KeyOrder::By("key".to_owned()), &steps);
+    assert!(found.contains(&Rule::KeyOrder) && !found.contains(&Rule::HandedTwice), "{found:?}");
+}
+
+#[test]
 fn one_before_an_earlier_one_of_its_key() {
     let steps = [Given(1), Given(2), Done(2), Given(3), Done(1), Done(3), Given(4), Done(4)];
     assert_eq!(found(KeyOrder::By("key".to_owned()), &steps), [Rule::KeyOrder]);

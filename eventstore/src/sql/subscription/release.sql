@@ -1,2 +1,2 @@
--- Lets go of a subscription. See migrations/0004/7_release_subscription_v1.sql.
-SELECT {schema}.release_subscription_v1($1, $2)
+-- Lets go of subscriptions. See migrations/0004/7_release_subscriptions_v1.sql.
+SELECT r FROM {schema}.release_subscriptions_v1($1, $2) AS r

@@ -2,7 +2,7 @@
 -- the token that is given, or at the head. Verdicts:
 --
 --   granted   from here
---   held      somebody else holds it, and has beaten lately
+--   held      somebody else holds it, and has beaten lately, or is committing at this moment
 --   filter    it was made with another filter
 --   diverged  the log does not have the event of the checkpoint, or of the token
 --
@@ -21,8 +21,13 @@ DECLARE
 BEGIN
     PERFORM require_read_committed_v1();
     LOOP
-        SELECT * INTO s FROM subscriptions WHERE subscriptions.name = p_name FOR UPDATE;
+        SELECT * INTO s FROM subscriptions WHERE subscriptions.name = p_name FOR UPDATE SKIP LOCKED;
         EXIT WHEN FOUND;
+        SELECT 'held', o.held_by, o.beat_at INTO verdict, other, other_beat_at
+        FROM subscriptions AS o WHERE o.name = p_name;
+        IF FOUND THEN
+            RETURN;
+        END IF;
         IF p_from_head THEN
             SELECT e.position, e.id INTO p_position, p_event_id FROM events e ORDER BY e.position DESC LIMIT 1;
             IF NOT FOUND THEN

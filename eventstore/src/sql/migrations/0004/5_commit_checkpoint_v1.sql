@@ -3,21 +3,22 @@
 --   committed  the checkpoint is there, or was further already
 --   lost       somebody else holds the subscription now, or it is gone
 --   diverged   the log does not have the event: it was lost in a failover
---   unseen     the caller's transaction is older than the event, so that nothing can be said
+--   unseen     the caller's transaction may be older than the event, or the holder, so that nothing can be said
 --
 -- The row is locked only where it is changed: a transaction that is refused holds up nobody. A commit is a heartbeat too. SECURITY DEFINER as hold_subscription_v1 is. Indexes: subscriptions_pkey, events_pkey.
 CREATE FUNCTION commit_checkpoint_v1(p_name text, p_holder uuid, p_position bigint, p_event_id uuid) RETURNS text
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path FROM CURRENT
 AS $$
+DECLARE
+    v_sees_all boolean := pg_catalog.current_setting('transaction_isolation') = 'read committed';
 BEGIN
     IF NOT EXISTS (SELECT FROM subscriptions s WHERE s.name = p_name AND s.holder = p_holder) THEN
-        RETURN 'lost';
+        RETURN CASE WHEN v_sees_all THEN 'lost' ELSE 'unseen' END;
     END IF;
     IF NOT has_event_v1(p_position, p_event_id) THEN
         RETURN CASE
-            WHEN pg_catalog.current_setting('transaction_isolation') <> 'read committed'
-             AND p_position > coalesce((SELECT max(e.position) FROM events e), 0) THEN 'unseen'
+            WHEN NOT v_sees_all AND p_position > coalesce((SELECT max(e.position) FROM events e), 0) THEN 'unseen'
             ELSE 'diverged' END;
     END IF;
     UPDATE subscriptions s

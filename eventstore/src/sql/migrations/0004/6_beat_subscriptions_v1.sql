@@ -6,7 +6,7 @@
 -- SECURITY DEFINER as hold_subscription_v1 is. Indexes: subscriptions_pkey, events_pkey.
 CREATE FUNCTION beat_subscriptions_v1(
     p_names text[], p_holders uuid[], p_handed bigint[], p_reached bigint[], p_reached_ids uuid[])
-RETURNS TABLE (name text, "position" bigint)
+RETURNS TABLE (holder uuid, "position" bigint)
 LANGUAGE sql VOLATILE SECURITY DEFINER
 SET search_path FROM CURRENT
 AS $$
@@ -27,7 +27,7 @@ AS $$
         WHERE s.name = b.name AND s.holder = b.holder
         RETURNING s.name, s.position
     )
-    SELECT s.name, coalesce((SELECT n.position FROM beaten AS n WHERE n.name = s.name), s.position)
+    SELECT s.holder, coalesce((SELECT n.position FROM beaten AS n WHERE n.name = s.name), s.position)
     FROM subscriptions AS s JOIN beats AS b ON s.name = b.name AND s.holder = b.holder
 $$;
 

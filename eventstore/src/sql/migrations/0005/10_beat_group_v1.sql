@@ -4,6 +4,7 @@
 -- SECURITY DEFINER as join_group_v1 is. Indexes: group_members_pkey, group_work_pkey, consumer_groups_pkey.
 CREATE FUNCTION beat_group_v1(
     p_group_id integer, p_member uuid, p_in_flight integer, p_positions bigint[], p_leases uuid[], p_for interval,
+    p_label text, p_beat_every interval,
     OUT held bigint[], OUT done bigint, OUT parked bigint, OUT others boolean)
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path FROM CURRENT
@@ -14,8 +15,11 @@ AS $$
 BEGIN
     PERFORM require_read_committed_v1();
     PERFORM set_config('synchronous_commit', 'off', true);
-    UPDATE group_members m SET beat_at = clock_timestamp(), in_flight = p_in_flight
-    WHERE m.group_id = p_group_id AND m.member = p_member;
+    -- It may have been forgotten: taken for dead, or lost in a crash.
+    INSERT INTO group_members (group_id, member, label, in_flight, beat_every)
+    SELECT c.id, p_member, p_label, p_in_flight, p_beat_every FROM consumer_groups c WHERE c.id = p_group_id
+    ON CONFLICT ON CONSTRAINT group_members_pkey DO UPDATE
+    SET beat_at = clock_timestamp(), in_flight = excluded.in_flight;
     -- What is locked is being settled.
     UPDATE group_work AS w
     SET due_at = clock_timestamp() + p_for

@@ -1,6 +1,7 @@
 -- Consumer groups. Up to `fed` the events that match a group's filter have been put into group_work, from which they go when they
 -- are done; up to `done` nothing is left there to do but what is parked, or waits behind something parked. Who changes `fed`, `done`
 -- or what is parked locks the group's row first.
+-- No lease and no pause of any member ends later than `horizon` from now: what is due later was leased before the clock was set back.
 -- `order_by` says between which events order is kept: `none`, `all`, or the canonical path behind `by `.
 CREATE TABLE consumer_groups (
     id          integer     GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -11,6 +12,7 @@ CREATE TABLE consumer_groups (
     fed         bigint      NOT NULL,
     fed_id      uuid        NOT NULL,
     done        bigint      NOT NULL,
+    horizon     interval    NOT NULL,
     created_at  timestamptz NOT NULL DEFAULT clock_timestamp()
 ) WITH (fillfactor = 50);
 

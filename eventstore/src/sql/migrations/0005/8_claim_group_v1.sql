@@ -5,12 +5,12 @@
 --
 -- Guarantee: an event is leased to one claim at a time, and, where order is kept, only when every earlier one of its key is done, or
 -- in the same claim. Rows that others lock are skipped: they are being leased or settled. What was handed over p_max_attempts times
--- without a word is parked. What is due later than p_horizon from now was leased before the clock was set back.
+-- without a word is parked. What is due later than the group's horizon from now was leased before the clock was set back.
 -- A lease that is lost in a crash is not missed, so that claims are not flushed: the event is claimed again.
 --
 -- SECURITY DEFINER as join_group_v1 is. Indexes: group_work_ready, group_work_keys, group_work_pkey, events_pkey.
 CREATE FUNCTION claim_group_v1(
-    p_group_id integer, p_lease uuid, p_limit integer, p_run integer, p_for interval, p_max_attempts integer, p_horizon interval)
+    p_group_id integer, p_lease uuid, p_limit integer, p_run integer, p_for interval, p_max_attempts integer)
 RETURNS TABLE ("position" bigint, attempts integer, head bigint, id uuid, recorded_at timestamptz,
                occurred_at timestamptz, event_type text, payload jsonb, metadata jsonb)
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
@@ -35,14 +35,14 @@ BEGIN
         v_heads := ARRAY(
             SELECT w.position FROM group_work w
             WHERE w.group_id = p_group_id AND w.state = 'r' AND w.position > g.done
-              AND (w.due_at <= v_now OR w.due_at > v_now + p_horizon)
+              AND (w.due_at <= v_now OR w.due_at > v_now + g.horizon)
             ORDER BY w.position LIMIT p_limit
             FOR UPDATE SKIP LOCKED);
     ELSIF g.order_by = 'all' THEN
         v_heads := ARRAY(
             SELECT w.position FROM group_work w
             WHERE w.group_id = p_group_id AND w.state = 'r'
-              AND (w.due_at <= v_now OR w.due_at > v_now + p_horizon)
+              AND (w.due_at <= v_now OR w.due_at > v_now + g.horizon)
               AND w.position = (SELECT f.position FROM group_work f WHERE f.group_id = p_group_id
                                 ORDER BY f.position LIMIT 1)
             FOR UPDATE SKIP LOCKED);
@@ -50,7 +50,7 @@ BEGIN
         v_heads := ARRAY(
             SELECT w.position FROM group_work w
             WHERE w.group_id = p_group_id AND w.state = 'r' AND w.position > g.done
-              AND (w.due_at <= v_now OR w.due_at > v_now + p_horizon)
+              AND (w.due_at <= v_now OR w.due_at > v_now + g.horizon)
               AND NOT EXISTS (SELECT FROM group_work f
                               WHERE f.group_id = p_group_id AND f.key = w.key AND f.position < w.position)
             ORDER BY w.position LIMIT p_limit
@@ -70,7 +70,7 @@ BEGIN
             SELECT f.position, h.position AS head
             FROM heads AS h
             CROSS JOIN LATERAL (
-                SELECT w.position, bool_and(w.state = 'r' AND (w.due_at <= v_now OR w.due_at > v_now + p_horizon))
+                SELECT w.position, bool_and(w.state = 'r' AND (w.due_at <= v_now OR w.due_at > v_now + g.horizon))
                                        OVER (ORDER BY w.position) AS is_due
                 FROM (SELECT n.position, n.state, n.due_at FROM group_work n
                       WHERE n.group_id = p_group_id AND n.key = h.key AND n.position > h.position
@@ -84,6 +84,8 @@ BEGIN
             FROM (SELECT h.position, h.position AS head FROM heads AS h
                   UNION ALL SELECT f.position, f.head FROM followers AS f) AS t
             WHERE w.group_id = p_group_id AND w.position = t.position
+              -- Followers are not locked before: whoever had them may have parked them meanwhile, or lives.
+              AND w.state = 'r' AND (w.due_at <= v_now OR w.due_at > v_now + g.horizon)
             RETURNING w.position, w.attempts, t.head
         )
         SELECT l.position, l.attempts, l.head, e.id, e.recorded_at, e.occurred_at, e.event_type, e.payload, e.metadata
@@ -92,11 +94,12 @@ BEGIN
         ORDER BY l.position;
     RETURN QUERY
         SELECT NULL::bigint,
-               CASE WHEN cardinality(v_heads) < p_limit THEN (
-                    SELECT ceil(extract(epoch FROM min(w.due_at) - clock_timestamp()) * 1000)::integer
+               CASE WHEN cardinality(v_spent) > 0 THEN 0
+                    WHEN cardinality(v_heads) < p_limit THEN (
+                    SELECT least(ceil(extract(epoch FROM min(w.due_at) - clock_timestamp()) * 1000), 2000000000)::integer
                     FROM group_work w
                     WHERE w.group_id = p_group_id AND w.state = 'r' AND w.position > g.done
-                      AND w.due_at > v_now AND w.due_at <= v_now + p_horizon) END,
+                      AND w.due_at > v_now AND w.due_at <= v_now + g.horizon) END,
                g.fed, NULL::uuid, NULL::timestamptz, NULL::timestamptz, NULL::text, NULL::jsonb, NULL::jsonb;
 END
 $$;

@@ -1,8 +1,8 @@
 -- Says what came of leased events, in the caller's transaction, if there is one. Outcomes: d is done; f failed, to be tried again
 -- after a pause; p failed for good, to be parked; b is handed back untouched. Returns the positions for which the lease still held.
 --
--- Guarantee: only the claim that has leased an event last can settle it. And where order is kept, none is done before
--- an earlier one of its key that somebody else has leased since. SECURITY DEFINER as join_group_v1 is. Indexes: group_work_pkey,
+-- Guarantee: only the claim that has leased an event last can settle it. And where order is kept, none is done before an earlier one of
+-- its key. A row that somebody keeps locked, in a transaction of theirs, is not waited for for long. SECURITY DEFINER as join_group_v1 is. Indexes: group_work_pkey,
 -- group_work_keys.
 CREATE FUNCTION settle_group_v1(
     p_group_id integer, p_positions bigint[], p_leases uuid[], p_outcomes text[], p_attempts integer[],
@@ -15,6 +15,7 @@ SET enable_seqscan = off
 SET enable_bitmapscan = off
 SET enable_hashjoin = off
 SET enable_mergejoin = off
+SET lock_timeout = '1s'
 AS $$
 #variable_conflict use_column
 DECLARE
@@ -26,8 +27,7 @@ BEGIN
         FROM unnest(p_positions, p_leases, p_outcomes) AS s(position, lease, outcome)
         JOIN group_work AS w ON w.group_id = p_group_id AND w.position = s.position AND w.lease = s.lease
         WHERE s.outcome <> 'd' OR NOT EXISTS (SELECT FROM group_work f
-                          WHERE f.group_id = p_group_id AND f.key = w.key AND f.position < w.position
-                            AND f.lease IS DISTINCT FROM w.lease)
+                          WHERE f.group_id = p_group_id AND f.key = w.key AND f.position < w.position)
         ORDER BY w.position
         FOR UPDATE OF w);
     DELETE FROM group_work AS w
