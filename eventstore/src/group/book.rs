@@ -277,7 +277,7 @@ mod tests {
         assert_eq!([handed(&mut book), handed(&mut book), handed(&mut book)], [Some(1), Some(4), None]);
         assert_eq!(positions(&book.answer(at(1), lease, Outcome::Done)), [1]);
         assert_eq!(handed(&mut book), None, "not before it is settled");
-        assert_eq!(positions(&book.answer(at(1), lease, Outcome::Done)), [], "answered already");
+        assert!(book.answer(at(1), lease, Outcome::Done).is_empty(), "answered already");
         assert_eq!(book.settled(at(1), lease, true), []);
         assert_eq!(handed(&mut book), Some(2));
         assert_eq!(book.in_flight(), 2);
