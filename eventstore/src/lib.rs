@@ -86,6 +86,12 @@
 //! the end of the log, whoever holds a token of what was lost is refused ([`ErrorKind::HistoryDiverged`]), and the loss is logged
 //! and counted.
 //!
+//! # As it comes
+//!
+//! [`EventStore::subscription`] hands over everything that matches, from some point on, in order, at least once; its checkpoint can be
+//! committed in a transaction of yours. [`EventStore::consumer_group`] shares the same among many workers, with leases, retries and order by
+//! key. [`Query::if_newer_than`] reads only if there is something new.
+//!
 //! # Concurrency
 //!
 //! [`EventStore`] is cheap to clone and safe to share. One writer task per handle sends what waits as one batch (group
@@ -97,7 +103,7 @@
 //!
 //! - `axum`: `/health` and `/ready` over HTTP, in the module `health_http`.
 //! - `bb8`: that pool, besides `deadpool`; see [`PoolBackend`].
-//! - `cli`: the program `eventstore`, which creates a log, looks into it, moves events and declares paths.
+//! - `cli`: the program `eventstore`, which creates a log, looks into it, moves events, declares paths, and looks after subscriptions and groups.
 //!
 //! For a pooler that lends sessions for a transaction at a time see [`Settings::prepared_statements`].
 

@@ -17,7 +17,7 @@ use crate::sqlstate;
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 /// How often the server is asked for a sign of life, and how long it has to give one.
-const CHECK_EVERY: Duration = Duration::from_secs(5);
+const CHECK_EVERY: Duration = Duration::from_secs(30);
 const PATIENCE: Duration = Duration::from_secs(2);
 /// How many notifications may wait to be taken; the tip keeps the last one alone.
 const WAITING: usize = 16;

@@ -3,10 +3,12 @@
 //! Figures are always kept (an atomic addition each); with a registry of the caller's they can be scraped. Labels are
 //! fixed names and the servers' own: never a payload, a filter or a password.
 
+mod gauges;
 mod lag;
 mod metrics;
 mod operation;
 
+pub(crate) use gauges::{GroupGauges, ReplicaGauges, SubscriptionGauges};
 pub(crate) use lag::HeadClock;
-pub(crate) use metrics::{GroupGauges, Metrics, Registration, ReplicaGauges, SubscriptionGauges};
+pub(crate) use metrics::{Metrics, Registration};
 pub(crate) use operation::{Operation, Target};

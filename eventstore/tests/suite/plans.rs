@@ -6,7 +6,9 @@ use std::fs;
 use std::ops::Range;
 use std::path::Path;
 
-use eventstore::{Consistency, EventId, EventStore, Filter, NewEvent, Position, Query, Token};
+use eventstore::{
+    Consistency, ConsumerGroup, EventId, EventStore, Filter, NewEvent, Position, Query, Start, Token,
+};
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 use testutil::Cluster;
@@ -192,6 +194,38 @@ async fn plans_of_a_small_log_are_good_for_a_large_one() {
     }
 }
 
+/// However much there is to do: the plans of a claim and a settling find their rows by position and key.
+#[tokio::test(flavor = "multi_thread")]
+async fn claims_touch_few_rows_of_the_work() {
+    let (cluster, _store) = filled(3_000, &[]).await;
+    for (name, path) in [("unordered", None), ("ordered", Some("Book"))] {
+        let handle = explained(&cluster, name).await;
+        let group = handle.consumer_group(name);
+        let group = path.into_iter().fold(group, ConsumerGroup::ordered_by);
+        let worker = group.start(Start::Beginning).await.unwrap();
+        for _ in 0..20 {
+            worker.next().await.unwrap().done().await.unwrap();
+        }
+        worker.close().await;
+        let plans = logged_plans(&cluster).await;
+        let is_claim = |plan: &Value| {
+            let text = plan["Query Text"].as_str().unwrap_or_default();
+            text.contains("v_heads") || text.contains("v_held")
+        };
+        let claims: Vec<_> = plans.iter().filter(|(of, plan)| of == name && is_claim(plan)).collect();
+        assert!(claims.len() >= 40, "{name}: {} plans were logged", claims.len());
+        for (_, plan) in claims {
+            let mut touched = 0;
+            visit(&plan["Plan"], &mut |node| {
+                if node["Relation Name"] == "group_work" && node["Node Type"] != "ModifyTable" {
+                    touched += rows_of(node);
+                }
+            });
+            assert!(touched <= 20, "{name}: {touched} rows touched\n{plan:#}");
+        }
+    }
+}
+
 /// That all plans of the named handles touch no more rows than they may.
 async fn assert_within(cluster: &Cluster, allowed: &BTreeMap<String, u64>) {
     let plans = logged_plans(cluster).await;
@@ -249,6 +283,11 @@ fn touched_rows(shape: &str, node: &Value) -> u64 {
         return 0;
     }
     assert!(["Index Scan", "Index Only Scan"].contains(&kind), "{shape}: {kind} on {relation}:\n{node:#}");
+    rows_of(node)
+}
+
+/// How many rows a node looked at.
+fn rows_of(node: &Value) -> u64 {
     let count = |field: &str| node[field].as_f64().unwrap_or_default();
     ((count("Actual Rows") + count("Rows Removed by Filter")) * count("Actual Loops")).ceil() as u64
 }
@@ -276,7 +315,10 @@ async fn logged_plans(cluster: &Cluster) -> Vec<(String, Value)> {
         let (_, plan) = entry["message"].as_str()?.split_once("plan:\n")?;
         let plan: Value = serde_json::from_str(plan).ok()?;
         let text = plan["Query Text"].as_str()?;
-        ["events", "keys", "position"].iter().any(|of_the_log| text.contains(of_the_log)).then_some(())?;
+        ["events", "keys", "position", "group_work"]
+            .iter()
+            .any(|of_the_log| text.contains(of_the_log))
+            .then_some(())?;
         Some((entry["application_name"].as_str()?.to_owned(), plan))
     });
     plans.collect()

@@ -2,6 +2,7 @@
 //!
 //! Each scenario has its baseline in the same run. What was handed over is recorded, and checked against the log at the end.
 
+mod board;
 mod claim;
 mod crashes;
 mod hands;

@@ -4,17 +4,17 @@
 //! do not. What it takes to connect is not counted.
 
 use std::fmt;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
-use eventstore::{Consistency, EventStore, RecordedEvent, Settings, Start, Token};
+use eventstore::{Consistency, EventStore, Settings, Start, Token};
 use serde::Serialize;
 use testutil::proxy::{Proxy, Traffic};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep};
 use tokio_util::sync::CancellationToken;
 
+use crate::deliver::board::{Board, Reader};
 use crate::deliver::polling::poll;
 use crate::deliver::{Common, connect, fill, fresh, item, items, ms, of_server, servers, settle};
 use crate::error::RunError;
@@ -43,52 +43,6 @@ pub(crate) struct SubscribePlan {
     pub(crate) fallback: Duration,
     pub(crate) readers: usize,
     pub(crate) common: Common,
-}
-
-/// When events were acknowledged, and when they were delivered.
-#[derive(Debug, Default)]
-pub(super) struct Board {
-    appended: Mutex<Vec<Instant>>,
-    delays: Mutex<Option<Latencies>>,
-    delivered: AtomicU64,
-    /// Events that were not the next one of their subscriber.
-    misplaced: AtomicU64,
-}
-
-/// One subscriber, who is to have every event once and in order.
-pub(super) struct Reader {
-    board: Arc<Board>,
-    next: u64,
-}
-
-impl Reader {
-    /// Who begins with this event.
-    fn new(board: &Arc<Board>, next: u64) -> Self {
-        Self { board: Arc::clone(board), next }
-    }
-
-    pub(super) fn reads(&mut self, event: &RecordedEvent) {
-        let n = event.payload["n"].as_u64().unwrap_or_default();
-        if n != self.next {
-            self.board.misplaced.fetch_add(1, Ordering::Relaxed);
-        }
-        self.next = n + 1;
-        self.board.is_delivered(n);
-    }
-}
-
-impl Board {
-    fn is_delivered(&self, n: u64) {
-        self.delivered.fetch_add(1, Ordering::Relaxed);
-        // Counted from the first event after those before the run.
-        let nth = n.saturating_sub(BEFORE);
-        let appended =
-            self.appended.lock().unwrap_or_else(PoisonError::into_inner).get(nth as usize).copied();
-        let mut delays = self.delays.lock().unwrap_or_else(PoisonError::into_inner);
-        // It may be delivered before whoever appended it has the answer.
-        let delay = appended.map_or(Duration::ZERO, |then| then.elapsed());
-        delays.get_or_insert_with(Latencies::new).record(delay);
-    }
 }
 
 /// How subscribers hear of events.
@@ -204,14 +158,13 @@ impl<'a> Stage<'a> {
 
     async fn measure(&self, way: Way, duration: Duration) -> Result<Row, RunError> {
         let from = self.appender.head().await?;
-        let first = from.position().get() - BEFORE;
-        let board = Arc::new(Board::default());
-        board.appended.lock().unwrap_or_else(PoisonError::into_inner).resize(first as usize, Instant::now());
+        let first = from.position().get();
+        let board = Board::new(first);
         let handles = self.handles().await?;
         let (end, mut subscribers) = (CancellationToken::new(), JoinSet::new());
         for nth in 0..self.plan.subscribers {
             let store = handles[(nth % self.plan.handles) as usize].clone();
-            let (reader, end) = (Reader::new(&board, from.position().get()), end.clone());
+            let (reader, end) = (board.reader(), end.clone());
             match way {
                 Way::Polling => {
                     let turn = (nth, self.plan.subscribers);
@@ -227,7 +180,7 @@ impl<'a> Stage<'a> {
         let expected = appended * u64::from(self.plan.subscribers);
         let patience = if way == Way::Polling { self.plan.poll_every } else { self.plan.fallback };
         let give_up = Instant::now() + patience + Duration::from_secs(1);
-        while board.delivered.load(Ordering::Relaxed) < expected && Instant::now() < give_up {
+        while board.delivered() < expected && Instant::now() < give_up {
             sleep(Duration::from_millis(5)).await;
         }
         let traffic = self.traffic() - traffic;
@@ -238,14 +191,13 @@ impl<'a> Stage<'a> {
         for store in handles {
             store.close().await?;
         }
-        let delays =
-            board.delays.lock().unwrap_or_else(PoisonError::into_inner).take().unwrap_or_else(Latencies::new);
+        let delays = board.delays();
         Ok(Row {
             way: way.as_str(),
             appended,
-            delivered: board.delivered.load(Ordering::Relaxed),
+            delivered: board.delivered(),
             expected,
-            misplaced: board.misplaced.load(Ordering::Relaxed),
+            misplaced: board.misplaced(),
             listeners_killed: killed,
             statements: traffic.answers,
             bytes: traffic.bytes,
@@ -287,8 +239,8 @@ impl<'a> Stage<'a> {
             if way == Way::Deafened {
                 killed += self.deafen().await?;
             }
-            self.appender.append([item(BEFORE + first + count)]).await?;
-            board.appended.lock().unwrap_or_else(PoisonError::into_inner).push(Instant::now());
+            self.appender.append([item(first + count)]).await?;
+            board.is_acknowledged();
             count += 1;
         }
     }

@@ -5,6 +5,7 @@
 mod audit;
 mod bench;
 mod chaos;
+mod deliver;
 mod run;
 
 use std::process::{Command, Output, Stdio};

@@ -84,8 +84,9 @@ BEGIN
             FROM (SELECT h.position, h.position AS head FROM heads AS h
                   UNION ALL SELECT f.position, f.head FROM followers AS f) AS t
             WHERE w.group_id = p_group_id AND w.position = t.position
-              -- Followers are not locked before: whoever had them may have parked them meanwhile, or lives.
-              AND w.state = 'r' AND (w.due_at <= v_now OR w.due_at > v_now + g.horizon)
+              -- Followers are not locked before: whoever had them may have parked them meanwhile, or lives. As text, so that rows
+              -- are found by their positions, and not by walking all that is ready.
+              AND w.state::text = 'r' AND (w.due_at <= v_now OR w.due_at > v_now + g.horizon)
             RETURNING w.position, w.attempts, t.head
         )
         SELECT l.position, l.attempts, l.head, e.id, e.recorded_at, e.occurred_at, e.event_type, e.payload, e.metadata

@@ -1,0 +1,67 @@
+//! What subscriptions and groups hand over: that it is measured, and checked.
+
+use serde_json::Value;
+
+use crate::{json, load_generator};
+
+fn report(flags: &str) -> Value {
+    json(&load_generator(&format!("deliver {flags} --json -")).output().unwrap())
+}
+
+#[test]
+fn claims_are_compared_with_those_through_a_leader() {
+    let report = report("group-claim --items 400 --claimers 8 --nodes 1,2");
+    let rows = report["rows"].as_array().unwrap();
+    // Three modes at two numbers of nodes each, and the leader's queue, flushed and not.
+    assert_eq!(rows.len(), 8, "{report:#}");
+    for row in rows {
+        for field in ["failed", "claimed_twice", "out_of_order"] {
+            assert_eq!(row[field], 0, "{row}");
+        }
+        assert!(
+            row["mean_ms"].as_f64().unwrap() > 0.0 && row["items_per_second"].as_f64().unwrap() > 0.0,
+            "{row}"
+        );
+        assert!(row["times_leader_queue"].as_f64().unwrap() > 0.0, "{row}");
+    }
+}
+
+#[test]
+fn subscribers_who_are_woken_ask_less_and_miss_nothing() {
+    let flags =
+        "subscribe --subscribers 12 --handles 2 --duration 3s --poll-every 500ms --fallback 30s --readers 4";
+    let report = report(flags);
+    let rows = report["rows"].as_array().unwrap();
+    for row in rows {
+        assert_eq!((&row["delivered"], &row["misplaced"]), (&row["expected"], &Value::from(0)), "{row}");
+    }
+    let statements = |nth: usize| rows[nth]["statements"].as_u64().unwrap();
+    assert!(statements(1) < statements(0), "{report:#}");
+    assert!(rows[2]["listeners_killed"].as_u64().unwrap() >= 2, "{report:#}");
+    assert!(report["conditional_reads"]["per_second"].as_f64().unwrap() > 0.0);
+}
+
+#[test]
+fn consumers_that_are_killed_lose_nothing() {
+    let report = report("crashes --deliveries 20000 --kill-every 400ms");
+    assert_eq!(
+        (&report["events"], &report["violations"]),
+        (&Value::from(10_000), &Value::from(0)),
+        "{report:#}"
+    );
+    assert!(report["kills"].as_u64().unwrap() > 0, "{report:#}");
+    for deliveries in report["deliveries"].as_array().unwrap() {
+        assert!(deliveries.as_u64().unwrap() >= 10_000, "{report:#}");
+    }
+}
+
+#[test]
+fn a_replica_is_compared_with_the_primary_live() {
+    let report = report("live --rate 300 --duration 1s");
+    let rows = report["rows"].as_array().unwrap();
+    assert_eq!([&rows[0]["reads"], &rows[1]["reads"]], ["replica", "primary"]);
+    for row in rows {
+        assert_eq!(row["events"], rows[0]["events"], "{row}");
+        assert!(row["p50_ms"].as_f64().unwrap() <= row["p99_ms"].as_f64().unwrap(), "{row}");
+    }
+}
