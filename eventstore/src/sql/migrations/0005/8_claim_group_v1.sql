@@ -43,7 +43,7 @@ BEGIN
             SELECT w.position FROM group_work w
             WHERE w.group_id = p_group_id AND w.state = 'r'
               AND (w.due_at <= v_now OR w.due_at > v_now + g.horizon)
-              AND w.position = (SELECT f.position FROM group_work f WHERE f.group_id = p_group_id
+              AND w.position = (SELECT f.position FROM group_work f WHERE f.group_id = p_group_id AND f.key = 0
                                 ORDER BY f.position LIMIT 1)
             FOR UPDATE SKIP LOCKED);
     ELSE
