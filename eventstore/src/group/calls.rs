@@ -33,7 +33,8 @@ pub(super) struct Calls {
     label: String,
     timeout: Duration,
     feed: String,
-    claim: String,
+    claim_ordered: String,
+    claim_unordered: String,
     pub(super) settle: String,
     beat: String,
     leave: String,
@@ -89,8 +90,14 @@ pub(super) struct Pulse {
 pub(super) struct Terms {
     pub(super) lease: Duration,
     pub(super) max_attempts: i32,
-    /// How many events that follow one under its key are claimed with it.
+    /// How many events that follow one under its key are claimed with it; none where no order is kept.
     pub(super) run: i32,
+}
+
+impl Terms {
+    pub(super) fn keeps_order(self) -> bool {
+        self.run > 0
+    }
 }
 
 /// The arguments of a settling, which may go into a transaction of somebody else's.
@@ -120,7 +127,8 @@ impl Calls {
             label: who(),
             timeout,
             feed: sql(group::FEED),
-            claim: sql(group::CLAIM),
+            claim_ordered: sql(group::CLAIM_ORDERED),
+            claim_unordered: sql(group::CLAIM_UNORDERED),
             settle: sql(group::SETTLE),
             beat: sql(group::BEAT),
             leave: sql(group::LEAVE),
@@ -160,15 +168,19 @@ impl Calls {
     pub(super) async fn claim(&self, limit: usize, terms: Terms) -> Result<Claims, Error> {
         let (lease, limit) = (Uuid::now_v7(), i32::try_from(limit).unwrap_or(i32::MAX));
         let lasts = in_ms(terms.lease);
-        let params: [Param<'_>; 6] = [
+        let mut params: Vec<Param<'_>> = vec![
             (&self.group, Type::INT4),
             (&lease, Type::UUID),
             (&limit, Type::INT4),
-            (&terms.run, Type::INT4),
             (&lasts, Type::FLOAT8),
             (&terms.max_attempts, Type::INT4),
         ];
-        let rows = self.call(&self.claim, &params).await?;
+        let rows = if terms.keeps_order() {
+            params.insert(3, (&terms.run, Type::INT4));
+            self.call(&self.claim_ordered, &params).await?
+        } else {
+            self.call(&self.claim_unordered, &params).await?
+        };
         let mut claims = Claims::default();
         for row in &rows {
             match claimed_event(row, lease) {

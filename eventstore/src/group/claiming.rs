@@ -35,6 +35,17 @@ pub(super) struct Claiming {
     pause: Duration,
 }
 
+/// What a member needs.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Demand {
+    /// Who asks.
+    pub(super) takers: usize,
+    /// How many events are there for them.
+    pub(super) ready: usize,
+    /// How many more there should be.
+    pub(super) ahead: usize,
+}
+
 /// A claim that has ended.
 pub(super) struct Claim {
     wanted: usize,
@@ -74,12 +85,14 @@ impl Claiming {
         self.dry_until.take_if(|until| *until <= Instant::now());
     }
 
-    /// Claims for takers for whom nothing is there and nothing is being claimed yet.
-    pub(super) fn begin(&mut self, membership: &Membership, takers: usize) {
-        let wanted = takers.saturating_sub(self.wanted);
-        if wanted == 0 || self.dry_until.is_some() || self.under_way.len() >= MOST {
+    /// Claims for takers for whom nothing is there and nothing is being claimed yet; and ahead of others, once half of that is gone.
+    pub(super) fn begin(&mut self, membership: &Membership, demand: Demand) {
+        let there = self.wanted + demand.ready;
+        let is_short = demand.takers > there || (there - demand.takers) * 2 < demand.ahead;
+        if !is_short || self.dry_until.is_some() || self.under_way.len() >= MOST {
             return;
         }
+        let wanted = demand.takers + demand.ahead - there;
         let (calls, terms, after) = (Arc::clone(&membership.calls), membership.terms, self.changes);
         self.wanted += wanted;
         self.under_way

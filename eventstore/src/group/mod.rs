@@ -53,6 +53,7 @@ mod feeding;
 mod membership;
 mod ops;
 mod order;
+mod pace;
 mod run;
 mod settling;
 mod status;

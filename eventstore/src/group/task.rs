@@ -17,11 +17,12 @@ use crate::deadline;
 use crate::error::Error;
 use crate::group::book::{Book, Outcome};
 use crate::group::calls::Pulse;
-use crate::group::claiming::{Claim, Claiming};
+use crate::group::claiming::{Claim, Claiming, Demand};
 use crate::group::delivery::{Delivery, lease_lost};
 use crate::group::feeding::{Effect, Feeding};
 use crate::group::membership::Membership;
 use crate::group::ops::Underway;
+use crate::group::pace::Pace;
 use crate::group::settling::{Reply, Settled, Settling};
 use crate::position::Position;
 use crate::tail::Feed;
@@ -57,6 +58,7 @@ pub(super) struct Task {
     answers_to: mpsc::WeakUnboundedSender<Command>,
     takers: VecDeque<oneshot::Sender<Result<Delivery, Error>>>,
     book: Book,
+    pace: Pace,
     gauges: GroupGauges,
     claiming: Claiming,
     settling: Settling,
@@ -83,6 +85,7 @@ impl Task {
             answers_to,
             takers: VecDeque::new(),
             book: Book::default(),
+            pace: Pace::new(Instant::now()),
             gauges,
             claiming: Claiming::new(),
             settling: Settling::default(),
@@ -160,7 +163,10 @@ impl Task {
     /// With who waits for the end, if it is to end.
     fn is_told(&mut self, command: Command) -> Option<oneshot::Sender<()>> {
         match command {
-            Command::Take(taker) => self.takers.push_back(taker),
+            Command::Take(taker) => {
+                self.takers.push_back(taker);
+                self.pace.is_asked(Instant::now());
+            }
             Command::Answer { position, lease, outcome, reply } => {
                 self.is_answered(position, lease, outcome, reply);
             }
@@ -172,13 +178,21 @@ impl Task {
     /// Begins whatever can be; with when to look again, if nothing else happens.
     fn begin(&mut self) -> Option<Instant> {
         self.hand_over();
-        self.claiming.begin(&self.membership, self.takers.len().saturating_sub(self.book.ready()));
+        let now = Instant::now();
+        let kept_until = self.pace.kept_until(self.book.ready(), now);
+        if kept_until.is_some_and(|until| until <= now) {
+            self.settling.add_all(self.book.release_ready());
+        }
+        let (takers, ready) = (self.takers.len(), self.book.ready());
+        // Where order is kept, what follows under a key is claimed with its first event.
+        let ahead = if self.membership.terms.keeps_order() { 0 } else { self.pace.ahead(now) };
+        self.claiming.begin(&self.membership, Demand { takers, ready, ahead });
         self.settling.begin(&self.membership);
         let dry_since = self.claiming.dry_since();
         self.feeding.begin(&self.membership);
         self.feeding.begin_reading(dry_since);
         self.tell_others();
-        [self.claiming.dry_until(), self.feeding.wakes_at(dry_since)].into_iter().flatten().min()
+        [self.claiming.dry_until(), self.feeding.wakes_at(dry_since), kept_until].into_iter().flatten().min()
     }
 
     /// Gives takers what is ready.
@@ -235,7 +249,7 @@ impl Task {
     }
 
     fn has_settled(&mut self, settled: Settled) {
-        let keeps_order = self.membership.terms.run > 0;
+        let keeps_order = self.membership.terms.keeps_order();
         let told = settled.tell(&mut self.book, &self.gauges, keeps_order);
         self.is_to_tell |= told.frees > self.takers.len();
         self.settling.add_all(told.behind);
@@ -267,10 +281,6 @@ impl Task {
     }
 
     fn beat(&mut self) {
-        if self.takers.is_empty() {
-            // Somebody else may want it.
-            self.settling.add_all(self.book.release_ready());
-        }
         self.feeding.begin_without_events(&self.membership);
         if self.beating.is_free() {
             let calls = Arc::clone(&self.membership.calls);

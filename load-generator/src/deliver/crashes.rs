@@ -278,7 +278,7 @@ pub(crate) async fn part(plan: PartPlan) -> Result<(), RunError> {
 async fn work(store: &EventStore, recorder: Recorder, number: u64) -> Result<(), RunError> {
     let group = store.consumer_group(NAME).filter(&items()).ordered_by("key").lease(LEASE);
     let worker = Arc::new(group.max_attempts(1_000).start(Start::Beginning).await?);
-    let desk = Desk::new(NAME, recorder, u64::MAX);
+    let desk = Desk::new(NAME, Arc::new(recorder), u64::MAX);
     let mut hands = JoinSet::new();
     for hand in 0..HANDS {
         hands.spawn(take(Arc::clone(&worker), Arc::clone(&desk), number * NUMBERS + hand));

@@ -15,7 +15,7 @@ use crate::histogram::Latencies;
 #[derive(Debug)]
 pub(super) struct Desk {
     pub(super) group: String,
-    pub(super) recorder: Recorder,
+    pub(super) recorder: Arc<Recorder>,
     /// How many are said to be done, and how many there are in all.
     pub(super) done: AtomicU64,
     pub(super) in_all: u64,
@@ -25,7 +25,7 @@ pub(super) struct Desk {
 }
 
 impl Desk {
-    pub(super) fn new(group: &str, recorder: Recorder, in_all: u64) -> Arc<Self> {
+    pub(super) fn new(group: &str, recorder: Arc<Recorder>, in_all: u64) -> Arc<Self> {
         let (done, failed, over) = (AtomicU64::new(0), AtomicU64::new(0), CancellationToken::new());
         Arc::new(Self { group: group.to_owned(), recorder, done, in_all, failed, over })
     }

@@ -6,7 +6,6 @@ mod board;
 mod claim;
 mod crashes;
 mod hands;
-mod leader_queue;
 mod live;
 mod polling;
 mod subscribe;

@@ -1,2 +1,2 @@
--- Takes part no more. See migrations/0005/11_leave_group_v1.sql.
+-- Takes part no more. See migrations/0005/13_leave_group_v1.sql.
 SELECT {schema}.leave_group_v1($1, $2)

@@ -2,7 +2,8 @@
 
 pub(crate) const JOIN: &str = include_str!("join.sql");
 pub(crate) const FEED: &str = include_str!("feed.sql");
-pub(crate) const CLAIM: &str = include_str!("claim.sql");
+pub(crate) const CLAIM_ORDERED: &str = include_str!("claim_ordered.sql");
+pub(crate) const CLAIM_UNORDERED: &str = include_str!("claim_unordered.sql");
 pub(crate) const SETTLE: &str = include_str!("settle.sql");
 pub(crate) const BEAT: &str = include_str!("beat.sql");
 pub(crate) const LEAVE: &str = include_str!("leave.sql");

@@ -21,3 +21,14 @@ $$;
 
 COMMENT ON FUNCTION park_v1 IS 'eventstore: parks events of a consumer group';
 REVOKE ALL ON FUNCTION park_v1 FROM PUBLIC;
+-- Parks events of which nobody has ever said what came of them.
+CREATE FUNCTION park_spent_v1(p_group_id integer, p_positions bigint[], p_attempts integer) RETURNS void
+LANGUAGE sql VOLATILE
+SET search_path FROM CURRENT
+AS $$
+    SELECT park_v1(p_group_id, p_positions, array_fill(p_attempts, ARRAY[cardinality(p_positions)]),
+                   array_fill('whoever was given it never said what came of it'::text, ARRAY[cardinality(p_positions)]))
+$$;
+
+COMMENT ON FUNCTION park_spent_v1 IS 'eventstore: parks events of a consumer group that nobody answered';
+REVOKE ALL ON FUNCTION park_spent_v1 FROM PUBLIC;

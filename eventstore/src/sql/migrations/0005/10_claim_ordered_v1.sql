@@ -1,15 +1,11 @@
--- Leases up to p_limit events that are due, and, where order is kept, up to p_run events that follow each of them under its key.
--- One row each, with the event, in the order of the log; `head` is the position of the first event of its key in this claim. Then one
--- row without a position, whose `attempts` is in how many milliseconds the next event is due that is leased or waits for another
--- attempt, if fewer than p_limit were due now, and whose `head` is up to where the group is fed.
+-- Leases up to p_limit events that are due and the first of their keys, of a group that keeps order, and up to p_run events that
+-- follow each of them under its key. Rows as claim_unordered_v1 has them; `head` is the position of the first event of its key in
+-- this claim.
 --
--- Guarantee: an event is leased to one claim at a time, and, where order is kept, only when every earlier one of its key is done, or
--- in the same claim. Rows that others lock are skipped: they are being leased or settled. What was handed over p_max_attempts times
--- without a word is parked. What is due later than the group's horizon from now was leased before the clock was set back.
--- A lease that is lost in a crash is not missed, so that claims are not flushed: the event is claimed again.
+-- Guarantee: as of claim_unordered_v1; and an event is leased only when every earlier one of its key is done, or in the same claim.
 --
 -- SECURITY DEFINER as join_group_v1 is. Indexes: group_work_ready, group_work_keys, group_work_pkey, events_pkey.
-CREATE FUNCTION claim_group_v1(
+CREATE FUNCTION claim_ordered_v1(
     p_group_id integer, p_lease uuid, p_limit integer, p_run integer, p_for interval, p_max_attempts integer)
 RETURNS TABLE ("position" bigint, attempts integer, head bigint, id uuid, recorded_at timestamptz,
                occurred_at timestamptz, event_type text, payload jsonb, metadata jsonb)
@@ -31,14 +27,7 @@ BEGIN
     PERFORM require_read_committed_v1();
     PERFORM set_config('synchronous_commit', 'off', true);
     SELECT * INTO g FROM consumer_groups c WHERE c.id = p_group_id;
-    IF g.order_by = 'none' THEN
-        v_heads := ARRAY(
-            SELECT w.position FROM group_work w
-            WHERE w.group_id = p_group_id AND w.state = 'r' AND w.position > g.done
-              AND (w.due_at <= v_now OR w.due_at > v_now + g.horizon)
-            ORDER BY w.position LIMIT p_limit
-            FOR UPDATE SKIP LOCKED);
-    ELSIF g.order_by = 'all' THEN
+    IF g.order_by = 'all' THEN
         v_heads := ARRAY(
             SELECT w.position FROM group_work w
             WHERE w.group_id = p_group_id AND w.state = 'r'
@@ -59,8 +48,7 @@ BEGIN
     v_spent := ARRAY(SELECT w.position FROM group_work w
                      WHERE w.group_id = p_group_id AND w.position = ANY (v_heads) AND w.attempts >= p_max_attempts);
     IF cardinality(v_spent) > 0 THEN
-        PERFORM park_v1(p_group_id, v_spent, array_fill(p_max_attempts, ARRAY[cardinality(v_spent)]),
-                        array_fill('whoever was given it never said what came of it'::text, ARRAY[cardinality(v_spent)]));
+        PERFORM park_spent_v1(p_group_id, v_spent, p_max_attempts);
     END IF;
     RETURN QUERY
         WITH heads AS MATERIALIZED (
@@ -96,14 +84,10 @@ BEGIN
     RETURN QUERY
         SELECT NULL::bigint,
                CASE WHEN cardinality(v_spent) > 0 THEN 0
-                    WHEN cardinality(v_heads) < p_limit THEN (
-                    SELECT least(ceil(extract(epoch FROM min(w.due_at) - clock_timestamp()) * 1000), 2000000000)::integer
-                    FROM group_work w
-                    WHERE w.group_id = p_group_id AND w.state = 'r' AND w.position > g.done
-                      AND w.due_at > v_now AND w.due_at <= v_now + g.horizon) END,
+                    WHEN cardinality(v_heads) < p_limit THEN next_due_v1(p_group_id, g.done, v_now, g.horizon) END,
                g.fed, NULL::uuid, NULL::timestamptz, NULL::timestamptz, NULL::text, NULL::jsonb, NULL::jsonb;
 END
 $$;
 
-COMMENT ON FUNCTION claim_group_v1 IS 'eventstore: leases events of a consumer group';
-REVOKE ALL ON FUNCTION claim_group_v1 FROM PUBLIC;
+COMMENT ON FUNCTION claim_ordered_v1 IS 'eventstore: leases events of a consumer group that keeps order';
+REVOKE ALL ON FUNCTION claim_ordered_v1 FROM PUBLIC;
