@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 /// For how long claims are to suffice. Several times a claim's round trip in one data centre.
-const AHEAD: Duration = Duration::from_millis(10);
+const AHEAD: Duration = Duration::from_millis(20);
 /// How long what nobody asks for is kept.
 const KEPT: Duration = Duration::from_millis(50);
 /// How long what was taken counts: less and less, exponentially, with this time constant.

@@ -120,7 +120,8 @@ async fn measure(
         return leader_queue::run(servers, plan.items, plan.claimers, flushes).await;
     }
     let filler = fresh(servers, SCHEMA, Settings::default()).await?;
-    fill(&filler, WARM_UP).await?;
+    fill(&filler, WARM_UP + plan.items).await?;
+    settle(servers).await?;
     let recorder = Arc::new(Recorder::in_memory());
     let order = match mode {
         Mode::ByKey => KeyOrder::By("key".to_owned()),
@@ -149,9 +150,9 @@ async fn measure(
     }
     let warm_up = Desk::new(GROUP, Arc::clone(&recorder), WARM_UP);
     work_off(&workers, &warm_up, plan.claimers).await?;
-    fill(&filler, plan.items).await?;
-    settle(servers).await?;
-    let desk = Desk::new(GROUP, Arc::clone(&recorder), plan.items);
+    // Some were in hand when that was over.
+    let left = WARM_UP + plan.items - warm_up.done.load(Ordering::Relaxed);
+    let desk = Desk::new(GROUP, Arc::clone(&recorder), left);
     let began = Instant::now();
     let waits = work_off(&workers, &desk, plan.claimers).await?;
     let took = began.elapsed();
