@@ -146,8 +146,8 @@ impl Task {
         drop(ended);
     }
 
-    /// Takes what has come. Whoever was answered just now is about to ask again, so that all of them share a statement: they are
-    /// given a moment.
+    /// Takes what has come, and gives what is there. Whoever was answered just now is about to ask again, so that all of them share a
+    /// statement: they are given a moment.
     async fn gather(&mut self) -> Option<oneshot::Sender<()>> {
         for _ in 0..GATHERINGS {
             while let Ok(command) = self.commands.try_recv() {
@@ -155,6 +155,7 @@ impl Task {
                     return Some(done);
                 }
             }
+            self.hand_over();
             yield_now().await;
         }
         None
