@@ -8,19 +8,19 @@ use tokio_postgres::Socket;
 use tokio_postgres::tls::{MakeTlsConnect, TlsConnect};
 use tokio_util::task::TaskTracker;
 use tracing::warn;
-use uuid::Uuid;
 
 use crate::append::{Bulk, Line, Writer};
 use crate::deadline;
-use crate::error::{Error, ErrorKind};
+use crate::error::Error;
 use crate::filter::Path;
+use crate::host::{self, Host};
 use crate::keys::WantedPaths;
 use crate::known_history::KnownHistory;
 use crate::migration::ServerState;
 use crate::notifier::{Announcer, Channel, Tip};
 use crate::pool::{Connector, Dsn, Metered, Pool, PoolBackend, TlsConnector};
 use crate::query::Reader;
-use crate::routing::{IS_PRIMARY, Replica, Servers, Watch, Watchtower};
+use crate::routing::{Replica, Servers, Watch, Watchtower};
 use crate::schema::SchemaName;
 use crate::settings::Settings;
 use crate::sql::Statements;
@@ -47,13 +47,6 @@ pub struct EventStoreBuilder {
 struct IndexDraft {
     top_level: bool,
     paths: Vec<String>,
-}
-
-/// A server as it was found when the store connected.
-struct Host {
-    connector: Connector,
-    pool: Arc<dyn Pool>,
-    state: Result<ServerState, Error>,
 }
 
 impl EventStoreBuilder {
@@ -211,7 +204,9 @@ impl EventStoreBuilder {
         metrics: Arc<Metrics>,
     ) -> Result<EventStore, Error> {
         let is_primary = |host: &Host| host.state.as_ref().is_ok_and(|state| !state.standby);
-        let Some(writable) = hosts.iter().position(is_primary) else { return Err(none_is_writable(&hosts)) };
+        let Some(writable) = hosts.iter().position(is_primary) else {
+            return Err(host::none_is_writable(&hosts));
+        };
         let primary = hosts.remove(writable);
         if writable > 0 {
             warn!(
@@ -302,36 +297,6 @@ impl EventStoreBuilder {
             heads,
             _registration: registration,
         }))
-    }
-}
-
-/// One host says it best itself; of several each one's state is told.
-fn none_is_writable(hosts: &[Host]) -> Error {
-    let refused = |host: &&Host| matches!(&host.state, Err(error) if error.kind() == ErrorKind::Invalid);
-    if let [Host { state: Err(error), .. }] = hosts {
-        return error.clone();
-    }
-    if let Some(Host { state: Err(error), .. }) = hosts.iter().find(refused) {
-        return error.clone();
-    }
-    let told = hosts.iter().map(|host| match &host.state {
-        Ok(_) => format!("{} is a standby", host.connector.server()),
-        Err(error) => error.to_string(),
-    });
-    Error::unavailable(format!("no host is writable at the moment: {}", told.collect::<Vec<_>>().join("; ")))
-}
-
-impl Host {
-    /// Why it can not be a replica of this log now.
-    fn is_no_replica(&self, log: Option<Uuid>) -> Option<String> {
-        match &self.state {
-            Err(error) => Some(format!("it can not be reached: {error}")),
-            Ok(state) if !state.standby => Some(IS_PRIMARY.to_owned()),
-            Ok(state) if state.log.is_some() && log.is_some() && state.log != log => {
-                Some("its log is another one than the primary's".to_owned())
-            }
-            Ok(_) => None,
-        }
     }
 }
 

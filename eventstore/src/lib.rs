@@ -126,6 +126,7 @@ mod group;
 mod health;
 #[cfg(feature = "axum")]
 pub mod health_http;
+mod host;
 mod keys;
 mod known_history;
 mod migration;

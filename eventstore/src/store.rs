@@ -7,8 +7,6 @@ use serde::de::DeserializeOwned;
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
-use uuid::Uuid;
-
 use crate::append::{Append, Bulk, Writer};
 use crate::builder::EventStoreBuilder;
 use crate::deadline;
@@ -31,7 +29,6 @@ use crate::subscription::Heart;
 use crate::tail::Tails;
 use crate::telemetry::{HeadClock, Metrics, Registration};
 use crate::token::Token;
-use crate::token_text;
 use crate::transfer::{Export, Import};
 
 /// One log, on a primary and any number of replicas. Cheap to clone; all clones share one writer and one pool.
@@ -229,31 +226,6 @@ impl EventStore {
     #[must_use]
     pub fn session(&self) -> Session {
         Session::new(self)
-    }
-
-    /// A token as text: 55 characters that need no escaping, for a browser to keep and bring back. Not secret: it shows the
-    /// position.
-    ///
-    /// # Errors
-    /// As [`head`](Self::head), where this handle has read nothing yet and has to ask which log it is.
-    pub async fn token_text(&self, token: Token) -> Result<String, Error> {
-        Ok(token_text::write(token, self.log_identity().await?))
-    }
-
-    /// The token of such a text.
-    ///
-    /// # Errors
-    /// [`Invalid`](crate::ErrorKind::Invalid) for a text that was changed, or that a store of another log wrote; else as
-    /// [`token_text`](Self::token_text).
-    pub async fn parse_token(&self, text: &str) -> Result<Token, Error> {
-        token_text::parse(text, self.log_identity().await?)
-    }
-
-    async fn log_identity(&self) -> Result<Uuid, Error> {
-        if self.inner.servers.log().is_none() {
-            self.head().await?;
-        }
-        self.inner.servers.log().ok_or_else(|| Error::internal("a page came without the identity of its log"))
     }
 
     /// The end of the log, as the primary has it now: [`Token::START`] if it is empty.

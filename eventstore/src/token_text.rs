@@ -13,6 +13,7 @@ use uuid::Uuid;
 use crate::error::Error;
 use crate::event::EventId;
 use crate::position::Position;
+use crate::store::EventStore;
 use crate::token::Token;
 
 /// The form of the text; the next one will be another.
@@ -23,6 +24,36 @@ const POSITION_BYTES: usize = 8;
 const ID_BYTES: usize = 16;
 const SEAL_BYTES: usize = 16;
 const BODY_BYTES: usize = 1 + POSITION_BYTES + ID_BYTES;
+
+impl EventStore {
+    /// A token as text: 55 characters that need no escaping, for a browser to keep and bring back. Not secret: it shows the
+    /// position.
+    ///
+    /// # Errors
+    /// As [`head`](Self::head), where this handle has read nothing yet and has to ask which log it is.
+    pub async fn token_text(&self, token: Token) -> Result<String, Error> {
+        Ok(write(token, self.log_identity().await?))
+    }
+
+    /// The token of such a text.
+    ///
+    /// # Errors
+    /// [`Invalid`](crate::ErrorKind::Invalid) for a text that was changed, or that a store of another log wrote; else as
+    /// [`token_text`](Self::token_text).
+    pub async fn parse_token(&self, text: &str) -> Result<Token, Error> {
+        parse(text, self.log_identity().await?)
+    }
+
+    async fn log_identity(&self) -> Result<Uuid, Error> {
+        if self.inner().servers.log().is_none() {
+            self.head().await?;
+        }
+        self.inner()
+            .servers
+            .log()
+            .ok_or_else(|| Error::internal("a page came without the identity of its log"))
+    }
+}
 
 /// The text of a token of this log: 55 characters that need no escaping in a URL or header.
 pub(crate) fn write(token: Token, log: Uuid) -> String {

@@ -8,6 +8,9 @@
 //! matches into the work, in a statement that notices if another one has done so before. Claims skip what others lock. So a
 //! member that joins claims, one that leaves hands back, and one that dies is missed by nobody: its leases run out.
 //!
+//! *Claims.* All takers of a worker share a claim. Where no order is kept, takers that are fast have some events [claimed ahead](pace), as many
+//! as they take in 20 ms; what nobody asks for within 50 ms is handed back.
+//!
 //! *States of an event.*
 //!
 //! ```text
@@ -33,7 +36,7 @@
 //!   many attempts the event is parked.
 //! - A handler hangs and its thread with it: its lease is not made longer past the time limit, others go on, and its answer is refused.
 //! - The process dies, or stops: its leases run out, and others claim what it had. What has been claimed so often without a word is parked,
-//!   as it may be what killed them.
+//!   as it may be what killed them; and with it, it may be, what was claimed together with it each time.
 //! - The primary does not answer: everything waits, with growing pauses. What was said meanwhile is said when it answers, unless the
 //!   lease has run out by then.
 //! - The primary crashes: claims are not flushed, and may be forgotten; what had been claimed is claimed again. Answers are flushed.

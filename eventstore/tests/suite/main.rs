@@ -17,6 +17,7 @@ mod faults;
 mod fixture;
 mod freshness;
 mod group_faults;
+mod group_order;
 mod groups;
 mod health;
 mod hostile;

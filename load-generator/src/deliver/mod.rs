@@ -2,12 +2,10 @@
 //!
 //! Each scenario has its baseline in the same run. What was handed over is recorded, and checked against the log at the end.
 
-mod board;
 mod claim;
 mod crashes;
 mod hands;
 mod live;
-mod polling;
 mod subscribe;
 
 use std::path::PathBuf;

@@ -4,8 +4,9 @@ use std::collections::HashMap;
 use std::iter::once;
 
 use super::Checker;
+use super::actions::{Append, Condition, Outcome};
 use super::evidence::Evidence;
-use super::history::{Append, Condition, Operation, Outcome};
+use super::history::Operation;
 use super::log::LogEvent;
 use super::report::{Report, Rule};
 

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use super::actions::Delivery;
 use super::evidence::Evidence;
 use super::filter::Filter;
-use super::history::{Action, Delivery};
+use super::history::Action;
 use super::log::LogEvent;
 use super::report::{Report, Rule};
 

@@ -4,7 +4,8 @@ use std::collections::HashMap;
 
 use uuid::Uuid;
 
-use super::history::{Action, Append, History, Operation, Outcome};
+use super::actions::{Append, Outcome};
+use super::history::{Action, History, Operation};
 use super::log::Log;
 
 pub(super) struct Evidence<'a> {

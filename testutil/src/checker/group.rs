@@ -2,8 +2,9 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use super::actions::{Grouped, Handed, KeyOrder};
 use super::evidence::Evidence;
-use super::history::{Action, Grouped, Handed, KeyOrder};
+use super::history::{Action, Operation};
 use super::log::LogEvent;
 use super::report::{Report, Rule};
 
@@ -12,15 +13,15 @@ const SLACK_NS: u64 = 500_000_000;
 
 pub(super) fn check(evidence: &Evidence<'_>, report: &mut Report<'_>) {
     let mut groups: BTreeMap<&str, Group<'_>> = BTreeMap::new();
+    let kills: Vec<Kill> = evidence.history.operations.iter().filter_map(Kill::of).collect();
     let mut numbers: Vec<usize> = (0..evidence.history.operations.len()).collect();
     // Of several processes: in the order of time.
     numbers.sort_by_key(|number| evidence.history.operations[*number].invoked);
     for number in numbers {
         let operation = &evidence.history.operations[number];
-        let at = operation.invoked;
         let name = match &operation.action {
             Action::Grouped(grouped) => {
-                groups.entry(&grouped.group).or_insert_with(|| Group::new(grouped, evidence));
+                groups.entry(&grouped.group).or_insert_with(|| Group::new(grouped, evidence, &kills));
                 continue;
             }
             Action::Handed(Handed { group, .. })
@@ -33,9 +34,9 @@ pub(super) fn check(evidence: &Evidence<'_>, report: &mut Report<'_>) {
             continue;
         };
         match &operation.action {
-            Action::Handed(handed) => group.handed(number, at, handed, report),
+            Action::Handed(handed) => group.handed(number, operation, handed, report),
             Action::Settled { position, is_done, .. } => {
-                group.settled(number, (*position, *is_done), operation.completed, report);
+                group.settled(number, (*position, *is_done), operation, report);
             }
             Action::Drained { position, .. } => group.drained(number, *position, report),
             _ => {}
@@ -43,8 +44,32 @@ pub(super) fn check(evidence: &Evidence<'_>, report: &mut Report<'_>) {
     }
 }
 
+/// Clients that were killed, and not before when.
+#[derive(Debug, Clone, Copy)]
+struct Kill {
+    first: u64,
+    last: u64,
+    at: u64,
+}
+
+impl Kill {
+    fn of(operation: &Operation) -> Option<Self> {
+        match operation.action {
+            Action::Killed { first, last } => Some(Self { first, last, at: operation.invoked }),
+            _ => None,
+        }
+    }
+
+    fn is_of(&self, client: u64) -> bool {
+        (self.first..=self.last).contains(&client)
+    }
+}
+
 struct Group<'a> {
     lease_ns: u64,
+    kills: &'a [Kill],
+    /// Handed over again although whoever had it was not killed before: that one is refused, or killed after.
+    doubts: Vec<Doubt>,
     expected: HashMap<u64, Expected<'a>>,
     /// In the order of the log; those of one key that are not said to be done.
     keys: HashMap<String, Key>,
@@ -58,9 +83,17 @@ struct Expected<'a> {
     done: Option<(usize, Option<u64>)>,
 }
 
+/// Which position, who had it, and the operations that handed it to that one, and again.
+struct Doubt {
+    position: u64,
+    client: u64,
+    numbers: [usize; 2],
+}
+
 /// The last time it was handed over.
 struct Turn {
     number: usize,
+    client: u64,
     at: u64,
     given_back: bool,
 }
@@ -75,7 +108,7 @@ struct Key {
 }
 
 impl<'a> Group<'a> {
-    fn new(grouped: &Grouped, evidence: &Evidence<'a>) -> Self {
+    fn new(grouped: &Grouped, evidence: &Evidence<'a>, kills: &'a [Kill]) -> Self {
         let mut keys: HashMap<String, Key> = HashMap::new();
         let mut expected = HashMap::new();
         for event in evidence.log.matching(&grouped.filter, (grouped.after, evidence.log.head())) {
@@ -89,10 +122,11 @@ impl<'a> Group<'a> {
             }
             expected.insert(event.position, Expected { event, key, last: None, done: None });
         }
-        Self { lease_ns: grouped.lease_ns, expected, keys }
+        Self { lease_ns: grouped.lease_ns, kills, doubts: Vec::new(), expected, keys }
     }
 
-    fn handed(&mut self, number: usize, at: u64, handed: &Handed, report: &mut Report<'_>) {
+    fn handed(&mut self, number: usize, operation: &Operation, handed: &Handed, report: &mut Report<'_>) {
+        let (at, client) = (operation.invoked, operation.client);
         let known = self.expected.get_mut(&handed.position);
         let Some(event) = known.filter(|known| known.event.digest() == handed.event) else {
             let what = format!("no matching event {} stands at {}", handed.event.id, handed.position);
@@ -114,9 +148,13 @@ impl<'a> Group<'a> {
             if !last.given_back && !lease_is_over {
                 let what = format!("{position} was handed over while somebody else had it");
                 report.add(Rule::HandedTwice, what, [last.number, number]);
+            } else if !last.given_back
+                && !self.kills.iter().any(|kill| kill.is_of(last.client) && kill.at <= at)
+            {
+                self.doubts.push(Doubt { position, client: last.client, numbers: [last.number, number] });
             }
         }
-        event.last = Some(Turn { number, at, given_back: false });
+        event.last = Some(Turn { number, client, at, given_back: false });
         let key = event.key.as_ref().and_then(|key| self.keys.get(key));
         if let Some((later, done, then)) = key.and_then(|key| key.furthest)
             && later > position
@@ -138,12 +176,14 @@ impl<'a> Group<'a> {
         &mut self,
         number: usize,
         (position, is_done): (u64, bool),
-        acknowledged: Option<u64>,
+        operation: &Operation,
         report: &mut Report<'_>,
     ) {
+        let acknowledged = operation.completed;
         let Some(event) = self.expected.get_mut(&position) else { return };
         let mut key = event.key.as_ref().and_then(|key| self.keys.get_mut(key));
         if !is_done {
+            self.doubts.retain(|doubt| (doubt.position, doubt.client) != (position, operation.client));
             if let Some(last) = &mut event.last {
                 last.given_back = true;
             }
@@ -177,6 +217,15 @@ impl<'a> Group<'a> {
     }
 
     fn drained(&mut self, number: usize, up_to: u64, report: &mut Report<'_>) {
+        let kills = self.kills;
+        for doubt in self.doubts.drain(..).filter(|doubt| !kills.iter().any(|kill| kill.is_of(doubt.client)))
+        {
+            let what = format!(
+                "{} was handed over again, and whoever had it was neither killed nor refused",
+                doubt.position
+            );
+            report.add(Rule::HandedTwice, what, doubt.numbers);
+        }
         let mut left: Vec<u64> = self
             .expected
             .iter()

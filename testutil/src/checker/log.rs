@@ -6,8 +6,8 @@ use std::ops::Range;
 use serde_json::Value;
 use uuid::Uuid;
 
+use super::actions::Digest;
 use super::filter::{Filter, Item, Predicate, Scalar, scalar};
-use super::history::Digest;
 
 /// An event of the log.
 #[derive(Debug, Clone, PartialEq)]

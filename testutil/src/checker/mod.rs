@@ -25,6 +25,7 @@
 //! println!("{report}");
 //! ```
 
+mod actions;
 mod append;
 mod delivery;
 mod evidence;
@@ -38,11 +39,9 @@ mod read;
 mod recorder;
 mod report;
 
+pub use actions::{Append, Condition, Delivery, Digest, Grouped, Handed, KeyOrder, Outcome, Read};
 pub use filter::{Filter, Item, Predicate};
-pub use history::{
-    Action, Answer, Append, Condition, Delivery, Digest, Grouped, Handed, History, KeyOrder, Operation,
-    Outcome, Read,
-};
+pub use history::{Action, Answer, History, Operation};
 pub use log::{Log, LogEvent};
 pub use recorder::{Pending, Recorder};
 pub use report::{Report, Rule, Violation};

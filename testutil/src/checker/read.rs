@@ -2,8 +2,9 @@
 
 use std::iter::once;
 
+use super::actions::{Digest, Read};
 use super::evidence::Evidence;
-use super::history::{Action, Digest, Operation, Read};
+use super::history::{Action, Operation};
 use super::report::{Report, Rule};
 
 pub(super) fn check(evidence: &Evidence<'_>, report: &mut Report<'_>) {

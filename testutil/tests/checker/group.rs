@@ -15,8 +15,10 @@ enum Step {
     Handed(u64),
     /// Said that it is done, and was acknowledged.
     Done(u64),
-    /// Gave it back.
+    /// Gave it back, or was told that it is somebody else's.
     Back(u64),
+    /// It was killed, and another one goes on under its name.
+    Killed,
 }
 
 /// Four events of two keys, in turn; each step a second after the last one.
@@ -46,6 +48,7 @@ fn found(order: KeyOrder, steps: &[Step]) -> Vec<Rule> {
             }
             Step::Done(position) => Action::Settled { group: group(), position, is_done: true },
             Step::Back(position) => Action::Settled { group: group(), position, is_done: false },
+            Step::Killed => Action::Killed { first: 1, last: 3 },
         });
     }
     note(Action::Drained { group: group(), position: 4 });
@@ -53,7 +56,7 @@ fn found(order: KeyOrder, steps: &[Step]) -> Vec<Rule> {
     report.violations().iter().map(|violation| violation.rule).collect()
 }
 
-use Step::{Back, Done, Handed as Given};
+use Step::{Back, Done, Handed as Given, Killed};
 
 #[test]
 fn all_done_once_is_well() {
@@ -76,9 +79,14 @@ fn one_that_two_had_at_once() {
     assert_eq!(found(KeyOrder::None, &steps), [Rule::HandedTwice]);
     // Ten seconds later: whoever had it was dead.
     let rest = [Given(2), Done(2), Given(3), Done(3), Given(4), Done(4)];
-    let steps: Vec<Step> =
-        [Given(1)].into_iter().chain(rest).chain([Back(4); 3]).chain([Given(1), Done(1)]).collect();
-    assert_eq!(found(KeyOrder::None, &steps), []);
+    let after = |end: &[Step]| {
+        [Given(1)].iter().chain(&rest).chain(&[Back(4); 3]).chain(end).copied().collect::<Vec<_>>()
+    };
+    assert_eq!(found(KeyOrder::None, &after(&[Killed, Given(1), Done(1)])), []);
+    // … or too late, and was told so.
+    assert_eq!(found(KeyOrder::None, &after(&[Given(1), Back(1), Done(1)])), []);
+    // … or nothing is known of it.
+    assert_eq!(found(KeyOrder::None, &after(&[Given(1), Done(1)])), [Rule::HandedTwice]);
 }
 
 #[test]
@@ -99,7 +107,7 @@ fn one_again_when_a_later_one_of_its_key_was_done() {
     // Its first holder never said more, and ten seconds later it comes again.
     let waits = [Given(2), Done(2), Given(4), Done(4), Back(4), Back(4), Back(4), Back(4), Back(4), Back(4)];
     let steps: Vec<Step> =
-        [Given(1), Given(3), Done(3)].into_iter().chain(waits).chain([Given(1), Done(1)]).collect();
+        [Given(1), Given(3), Done(3)].into_iter().chain(waits).chain([Killed, Given(1), Done(1)]).collect();
     let found = found(KeyOrder::By("key".to_owned()), &steps);
     assert!(found.contains(&Rule::KeyOrder) && !found.contains(&Rule::HandedTwice), "{found:?}");
 }

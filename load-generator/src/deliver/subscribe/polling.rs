@@ -6,8 +6,8 @@ use eventstore::{Consistency, EventStore, Token};
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 use tokio_util::sync::CancellationToken;
 
-use crate::deliver::board::Reader;
 use crate::deliver::items;
+use crate::deliver::subscribe::board::Reader;
 use crate::error::RunError;
 
 /// Asks until told to end, the nth of so many that are spread over the interval.

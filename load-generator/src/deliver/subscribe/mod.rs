@@ -3,22 +3,25 @@
 //! Subscribers reach the servers through proxies, which count what the servers answer them, and how long they take for it; the appends
 //! do not. What it takes to connect is not counted.
 
-use std::fmt;
+mod board;
+mod conditional;
+mod polling;
+mod report;
+
 use std::sync::Arc;
 use std::time::Duration;
 
-use eventstore::{Consistency, EventStore, Settings, Start, Token};
-use serde::Serialize;
+use eventstore::{EventStore, Settings, Start, Token};
 use testutil::proxy::{Proxy, Traffic};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep};
 use tokio_util::sync::CancellationToken;
 
-use crate::deliver::board::{Board, Reader};
-use crate::deliver::polling::poll;
+use crate::deliver::subscribe::board::{Board, Reader};
+use crate::deliver::subscribe::polling::poll;
+use crate::deliver::subscribe::report::{Report, Row};
 use crate::deliver::{Common, connect, fill, fresh, item, items, ms, of_server, servers, settle};
 use crate::error::RunError;
-use crate::histogram::Latencies;
 use crate::output::Output;
 use crate::servers::Servers;
 use crate::verdict::Verdict;
@@ -26,8 +29,6 @@ use crate::verdict::Verdict;
 const SCHEMA: &str = "deliver_subscribe";
 /// No task of the handles looks at servers by itself meanwhile: it would be counted.
 const NEVER: Duration = Duration::from_secs(3_600);
-/// How long conditional reads are made.
-const READING: Duration = Duration::from_secs(5);
 /// How many events there are before.
 const BEFORE: u64 = 10_000;
 
@@ -54,51 +55,6 @@ enum Way {
     Deafened,
 }
 
-/// What one way came to.
-#[derive(Debug, Serialize)]
-struct Row {
-    way: &'static str,
-    appended: u64,
-    delivered: u64,
-    expected: u64,
-    /// Skipped, doubled or out of order, of one subscriber.
-    misplaced: u64,
-    /// Sessions that listened and were ended.
-    listeners_killed: u64,
-    /// Statements that servers answered to subscribers.
-    statements: u64,
-    bytes: u64,
-    /// From when servers were asked until they had answered, in milliseconds.
-    database_ms: f64,
-    delay_p50_ms: f64,
-    delay_p99_ms: f64,
-    delay_max_ms: f64,
-}
-
-#[derive(Debug, Serialize)]
-struct Report {
-    scenario: &'static str,
-    subscribers: u32,
-    handles: u32,
-    seconds: f64,
-    poll_every_s: f64,
-    fallback_s: f64,
-    rows: Vec<Row>,
-    /// Less than by polling, as a share: statements, bytes, time of the servers.
-    saved: [f64; 3],
-    /// `query(…).if_newer_than(…)`, where nothing is newer.
-    conditional_reads: ConditionalReads,
-}
-
-#[derive(Debug, Serialize)]
-struct ConditionalReads {
-    at_once: usize,
-    per_second: f64,
-    p50_ms: f64,
-    p95_ms: f64,
-    p99_ms: f64,
-}
-
 /// Carries it out and reports.
 pub(crate) async fn run(plan: SubscribePlan) -> Result<Verdict, RunError> {
     let output = Output::open(plan.common.json.as_deref())?;
@@ -115,7 +71,7 @@ pub(crate) async fn run(plan: SubscribePlan) -> Result<Verdict, RunError> {
     if rows[2].listeners_killed < u64::from(plan.handles) {
         return Err(RunError::new("no session that listened was found to be killed"));
     }
-    let conditional_reads = stage.read_conditionally().await?;
+    let conditional_reads = conditional::read(&stage.servers, plan.readers).await?;
     let report = Report {
         scenario: "subscribe",
         subscribers: plan.subscribers,
@@ -261,30 +217,6 @@ impl<'a> Stage<'a> {
             busy: all.busy + one.busy,
         })
     }
-
-    async fn read_conditionally(&self) -> Result<ConditionalReads, RunError> {
-        let servers = &self.servers;
-        let store = connect(&servers.primary, &servers.replicas, SCHEMA, Settings::default()).await?;
-        let has = store.query(&items()).await?.token();
-        let end = Instant::now() + READING;
-        let mut readers = JoinSet::new();
-        for _ in 0..self.plan.readers {
-            readers.spawn(ask(store.clone(), has, end));
-        }
-        let mut waits = Latencies::new();
-        while let Some(one) = readers.join_next().await {
-            waits.merge(&one.map_err(RunError::task)??);
-        }
-        store.close().await?;
-        let count: u64 = waits.counts().iter().map(|(_, count)| count).sum();
-        Ok(ConditionalReads {
-            at_once: self.plan.readers,
-            per_second: (count as f64 / READING.as_secs_f64()).round(),
-            p50_ms: waits.quantile_ms(0.5),
-            p95_ms: waits.quantile_ms(0.95),
-            p99_ms: waits.quantile_ms(0.99),
-        })
-    }
 }
 
 async fn proxy(dsn: &str) -> Result<Proxy, RunError> {
@@ -311,20 +243,6 @@ async fn hear(
     }
 }
 
-/// Asks whether there is anything newer, one time after the other.
-async fn ask(store: EventStore, has: Token, end: Instant) -> Result<Latencies, RunError> {
-    let mut waits = Latencies::new();
-    while Instant::now() < end {
-        let asked = Instant::now();
-        let newer = store.query(&items()).consistency(Consistency::Eventual).if_newer_than(has).await?;
-        waits.record(asked.elapsed());
-        if newer.is_some() {
-            return Err(RunError::new("something was newer than the end of the log"));
-        }
-    }
-    Ok(waits)
-}
-
 impl Way {
     fn as_str(self) -> &'static str {
         match self {
@@ -332,46 +250,5 @@ impl Way {
             Self::Woken => "woken",
             Self::Deafened => "woken, listeners killed each second",
         }
-    }
-}
-
-impl fmt::Display for Report {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(
-            f,
-            "subscribe: {} subscribers over {} handles, one append a second, {} s; polling every {} s, woken with a fallback of {} s",
-            self.subscribers, self.handles, self.seconds, self.poll_every_s, self.fallback_s
-        )?;
-        writeln!(
-            f,
-            "  {:<36} delivered   of  statements      bytes  servers ms  delay p50 ms   p99 ms   longest",
-            ""
-        )?;
-        for row in &self.rows {
-            writeln!(
-                f,
-                "  {:<36} {:>9} {:>4} {:>11} {:>10} {:>11.1} {:>13.2} {:>8.2} {:>9.2}",
-                row.way,
-                row.delivered,
-                row.expected,
-                row.statements,
-                row.bytes,
-                row.database_ms,
-                row.delay_p50_ms,
-                row.delay_p99_ms,
-                row.delay_max_ms
-            )?;
-        }
-        let [statements, bytes, time] = self.saved.map(|share| share * 100.0);
-        writeln!(
-            f,
-            "woken saves {statements:.1} % of the statements, {bytes:.1} % of the bytes, {time:.1} % of the time"
-        )?;
-        let reads = &self.conditional_reads;
-        writeln!(
-            f,
-            "conditional reads, {} at once: {:.0}/s, p50 {:.2} ms, p95 {:.2} ms, p99 {:.2} ms",
-            reads.at_once, reads.per_second, reads.p50_ms, reads.p95_ms, reads.p99_ms
-        )
     }
 }

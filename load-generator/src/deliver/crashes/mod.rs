@@ -4,37 +4,37 @@
 //! the subscription. Each says `ready`, writes what it was handed to a file, operation by operation, and goes on until it is
 //! killed. Another one of its kind takes its place.
 
-use std::collections::HashMap;
+mod part;
+mod report;
+
 use std::ffi::OsString;
-use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use eventstore::{ErrorKind, EventStore, Settings, Start};
+use eventstore::{EventStore, Settings};
 use rand::{Rng as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
-use serde::Serialize;
-use testutil::checker::{Action, Answer, Delivery, Grouped, History, KeyOrder, Recorder};
-use tokio::io::AsyncBufReadExt as _;
+use testutil::checker::{Action, Answer, Grouped, History, KeyOrder, Recorder};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
-use crate::deliver::hands::{Desk, digest, take, unrecorded};
-use crate::deliver::{Common, audit, checked_items, connect, fresh, item, items, ms, servers};
+use crate::deliver::crashes::report::{Counted, Report};
+use crate::deliver::hands::unrecorded;
+use crate::deliver::{Common, audit, checked_items, fresh, item, ms, servers};
 use crate::error::RunError;
 use crate::output::Output;
 use crate::servers::Servers;
 use crate::subprocess::Subprocess;
 use crate::verdict::Verdict;
 
+pub(crate) use part::{PartPlan, part};
+
 const SCHEMA: &str = "deliver_crashes";
 const NAME: &str = "crashes";
 const LEASE: Duration = Duration::from_secs(1);
 const HEARTBEAT: Duration = Duration::from_millis(200);
-/// Events that are handled at once in one process.
-const HANDS: u64 = 16;
 /// Events in one append.
 const TOGETHER: u64 = 10;
 /// The numbers of the hands of one process, and more than any has.
@@ -55,40 +55,18 @@ pub(crate) struct CrashPlan {
     pub(crate) common: Common,
 }
 
-/// What one process has to do.
-#[derive(Debug, Clone)]
-pub(crate) struct PartPlan {
-    pub(crate) is_subscription: bool,
-    pub(crate) number: u64,
-    pub(crate) primary: String,
-    pub(crate) replica: Option<String>,
-    pub(crate) history: PathBuf,
-}
-
-#[derive(Debug, Serialize)]
-struct Report {
-    scenario: &'static str,
-    events: u64,
-    seconds: f64,
-    kills: u64,
-    /// Of the group, and of the subscription.
-    deliveries: [u64; 2],
-    redeliveries: [u64; 2],
-    /// The longest time from when an event was handed over until it was handed over again.
-    longest_until_again_ms: f64,
-    lease_ms: f64,
-    operations: usize,
-    violations: usize,
-    #[serde(skip)]
-    found: String,
-}
-
 /// Processes that are killed, and their histories.
 struct Processes<'a> {
     servers: &'a Servers,
     folder: tempfile::TempDir,
     started: u64,
-    running: Vec<(bool, Subprocess)>,
+    running: Vec<Process>,
+}
+
+struct Process {
+    is_subscription: bool,
+    number: u64,
+    running: Subprocess,
 }
 
 /// Carries it out and reports.
@@ -129,14 +107,15 @@ pub(crate) async fn run(plan: CrashPlan) -> Result<Verdict, RunError> {
             }
         }
         let nth = random.random_range(0..processes.running.len());
-        let (is_subscription, process) = processes.running.swap_remove(nth);
-        process.kill().await?;
+        let process = processes.running.swap_remove(nth);
+        let is_subscription = process.is_subscription;
+        process.kill(&recorder).await?;
         kills += 1;
         processes.start(is_subscription).await?;
     }
     let took = began.elapsed();
-    for (_, process) in processes.running.drain(..) {
-        process.kill().await?;
+    for process in processes.running.drain(..) {
+        process.kill(&recorder).await?;
     }
     let head = store.head().await?.position().get();
     for action in [
@@ -146,9 +125,12 @@ pub(crate) async fn run(plan: CrashPlan) -> Result<Verdict, RunError> {
         let _ = recorder.begin(0, action).map_err(unrecorded)?;
     }
     let mut history = processes.history()?;
-    // The subscription's end comes last, and the group's are sorted by time.
+    // The subscription's end comes last; what concerns groups is sorted by time.
     history.operations.extend(recorder.take().operations);
     let counted = Counted::of(&history);
+    let waits = &counted.redelivered_after;
+    let median = waits.get(waits.len() / 2).copied().unwrap_or_default();
+    let longest = waits.last().copied().unwrap_or_default();
     let audited = audit(&store, history).await?;
     store.close().await?;
     let report = Report {
@@ -158,7 +140,7 @@ pub(crate) async fn run(plan: CrashPlan) -> Result<Verdict, RunError> {
         kills,
         deliveries: counted.deliveries,
         redeliveries: counted.deliveries.map(|count| count.saturating_sub(head)),
-        longest_until_again_ms: ms(counted.longest_until_again),
+        redelivered_after_ms: [median, longest].map(ms),
         lease_ms: ms(LEASE),
         operations: audited.operations,
         violations: audited.violations,
@@ -208,7 +190,7 @@ impl Processes<'_> {
         let replica = self.servers.replicas.first().map(String::as_str);
         let mut process = Subprocess::start(arguments, &self.servers.primary, replica)?;
         process.expect("ready").await?;
-        self.running.push((is_subscription, process));
+        self.running.push(Process { is_subscription, number: self.started, running: process });
         Ok(())
     }
 
@@ -226,118 +208,12 @@ impl Processes<'_> {
     }
 }
 
-/// What a history has.
-#[derive(Default)]
-struct Counted {
-    deliveries: [u64; 2],
-    longest_until_again: Duration,
-}
-
-impl Counted {
-    fn of(history: &History) -> Self {
-        let (mut counted, mut handed) = (Self::default(), HashMap::<u64, Vec<u64>>::new());
-        for operation in &history.operations {
-            match &operation.action {
-                Action::Handed(of) => {
-                    counted.deliveries[0] += 1;
-                    handed.entry(of.position).or_default().push(operation.invoked);
-                }
-                Action::Delivery(_) => counted.deliveries[1] += 1,
-                _ => {}
-            }
-        }
-        for times in handed.values_mut().filter(|times| times.len() > 1) {
-            times.sort_unstable();
-            let longest = times.windows(2).map(|pair| pair[1] - pair[0]).max().unwrap_or_default();
-            counted.longest_until_again = counted.longest_until_again.max(Duration::from_nanos(longest));
-        }
-        counted
-    }
-}
-
-/// What one process does.
-pub(crate) async fn part(plan: PartPlan) -> Result<(), RunError> {
-    let replicas: Vec<String> = plan.replica.into_iter().collect();
-    let store = connect(&plan.primary, &replicas, SCHEMA, settings()).await?;
-    let recorder = Recorder::to_file(&plan.history).map_err(RunError::io(plan.history.display()))?;
-    println!("ready");
-    let mut input = tokio::io::BufReader::new(tokio::io::stdin()).lines();
-    let parent = async { while let Ok(Some(_)) = input.next_line().await {} };
-    let working = async {
-        match plan.is_subscription {
-            true => subscribe(&store, &recorder, plan.number).await,
-            false => work(&store, recorder, plan.number).await,
-        }
-    };
-    tokio::select! {
-        () = parent => Err(RunError::new("the run was given up")),
-        ended = working => ended,
-    }
-}
-
-async fn work(store: &EventStore, recorder: Recorder, number: u64) -> Result<(), RunError> {
-    let group = store.consumer_group(NAME).filter(&items()).ordered_by("key").lease(LEASE);
-    let worker = Arc::new(group.max_attempts(1_000).start(Start::Beginning).await?);
-    let desk = Desk::new(NAME, Arc::new(recorder), u64::MAX);
-    let mut hands = JoinSet::new();
-    for hand in 0..HANDS {
-        hands.spawn(take(Arc::clone(&worker), Arc::clone(&desk), number * NUMBERS + hand));
-    }
-    match hands.join_next().await {
-        Some(ended) => ended.map_err(RunError::task)?.map(|_| ()),
-        None => Ok(()),
-    }
-}
-
-async fn subscribe(store: &EventStore, recorder: &Recorder, number: u64) -> Result<(), RunError> {
-    let note = |action| {
-        let pending = recorder.begin(number * NUMBERS, action).map_err(unrecorded)?;
+impl Process {
+    /// Kills it, and notes that.
+    async fn kill(self, recorder: &Recorder) -> Result<(), RunError> {
+        let (first, last) = (self.number * NUMBERS, (self.number + 1) * NUMBERS - 1);
+        let pending = recorder.begin(0, Action::Killed { first, last }).map_err(unrecorded)?;
+        self.running.kill().await?;
         recorder.end(&pending, Answer::Done).map_err(unrecorded)
-    };
-    let mut subscription = loop {
-        let subscription = store.subscription(NAME).filter(&items());
-        match subscription.start(Start::Beginning).await {
-            Ok(subscription) => break subscription,
-            // The one that was killed counts as alive for two heartbeats.
-            Err(error) if error.kind() == ErrorKind::Unavailable => sleep(HEARTBEAT / 2).await,
-            Err(error) => return Err(error.into()),
-        }
-    };
-    let (name, after) = (NAME.to_owned(), subscription.started_after().position().get());
-    note(Action::Subscribed { subscription: name, filter: checked_items(), after })?;
-    while let Some(batch) = subscription.next().await {
-        let batch = batch?;
-        for event in &batch {
-            let (position, event) = (event.position.get(), digest(event));
-            note(Action::Delivery(Delivery { subscription: NAME.to_owned(), position, event }))?;
-        }
-        match batch.commit().await {
-            Ok(()) => {}
-            Err(error) if error.kind() == ErrorKind::Unavailable => {}
-            Err(error) => return Err(error.into()),
-        }
-    }
-    Ok(())
-}
-
-impl fmt::Display for Report {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let [by_group, by_subscription] = self.deliveries;
-        let [again_by_group, again_by_subscription] = self.redeliveries;
-        writeln!(
-            f,
-            "crashes: {} events in {:.1} s, {} processes killed: {} deliveries, by a group {by_group} ({again_by_group} of them \
-             again), by a subscription {by_subscription} ({again_by_subscription} again)",
-            self.events,
-            self.seconds,
-            self.kills,
-            by_group + by_subscription
-        )?;
-        writeln!(
-            f,
-            "what was handed over and not done was handed over again after {:.0} ms at most; leases of {:.0} ms",
-            self.longest_until_again_ms, self.lease_ms
-        )?;
-        writeln!(f, "audit: {}", self.found.trim_end())
     }
 }
