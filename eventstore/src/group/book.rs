@@ -85,7 +85,8 @@ struct Entry {
 #[derive(Debug, Default)]
 pub(super) struct Book {
     entries: HashMap<Position, Entry>,
-    ready: VecDeque<Claimed>,
+    /// Each with when it became ready; the first one first.
+    ready: VecDeque<(Claimed, Instant)>,
     /// By head; those that follow it, in their order.
     behind: HashMap<Position, VecDeque<Claimed>>,
 }
@@ -98,7 +99,7 @@ impl Book {
             let position = one.event.position;
             self.entries.insert(position, Entry { lease, head, attempt, stage: Stage::Kept, lost });
             if head == position {
-                self.ready.push_back(one);
+                self.ready.push_back((one, Instant::now()));
             } else {
                 self.behind.entry(head).or_default().push_back(one);
             }
@@ -116,7 +117,7 @@ impl Book {
 
     /// The next one to be handed over, and what tells its taker that it was lost.
     pub(super) fn hand_over(&mut self) -> Option<(Claimed, CancellationToken)> {
-        while let Some(claimed) = self.ready.pop_front() {
+        while let Some((claimed, _)) = self.ready.pop_front() {
             if let Some(entry) = self.entry(claimed.event.position, claimed.lease)
                 && entry.stage == Stage::Kept
             {
@@ -131,7 +132,15 @@ impl Book {
     pub(super) fn take_back(&mut self, claimed: Claimed) {
         if let Some(entry) = self.entry(claimed.event.position, claimed.lease) {
             entry.stage = Stage::Kept;
-            self.ready.push_front(claimed);
+            self.ready.push_front((claimed, Instant::now()));
+        }
+    }
+
+    /// For how long it has been handed over.
+    pub(super) fn in_hand_for(&mut self, position: Position, lease: Uuid) -> Option<Duration> {
+        match self.entry(position, lease)?.stage {
+            Stage::HandedOver(at) => Some(at.elapsed()),
+            Stage::Kept | Stage::Answered => None,
         }
     }
 
@@ -158,7 +167,7 @@ impl Book {
             return self.release_behind(head);
         }
         if let Some(behind) = self.behind.get_mut(&head) {
-            self.ready.extend(behind.pop_front());
+            self.ready.extend(behind.pop_front().map(|next| (next, Instant::now())));
             if behind.is_empty() {
                 self.behind.remove(&head);
             }
@@ -188,13 +197,19 @@ impl Book {
         lasting.map(|(position, entry)| (*position, entry.lease)).unzip()
     }
 
-    /// Everything that nobody has taken is to be handed back.
-    pub(super) fn release_ready(&mut self) -> Vec<Answer> {
-        let ready = std::mem::take(&mut self.ready);
-        ready
-            .into_iter()
-            .flat_map(|claimed| self.answer(claimed.event.position, claimed.lease, untouched()))
-            .collect()
+    /// Since when the first one is ready, if there is one.
+    pub(super) fn ready_since(&self) -> Option<Instant> {
+        self.ready.front().map(|(_, since)| *since)
+    }
+
+    /// What has been ready since then, or for longer, is to be handed back.
+    pub(super) fn release_ready(&mut self, since: Instant) -> Vec<Answer> {
+        let mut answers = Vec::new();
+        while self.ready_since().is_some_and(|then| then <= since) {
+            let Some((claimed, _)) = self.ready.pop_front() else { break };
+            answers.extend(self.answer(claimed.event.position, claimed.lease, untouched()));
+        }
+        answers
     }
 
     /// Everything is to be handed back, also what was handed over.

@@ -8,8 +8,8 @@
 //! matches into the work, in a statement that notices if another one has done so before. Claims skip what others lock. So a
 //! member that joins claims, one that leaves hands back, and one that dies is missed by nobody: its leases run out.
 //!
-//! *Claims.* All takers of a worker share a claim. Where no order is kept, takers that are fast have some events [claimed ahead](pace), as many
-//! as they take in 20 ms; what nobody asks for within 50 ms is handed back.
+//! *Claims.* All takers of a worker share a claim. Where no order is kept, handlers that are fast have some events [claimed ahead](pace), as many
+//! as they handle in 20 ms; what nobody asks for within 100 ms is handed back.
 //!
 //! *States of an event.*
 //!

@@ -1,5 +1,6 @@
 //! What was answered and is being said to the database.
 
+use std::collections::HashSet;
 use std::mem;
 use std::sync::Arc;
 use std::time::Duration;
@@ -72,8 +73,9 @@ impl Settled {
     /// Tells everybody.
     pub(super) fn tell(self, book: &mut Book, gauges: &GroupGauges, keeps_order: bool) -> Told {
         let mut told = Told::default();
+        let held: HashSet<Position> = self.result.iter().flatten().copied().collect();
         for (answer, reply) in self.answers {
-            let is_taken = self.result.as_ref().is_ok_and(|held| held.contains(&answer.position));
+            let is_taken = held.contains(&answer.position);
             told.behind.extend(book.settled(answer.position, answer.lease, is_taken));
             told.frees += usize::from(keeps_order || answer.outcome != Outcome::Done);
             let result = match &self.result {

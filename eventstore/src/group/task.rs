@@ -22,7 +22,7 @@ use crate::group::delivery::{Delivery, lease_lost};
 use crate::group::feeding::{Effect, Feeding};
 use crate::group::membership::Membership;
 use crate::group::ops::Underway;
-use crate::group::pace::Pace;
+use crate::group::pace::{self, Pace};
 use crate::group::settling::{Reply, Settled, Settling};
 use crate::position::Position;
 use crate::tail::Feed;
@@ -164,10 +164,7 @@ impl Task {
     /// With who waits for the end, if it is to end.
     fn is_told(&mut self, command: Command) -> Option<oneshot::Sender<()>> {
         match command {
-            Command::Take(taker) => {
-                self.takers.push_back(taker);
-                self.pace.is_asked(Instant::now());
-            }
+            Command::Take(taker) => self.takers.push_back(taker),
             Command::Answer { position, lease, outcome, reply } => {
                 self.is_answered(position, lease, outcome, reply);
             }
@@ -179,14 +176,13 @@ impl Task {
     /// Begins whatever can be; with when to look again, if nothing else happens.
     fn begin(&mut self) -> Option<Instant> {
         self.hand_over();
-        let now = Instant::now();
-        let kept_until = self.pace.kept_until(self.book.ready(), now);
-        if kept_until.is_some_and(|until| until <= now) {
-            self.settling.add_all(self.book.release_ready());
+        let (mut kept_until, mut ahead) = (None, 0);
+        // Where order is kept, what follows under a key is claimed with its first event, and kept.
+        if !self.membership.terms.keeps_order() {
+            kept_until = self.hand_back();
+            ahead = self.pace.ahead(Instant::now());
         }
         let (takers, ready) = (self.takers.len(), self.book.ready());
-        // Where order is kept, what follows under a key is claimed with its first event.
-        let ahead = if self.membership.terms.keeps_order() { 0 } else { self.pace.ahead(now) };
         self.claiming.begin(&self.membership, Demand { takers, ready, ahead });
         self.settling.begin(&self.membership);
         let dry_since = self.claiming.dry_since();
@@ -194,6 +190,19 @@ impl Task {
         self.feeding.begin_reading(dry_since);
         self.tell_others();
         [self.claiming.dry_until(), self.feeding.wakes_at(dry_since), kept_until].into_iter().flatten().min()
+    }
+
+    /// Hands back what was claimed ahead too long ago, with when to look again.
+    fn hand_back(&mut self) -> Option<Instant> {
+        let since = Instant::now().checked_sub(pace::KEPT)?;
+        let answers = self.book.release_ready(since);
+        if !answers.is_empty() {
+            self.settling.add_all(answers);
+            self.pace.was_too_fast(Instant::now());
+            // Whoever has come since the last heartbeat may have found nothing.
+            self.is_alone = false;
+        }
+        self.book.ready_since().map(|since| since + pace::KEPT)
     }
 
     /// Gives takers what is ready.
@@ -238,6 +247,9 @@ impl Task {
     }
 
     fn is_answered(&mut self, position: Position, lease: Uuid, outcome: Outcome, reply: Reply) {
+        if let Some(handled_in) = self.book.in_hand_for(position, lease) {
+            self.pace.notes(handled_in, Instant::now());
+        }
         let mut answers = self.book.answer(position, lease, outcome).into_iter();
         match (answers.next(), reply) {
             (Some(own), reply) => {
@@ -282,6 +294,10 @@ impl Task {
     }
 
     fn beat(&mut self) {
+        if self.takers.is_empty() {
+            // Somebody else may want it.
+            self.settling.add_all(self.book.release_ready(Instant::now()));
+        }
         self.feeding.begin_without_events(&self.membership);
         if self.beating.is_free() {
             let calls = Arc::clone(&self.membership.calls);

@@ -70,9 +70,27 @@ impl Desk {
     }
 }
 
-/// Takes events one after the other until all are done; with how long each was waited for.
-pub(super) async fn take(worker: Arc<Worker>, desk: Arc<Desk>, client: u64) -> Result<Latencies, RunError> {
-    let mut waits = Latencies::new();
+/// How long events were waited for, and then the word that they are done.
+#[derive(Debug)]
+pub(super) struct Waits {
+    pub(super) claims: Latencies,
+    pub(super) answers: Latencies,
+}
+
+impl Waits {
+    pub(super) fn new() -> Self {
+        Self { claims: Latencies::new(), answers: Latencies::new() }
+    }
+
+    pub(super) fn merge(&mut self, other: &Self) {
+        self.claims.merge(&other.claims);
+        self.answers.merge(&other.answers);
+    }
+}
+
+/// Takes events one after the other until all are done.
+pub(super) async fn take(worker: Arc<Worker>, desk: Arc<Desk>, client: u64) -> Result<Waits, RunError> {
+    let mut waits = Waits::new();
     loop {
         let asked = Instant::now();
         let delivery = tokio::select! {
@@ -80,9 +98,11 @@ pub(super) async fn take(worker: Arc<Worker>, desk: Arc<Desk>, client: u64) -> R
             () = desk.over.cancelled() => return Ok(waits),
             delivery = worker.next() => delivery?,
         };
-        waits.record(asked.elapsed());
+        waits.claims.record(asked.elapsed());
         desk.is_handed(client, &delivery)?;
+        let handed = Instant::now();
         desk.done(client, &delivery).await?;
+        waits.answers.record(handed.elapsed());
     }
 }
 

@@ -68,7 +68,7 @@ impl Kill {
 struct Group<'a> {
     lease_ns: u64,
     kills: &'a [Kill],
-    /// Handed over again although whoever had it was not killed before: that one is refused, or killed after.
+    /// Handed over again although whoever had it was not killed before: that one is to be refused, or killed soon after.
     doubts: Vec<Doubt>,
     expected: HashMap<u64, Expected<'a>>,
     /// In the order of the log; those of one key that are not said to be done.
@@ -79,15 +79,23 @@ struct Expected<'a> {
     event: &'a LogEvent,
     key: Option<String>,
     last: Option<Turn>,
-    /// The operation that said it was done, and when that was acknowledged.
-    done: Option<(usize, Option<u64>)>,
+    done: Option<Done>,
 }
 
-/// Which position, who had it, and the operations that handed it to that one, and again.
+/// Somebody said that it is done.
+#[derive(Clone, Copy)]
+struct Done {
+    number: usize,
+    client: u64,
+    acknowledged: Option<u64>,
+}
+
+/// Which position, who had it, the operations that handed it to that one, and again, and when that was.
 struct Doubt {
     position: u64,
     client: u64,
     numbers: [usize; 2],
+    again_at: u64,
 }
 
 /// The last time it was handed over.
@@ -134,24 +142,22 @@ impl<'a> Group<'a> {
             return;
         };
         let position = handed.position;
-        if let Some((done, _)) =
-            event.done.filter(|(_, acknowledged)| acknowledged.is_some_and(|then| then < at))
-        {
-            report.add(
-                Rule::HandedTwice,
-                format!("{position} was handed over when it was done"),
-                [done, number],
-            );
+        if let Some(done) = event.done.filter(|done| done.acknowledged.is_some_and(|then| then < at)) {
+            let what = format!("{position} was handed over when it was done");
+            report.add(Rule::HandedTwice, what, [done.number, number]);
         } else if let Some(last) = &event.last {
             // Whoever had it may have died, or its process have stopped: then it comes when the lease has run out.
             let lease_is_over = at.saturating_sub(last.at) + SLACK_NS.min(self.lease_ns / 2) >= self.lease_ns;
             if !last.given_back && !lease_is_over {
                 let what = format!("{position} was handed over while somebody else had it");
                 report.add(Rule::HandedTwice, what, [last.number, number]);
-            } else if !last.given_back
-                && !self.kills.iter().any(|kill| kill.is_of(last.client) && kill.at <= at)
-            {
-                self.doubts.push(Doubt { position, client: last.client, numbers: [last.number, number] });
+            }
+            let was_killed = || self.kills.iter().any(|kill| kill.is_of(last.client) && kill.at <= at);
+            // It said that it was done, and nobody told it what came of that.
+            let is_in_doubt = event.done.is_some_and(|done| done.client == last.client);
+            if lease_is_over && !last.given_back && !is_in_doubt && !was_killed() {
+                let numbers = [last.number, number];
+                self.doubts.push(Doubt { position, client: last.client, numbers, again_at: at });
             }
         }
         event.last = Some(Turn { number, client, at, given_back: false });
@@ -184,11 +190,12 @@ impl<'a> Group<'a> {
         let mut key = event.key.as_ref().and_then(|key| self.keys.get_mut(key));
         if !is_done {
             self.doubts.retain(|doubt| (doubt.position, doubt.client) != (position, operation.client));
-            if let Some(last) = &mut event.last {
+            if let Some(last) = event.last.as_mut().filter(|last| last.client == operation.client) {
                 last.given_back = true;
             }
-            // What was said to be done before was refused.
-            if event.done.take_if(|(_, acknowledged)| acknowledged.is_none()).is_some()
+            // What this one said to be done before was refused.
+            let is_refused = |done: &mut Done| done.acknowledged.is_none() && done.client == operation.client;
+            if event.done.take_if(is_refused).is_some()
                 && let Some(key) = &mut key
                 && key.done > 0
                 && key.positions.get(key.done - 1) == Some(&position)
@@ -197,7 +204,9 @@ impl<'a> Group<'a> {
             }
             return;
         }
-        if let (Some((before, Some(_))), Some(_)) = (event.done, acknowledged) {
+        if let (Some(Done { number: before, acknowledged: Some(_), .. }), Some(_)) =
+            (event.done, acknowledged)
+        {
             let what = format!("{position} was acknowledged to be done twice");
             report.add(Rule::HandedTwice, what, [before, number]);
         }
@@ -206,8 +215,12 @@ impl<'a> Group<'a> {
         {
             key.furthest = Some((position, number, then));
         }
-        if event.done.is_none_or(|(_, before)| before.is_none()) {
-            event.done = Some((number, acknowledged));
+        if event.done.is_none_or(|before| before.acknowledged.is_none()) {
+            event.done = Some(Done { number, client: operation.client, acknowledged });
+        }
+        if acknowledged.is_none() {
+            // Nobody told this one what came of it.
+            self.doubts.retain(|doubt| (doubt.position, doubt.client) != (position, operation.client));
         }
         if let Some(key) = key
             && key.positions.get(key.done) == Some(&position)
@@ -217,9 +230,11 @@ impl<'a> Group<'a> {
     }
 
     fn drained(&mut self, number: usize, up_to: u64, report: &mut Report<'_>) {
-        let kills = self.kills;
-        for doubt in self.doubts.drain(..).filter(|doubt| !kills.iter().any(|kill| kill.is_of(doubt.client)))
-        {
+        // Whoever had lost it may have died before it could be told, but not much later.
+        let (kills, lease_ns) = (self.kills, self.lease_ns);
+        let explains =
+            |kill: &Kill, doubt: &Doubt| kill.is_of(doubt.client) && kill.at <= doubt.again_at + lease_ns;
+        for doubt in self.doubts.drain(..).filter(|doubt| !kills.iter().any(|kill| explains(kill, doubt))) {
             let what = format!(
                 "{} was handed over again, and whoever had it was neither killed nor refused",
                 doubt.position

@@ -83,8 +83,12 @@ fn one_that_two_had_at_once() {
         [Given(1)].iter().chain(&rest).chain(&[Back(4); 3]).chain(end).copied().collect::<Vec<_>>()
     };
     assert_eq!(found(KeyOrder::None, &after(&[Killed, Given(1), Done(1)])), []);
-    // … or too late, and was told so.
+    // … or too late, and was told so, or died before it could be, but not much later.
     assert_eq!(found(KeyOrder::None, &after(&[Given(1), Back(1), Done(1)])), []);
+    assert_eq!(found(KeyOrder::None, &after(&[Given(1), Killed, Done(1)])), []);
+    let much_later: Vec<Step> =
+        [Given(1)].into_iter().chain([Back(4); 12]).chain([Killed, Done(1)]).collect();
+    assert_eq!(found(KeyOrder::None, &after(&much_later)), [Rule::HandedTwice]);
     // … or nothing is known of it.
     assert_eq!(found(KeyOrder::None, &after(&[Given(1), Done(1)])), [Rule::HandedTwice]);
 }

@@ -14,9 +14,9 @@ use tokio::task::JoinSet;
 use tokio_postgres::{Client, Statement};
 
 use crate::deliver::claim::{Outcome, WARM_UP};
+use crate::deliver::hands::Waits;
 use crate::deliver::{of_server, settle};
 use crate::error::RunError;
-use crate::histogram::Latencies;
 use crate::servers::Servers;
 
 /// Connections for those who are done.
@@ -82,31 +82,39 @@ pub(super) async fn run(
     let (failed, twice) = (desk.failed.load(Ordering::Relaxed), desk.twice.load(Ordering::Relaxed));
     drop(desk);
     leading.await.map_err(RunError::task)?.map_err(of_server)?;
-    Ok(Outcome { waits, took, failed: failed + left, twice, out_of_order: 0, violations: String::new() })
+    Ok(Outcome {
+        waits,
+        items,
+        took,
+        failed: failed + left,
+        twice,
+        out_of_order: 0,
+        violations: String::new(),
+    })
 }
 
 async fn fill(filler: &Client, first: u64, last: u64) -> Result<(), RunError> {
     let [first, last] = [first, last].map(|position| i64::try_from(position).unwrap_or(i64::MAX));
     filler.execute(FILL, &[&first, &last]).await.map_err(of_server)?;
-    filler.batch_execute("ANALYZE deliver_queue.items").await.map_err(of_server)
+    filler.batch_execute("VACUUM (ANALYZE) deliver_queue.items").await.map_err(of_server)
 }
 
-/// Has claimers take what there is until nothing is left; with how long each claim was waited for.
-async fn work_off(desk: &Arc<Desk>, claimers: u64) -> Result<Latencies, RunError> {
+/// Has claimers take what there is until nothing is left; with how long they waited.
+async fn work_off(desk: &Arc<Desk>, claimers: u64) -> Result<Waits, RunError> {
     let mut hands = JoinSet::new();
     for number in 0..claimers {
         hands.spawn(take(Arc::clone(desk), number));
     }
-    let mut waits = Latencies::new();
+    let mut waits = Waits::new();
     while let Some(one) = hands.join_next().await {
         waits.merge(&one.map_err(RunError::task)?);
     }
     Ok(waits)
 }
 
-async fn take(desk: Arc<Desk>, number: u64) -> Latencies {
+async fn take(desk: Arc<Desk>, number: u64) -> Waits {
     let (connection, done) = &desk.connections[number as usize % CONNECTIONS];
-    let mut waits = Latencies::new();
+    let mut waits = Waits::new();
     loop {
         let (asked, (reply, claimed)) = (Instant::now(), oneshot::channel());
         if desk.queue.send((i64::try_from(number).unwrap_or_default(), reply)).await.is_err() {
@@ -114,16 +122,19 @@ async fn take(desk: Arc<Desk>, number: u64) -> Latencies {
         }
         match claimed.await {
             Ok(Ok(Some(position))) => {
-                waits.record(asked.elapsed());
+                waits.claims.record(asked.elapsed());
                 if !desk.taken.lock().await.insert(position) {
                     desk.twice.fetch_add(1, Ordering::Relaxed);
                 }
+                let handed = Instant::now();
                 if connection.execute(done, &[&position]).await.is_err() {
                     desk.failed.fetch_add(1, Ordering::Relaxed);
                 }
+                waits.answers.record(handed.elapsed());
             }
             Ok(Ok(None)) => return waits,
-            Ok(Err(_)) | Err(_) => drop(desk.failed.fetch_add(1, Ordering::Relaxed)),
+            // Of what is left each one counts as failed.
+            Ok(Err(_)) | Err(_) => return waits,
         }
     }
 }

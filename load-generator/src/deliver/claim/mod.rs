@@ -12,10 +12,9 @@ use testutil::checker::{Action, Grouped, KeyOrder, Recorder, Rule};
 use tokio::task::JoinSet;
 
 use crate::deliver::claim::report::Report;
-use crate::deliver::hands::{Desk, take, unrecorded};
+use crate::deliver::hands::{Desk, Waits, take, unrecorded};
 use crate::deliver::{Common, audit, checked_items, connect, fill, fresh, items, servers, settle};
 use crate::error::RunError;
-use crate::histogram::Latencies;
 use crate::output::Output;
 use crate::servers::Servers;
 use crate::verdict::Verdict;
@@ -67,7 +66,8 @@ impl Mode {
 
 /// What one run of one mode came to.
 struct Outcome {
-    waits: Latencies,
+    waits: Waits,
+    items: u64,
     took: Duration,
     failed: u64,
     twice: u64,
@@ -153,6 +153,7 @@ async fn measure(
     // Some were in hand when that was over.
     let left = WARM_UP + plan.items - warm_up.done.load(Ordering::Relaxed);
     let desk = Desk::new(GROUP, Arc::clone(&recorder), left);
+    settle(servers).await?;
     let began = Instant::now();
     let waits = work_off(&workers, &desk, plan.claimers).await?;
     let took = began.elapsed();
@@ -165,17 +166,17 @@ async fn measure(
     let outcome = sorted_out(recorder.take(), &filler).await?;
     filler.close().await?;
     let failed = [warm_up, desk].iter().map(|desk| desk.failed.load(Ordering::Relaxed)).sum();
-    Ok(Outcome { waits, took, failed, ..outcome })
+    Ok(Outcome { waits, items: left, took, failed, ..outcome })
 }
 
 /// Has claimers, dealt out to the workers, take what there is until all of it is done.
-async fn work_off(workers: &[Arc<Worker>], desk: &Arc<Desk>, claimers: u64) -> Result<Latencies, RunError> {
+async fn work_off(workers: &[Arc<Worker>], desk: &Arc<Desk>, claimers: u64) -> Result<Waits, RunError> {
     let mut hands = JoinSet::new();
     for number in 0..claimers {
         let worker = Arc::clone(&workers[number as usize % workers.len()]);
         hands.spawn(take(worker, Arc::clone(desk), number));
     }
-    let mut waits = Latencies::new();
+    let mut waits = Waits::new();
     while let Some(one) = hands.join_next().await {
         waits.merge(&one.map_err(RunError::task)??);
     }
@@ -193,7 +194,8 @@ async fn sorted_out(
     let (twice, out_of_order) = (count(Rule::HandedTwice), count(Rule::KeyOrder));
     let violations = if audited.violations == 0 { String::new() } else { audited.text };
     Ok(Outcome {
-        waits: Latencies::new(),
+        waits: Waits::new(),
+        items: 0,
         took: Duration::ZERO,
         failed: 0,
         twice: twice as u64,

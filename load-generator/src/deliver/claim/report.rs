@@ -17,6 +17,8 @@ pub(super) struct Row {
     p50_ms: f64,
     p95_ms: f64,
     p99_ms: f64,
+    /// From when a claimer said that an item is done until that was acknowledged.
+    answer_mean_ms: f64,
     items_per_second: f64,
     /// Over all rounds.
     pub(super) failed: u64,
@@ -45,7 +47,7 @@ pub(super) struct Report {
 impl Report {
     pub(super) fn new(plan: &ClaimPlan, measured: Vec<(Mode, u64, Vec<Outcome>)>) -> Self {
         let mut rows: Vec<Row> =
-            measured.into_iter().map(|(mode, nodes, runs)| Row::new(mode, nodes, plan, &runs)).collect();
+            measured.into_iter().map(|(mode, nodes, runs)| Row::new(mode, nodes, &runs)).collect();
         rows.sort_by_key(|row| (Mode::ALL.iter().position(|mode| mode.as_str() == row.mode), row.nodes));
         let mean = |flushes| {
             let mode = Mode::LeaderQueue { flushes }.as_str();
@@ -71,27 +73,28 @@ impl Report {
 }
 
 impl Row {
-    fn new(mode: Mode, nodes: u64, plan: &ClaimPlan, runs: &[Outcome]) -> Self {
+    fn new(mode: Mode, nodes: u64, runs: &[Outcome]) -> Self {
         let median = |of: &dyn Fn(&Outcome) -> f64| {
             let mut all: Vec<f64> = runs.iter().map(of).collect();
             all.sort_by(f64::total_cmp);
             (all[all.len() / 2] * 1e3).round() / 1e3
         };
-        let at = |quantile: f64| median(&move |run: &Outcome| run.waits.quantile_ms(quantile));
+        let at = |quantile: f64| median(&move |run: &Outcome| run.waits.claims.quantile_ms(quantile));
         Self {
             mode: mode.as_str(),
             nodes,
-            mean_ms: median(&|run| run.waits.mean_ms()),
+            mean_ms: median(&|run| run.waits.claims.mean_ms()),
             p50_ms: at(0.5),
             p95_ms: at(0.95),
             p99_ms: at(0.99),
-            items_per_second: median(&|run| plan.items as f64 / run.took.as_secs_f64()).round(),
+            answer_mean_ms: median(&|run| run.waits.answers.mean_ms()),
+            items_per_second: median(&|run| run.items as f64 / run.took.as_secs_f64()).round(),
             failed: runs.iter().map(|run| run.failed).sum(),
             claimed_twice: runs.iter().map(|run| run.twice).sum(),
             out_of_order: runs.iter().map(|run| run.out_of_order).sum(),
             times_leader_queue: None,
             times_unflushed_leader_queue: None,
-            means_ms: runs.iter().map(|run| (run.waits.mean_ms() * 1e3).round() / 1e3).collect(),
+            means_ms: runs.iter().map(|run| (run.waits.claims.mean_ms() * 1e3).round() / 1e3).collect(),
             found: runs.iter().map(|run| run.violations.as_str()).collect(),
         }
     }
@@ -106,7 +109,7 @@ impl fmt::Display for Report {
         )?;
         writeln!(
             f,
-            "  {:<28} nodes  mean ms   p50 ms   p95 ms   p99 ms   items/s  failed  twice  out of order  leader-queue's mean, not flushed",
+            "  {:<28} nodes  mean ms   p50 ms   p95 ms   p99 ms  answer ms   items/s  failed  twice  out of order  leader-queue's mean, not flushed",
             ""
         )?;
         for row in &self.rows {
@@ -115,13 +118,14 @@ impl fmt::Display for Report {
                 times.map(|times| times.map_or_else(String::new, |times| format!("{times:.1} x"))).join(", ");
             writeln!(
                 f,
-                "  {:<28} {:>5} {:>8.2} {:>8.2} {:>8.2} {:>8.2} {:>9.0} {:>7} {:>6} {:>13}  {times}",
+                "  {:<28} {:>5} {:>8.2} {:>8.2} {:>8.2} {:>8.2} {:>10.2} {:>9.0} {:>7} {:>6} {:>13}  {times}",
                 row.mode,
                 row.nodes,
                 row.mean_ms,
                 row.p50_ms,
                 row.p95_ms,
                 row.p99_ms,
+                row.answer_mean_ms,
                 row.items_per_second,
                 row.failed,
                 row.claimed_twice,

@@ -142,6 +142,7 @@ pub(crate) async fn run(plan: CrashPlan) -> Result<Verdict, RunError> {
         redeliveries: counted.deliveries.map(|count| count.saturating_sub(head)),
         redelivered_after_ms: [median, longest].map(ms),
         lease_ms: ms(LEASE),
+        redelivered_in_time: longest <= LEASE + Duration::from_secs(1),
         operations: audited.operations,
         violations: audited.violations,
         found: audited.text,

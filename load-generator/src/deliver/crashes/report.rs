@@ -21,6 +21,8 @@ pub(super) struct Report {
     /// From when a process was killed until what it had was handed over again by the group: the median, and the longest.
     pub(super) redelivered_after_ms: [f64; 2],
     pub(super) lease_ms: f64,
+    /// Whether that took no longer than the lease and a second, each time.
+    pub(super) redelivered_in_time: bool,
     pub(super) operations: usize,
     pub(super) violations: usize,
     #[serde(skip)]
@@ -80,8 +82,9 @@ impl fmt::Display for Report {
         writeln!(
             f,
             "what a killed worker had was handed over again {median:.0} ms after the kill in the median, {longest:.0} ms at most; \
-             leases of {:.0} ms",
-            self.lease_ms
+             leases of {:.0} ms, and a second more: {}",
+            self.lease_ms,
+            if self.redelivered_in_time { "kept" } else { "NOT kept" }
         )?;
         writeln!(f, "audit: {}", self.found.trim_end())
     }

@@ -27,6 +27,9 @@ BEGIN
     PERFORM require_read_committed_v1();
     PERFORM set_config('synchronous_commit', 'off', true);
     SELECT * INTO g FROM consumer_groups c WHERE c.id = p_group_id;
+    IF g.order_by = 'none' THEN
+        RAISE 'group % keeps no order', g.name USING ERRCODE = 'wrong_object_type';
+    END IF;
     IF g.order_by = 'all' THEN
         v_heads := ARRAY(
             SELECT w.position FROM group_work w
@@ -84,7 +87,8 @@ BEGIN
     RETURN QUERY
         SELECT NULL::bigint,
                CASE WHEN cardinality(v_spent) > 0 THEN 0
-                    WHEN cardinality(v_heads) < p_limit THEN next_due_v1(p_group_id, g.done, v_now, g.horizon) END,
+                    WHEN cardinality(v_heads) < p_limit THEN
+                         (next_due_v1(p_group_id, g.done, v_now, g.horizon, p_max_attempts)).due_in_ms END,
                g.fed, NULL::uuid, NULL::timestamptz, NULL::timestamptz, NULL::text, NULL::jsonb, NULL::jsonb;
 END
 $$;

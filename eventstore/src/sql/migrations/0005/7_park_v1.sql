@@ -27,7 +27,7 @@ LANGUAGE sql VOLATILE
 SET search_path FROM CURRENT
 AS $$
     SELECT park_v1(p_group_id, p_positions, array_fill(p_attempts, ARRAY[cardinality(p_positions)]),
-                   array_fill('whoever was given it never said what came of it'::text, ARRAY[cardinality(p_positions)]))
+                   array_fill('it was claimed as often as it may be, and nobody said what came of it'::text, ARRAY[cardinality(p_positions)]))
 $$;
 
 COMMENT ON FUNCTION park_spent_v1 IS 'eventstore: parks events of a consumer group that nobody answered';

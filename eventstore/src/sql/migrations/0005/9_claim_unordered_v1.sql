@@ -24,11 +24,16 @@ DECLARE
     g consumer_groups%ROWTYPE;
     v_now timestamptz := clock_timestamp();
     v_leased bigint;
-    v_spent bigint[] := '{}';
+    v_spent bigint[];
+    v_due_in_ms integer;
+    v_is_spent boolean;
 BEGIN
     PERFORM require_read_committed_v1();
     PERFORM set_config('synchronous_commit', 'off', true);
     SELECT * INTO g FROM consumer_groups c WHERE c.id = p_group_id;
+    IF g.order_by <> 'none' THEN
+        RAISE 'group % keeps order', g.name USING ERRCODE = 'wrong_object_type';
+    END IF;
     RETURN QUERY
         WITH due AS MATERIALIZED (
             SELECT w.position, w.attempts FROM group_work w
@@ -49,6 +54,9 @@ BEGIN
         ORDER BY l.position;
     GET DIAGNOSTICS v_leased = ROW_COUNT;
     IF v_leased < p_limit THEN
+        SELECT * INTO v_due_in_ms, v_is_spent FROM next_due_v1(p_group_id, g.done, v_now, g.horizon, p_max_attempts);
+    END IF;
+    IF v_is_spent THEN
         v_spent := ARRAY(
             SELECT w.position FROM group_work w
             WHERE w.group_id = p_group_id AND w.state = 'r' AND w.position > g.done
@@ -57,13 +65,11 @@ BEGIN
             FOR UPDATE SKIP LOCKED);
         IF cardinality(v_spent) > 0 THEN
             PERFORM park_spent_v1(p_group_id, v_spent, p_max_attempts);
+            v_due_in_ms := 0;
         END IF;
     END IF;
     RETURN QUERY
-        SELECT NULL::bigint,
-               CASE WHEN cardinality(v_spent) > 0 THEN 0
-                    WHEN v_leased < p_limit THEN next_due_v1(p_group_id, g.done, v_now, g.horizon) END,
-               g.fed, NULL::uuid, NULL::timestamptz, NULL::timestamptz, NULL::text, NULL::jsonb, NULL::jsonb;
+        SELECT NULL::bigint, v_due_in_ms, g.fed, NULL::uuid, NULL::timestamptz, NULL::timestamptz, NULL::text, NULL::jsonb, NULL::jsonb;
 END
 $$;
 
