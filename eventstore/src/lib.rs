@@ -133,6 +133,7 @@ mod migration;
 mod notifier;
 mod pool;
 mod position;
+mod projection;
 mod query;
 mod routing;
 mod schema;
@@ -166,6 +167,7 @@ pub use keys::{IndexBuild, IndexProgress, IndexState, IndexedPath, IndexedPaths}
 pub use migration::MigrationStatus;
 pub use pool::PoolBackend;
 pub use position::Position;
+pub use projection::{ApplyError, Projection, ProjectionFailure, ProjectionStatus, Projector, ProjectorRun};
 pub use query::{EventStream, History, IfNewer, Query};
 pub use session::Session;
 pub use settings::{ReplicaFallback, Settings};

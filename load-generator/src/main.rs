@@ -77,6 +77,8 @@ fn main() -> ExitCode {
             Command::Crashes(plan) => deliver::crashes(plan).await,
             Command::CrashPart(plan) => deliver::part(plan).await.map(|()| Verdict::Kept),
             Command::Live(plan) => deliver::live(plan).await.map(|()| Verdict::Kept),
+            Command::Count(plan) => deliver::count(plan).await,
+            Command::CountPart(common) => deliver::count_part(common).await.map(|()| Verdict::Kept),
         }
     });
     match carried_out {

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::consumer_args::{GroupsCommand, SubscriptionsCommand};
+use crate::consumer_args::{GroupsCommand, ProjectionsCommand, SubscriptionsCommand};
 use crate::filter::FilterArgs;
 
-/// Administers a log of events on PostgreSQL: creates it, looks into it, moves events, declares indexes, looks after subscriptions
-/// and consumer groups.
+/// Administers a log of events on PostgreSQL: creates it, looks into it, moves events, declares indexes, looks after subscriptions,
+/// consumer groups and projections.
 #[derive(Debug, Parser)]
 #[command(
     name = "eventstore",
@@ -101,6 +101,9 @@ Examples:
     /// List, reset and delete consumer groups, and what they have parked
     #[command(subcommand)]
     Groups(GroupsCommand),
+    /// List, rebuild, pause, resume and delete projections
+    #[command(subcommand)]
+    Projections(ProjectionsCommand),
 }
 
 #[derive(Debug, Subcommand)]

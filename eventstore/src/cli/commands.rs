@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use crate::args::{Cli, Command, LogArgs, MigrateCommand, QueryArgs, TailArgs};
 use crate::consumer_args::Place;
-use crate::{Failure, groups, indexing, output, subscriptions, transfer};
+use crate::{Failure, groups, indexing, output, projections, subscriptions, transfer};
 
 /// Runs a command; ends it when the program is interrupted.
 pub(crate) async fn run(cli: Cli) -> Result<(), Failure> {
@@ -41,6 +41,7 @@ async fn carry_out(cli: Cli) -> Result<(), Failure> {
         Command::Index(index) => indexing::run(&connect(&log).await?, index).await,
         Command::Subscriptions(command) => subscriptions::run(&connect(&log).await?, command).await,
         Command::Groups(command) => groups::run(&connect(&log).await?, command).await,
+        Command::Projections(command) => projections::run(&connect(&log).await?, command).await,
     }
 }
 

@@ -1,4 +1,4 @@
-//! The command line of subscriptions and consumer groups.
+//! The command line of subscriptions, consumer groups and projections.
 
 use clap::{Args, Subcommand};
 
@@ -75,6 +75,43 @@ Examples:
   eventstore groups parked drop mailers 4711
   eventstore groups parked drop mailers --all")]
     Drop(ParkedArgs),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ProjectionsCommand {
+    /// Print the generations of all projections, one a line, as JSON
+    #[command(after_help = "Example:\n  eventstore projections list")]
+    List,
+    /// Print how far one is behind the log, a line for each of its generations
+    #[command(after_help = "Example:\n  eventstore projections lag loans")]
+    Lag {
+        /// As `projections list` prints it
+        name: String,
+    },
+    /// Have one built anew, by whoever runs it, beside the live one, which it then replaces
+    #[command(after_help = "Example:\n  eventstore projections rebuild loans")]
+    Rebuild {
+        /// As `projections list` prints it
+        name: String,
+    },
+    /// Have one pause, whoever runs it
+    #[command(after_help = "Example:\n  eventstore projections pause loans")]
+    Pause {
+        /// As `projections list` prints it
+        name: String,
+    },
+    /// Have one go on that is paused
+    #[command(after_help = "Example:\n  eventstore projections resume loans")]
+    Resume {
+        /// As `projections list` prints it
+        name: String,
+    },
+    /// Delete one that nobody runs, with all of its tables
+    #[command(after_help = "Example:\n  eventstore projections delete loans")]
+    Delete {
+        /// As `projections list` prints it
+        name: String,
+    },
 }
 
 #[derive(Debug, Args)]

@@ -93,6 +93,24 @@ pub(super) const STEPS: &[Step] = &[
             include_str!("../sql/migrations/0005/15_unpark_v1.sql"),
         ],
     },
+    Step {
+        version: 6,
+        name: "projections",
+        works_with: 1,
+        objects: &[
+            include_str!("../sql/migrations/0006/1_projections.sql"),
+            include_str!("../sql/migrations/0006/2_projection_checkpoint_v1.sql"),
+            include_str!("../sql/migrations/0006/3_join_projection_v1.sql"),
+            include_str!("../sql/migrations/0006/4_make_projection_v1.sql"),
+            include_str!("../sql/migrations/0006/5_resume_projection_v1.sql"),
+            include_str!("../sql/migrations/0006/6_fail_projection_v1.sql"),
+            include_str!("../sql/migrations/0006/7_swap_projection_v1.sql"),
+            include_str!("../sql/migrations/0006/8_pause_projection_v1.sql"),
+            include_str!("../sql/migrations/0006/9_rebuild_projection_v1.sql"),
+            include_str!("../sql/migrations/0006/10_delete_projection_v1.sql"),
+            include_str!("../sql/migrations/0006/11_lock_projection_v1.sql"),
+        ],
+    },
 ];
 
 /// The version that this library's schema has.

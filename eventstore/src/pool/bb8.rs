@@ -184,6 +184,13 @@ impl PooledConnection for Object<'static, Manager> {
         &live(self).client
     }
 
+    fn client_mut(&mut self) -> &mut Client {
+        match &mut **self {
+            Opened::Live(live) => &mut live.client,
+            Opened::Failed { .. } => unreachable!("only live connections are handed out"),
+        }
+    }
+
     async fn prepare(&self, sql: &str, types: &[Type]) -> Result<(), tokio_postgres::Error> {
         let live = live(self);
         if live.prepares {

@@ -131,6 +131,10 @@ impl PooledConnection for Borrowed {
         &self.object
     }
 
+    fn client_mut(&mut self) -> &mut Client {
+        &mut self.object
+    }
+
     async fn prepare(&self, sql: &str, types: &[Type]) -> Result<(), tokio_postgres::Error> {
         if self.prepares {
             self.object.prepare_typed_cached(sql, types).await?;

@@ -83,6 +83,9 @@ pub(crate) trait Pool: Debug + Send + Sync {
 pub(crate) trait PooledConnection: Send + Sync {
     fn client(&self) -> &Client;
 
+    /// The same, for a transaction. Where that was not ended the connection must be discarded.
+    fn client_mut(&mut self) -> &mut Client;
+
     /// Prepares a statement before it is run, so that nothing but running it is left; does nothing where statements are
     /// not prepared.
     async fn prepare(&self, sql: &str, types: &[Type]) -> Result<(), tokio_postgres::Error>;

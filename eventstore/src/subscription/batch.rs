@@ -96,6 +96,22 @@ impl Batch {
         self.link()?.commit_in(client, self.token()).await
     }
 
+    /// As [`commit_in`](Self::commit_in), for its events up to a token.
+    pub(crate) async fn commit_up_to<C: GenericClient + Sync>(
+        &self,
+        client: &C,
+        token: Token,
+    ) -> Result<(), Error> {
+        self.link()?.commit_in(client, token).await
+    }
+
+    /// A transaction with such a commit in it was committed.
+    pub(crate) fn is_committed(&self, token: Token) {
+        if let Some(link) = &self.link {
+            link.is_committed(token.position());
+        }
+    }
+
     fn link(&self) -> Result<&Arc<Link>, Error> {
         self.link.as_ref().ok_or_else(|| {
             Error::invalid("an ephemeral subscription has no checkpoint; leave `ephemeral` out to have one")

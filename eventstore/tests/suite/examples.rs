@@ -123,3 +123,19 @@ async fn group() {
         ]
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn projection() {
+    let said = printed(&mut example("projection"));
+    let lines: Vec<_> = said.lines().collect();
+    assert_eq!(
+        lines,
+        [
+            "ada has 1",
+            "bob has 1",
+            "eve has 1",
+            "version 1 has ended: true",
+            "bob has 2, since a known day: true"
+        ]
+    );
+}

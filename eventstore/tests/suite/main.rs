@@ -28,6 +28,7 @@ mod plans;
 mod pooler;
 mod pressure;
 mod process;
+mod projections;
 mod query;
 mod race;
 mod replicas;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::{Args, Subcommand, ValueEnum};
 
 use crate::cli::{Command, ServerArgs, positive_duration};
-use crate::deliver::{ClaimPlan, Common, CrashPlan, LivePlan, PartPlan, SubscribePlan};
+use crate::deliver::{ClaimPlan, Common, CountPlan, CrashPlan, LivePlan, PartPlan, SubscribePlan};
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -15,6 +15,7 @@ Examples:
   load-generator deliver subscribe --duration 60s --json subscribe.json
   load-generator deliver crashes --deliveries 1000000
   load-generator deliver live --rate 5000
+  load-generator deliver count --kills 50
 
 Exit status: 0 every promise was kept, 1 the run could not be carried out, 2 usage, 4 a promise was broken.")]
 pub(super) struct DeliverArgs {
@@ -93,6 +94,23 @@ enum Scenario {
         #[arg(long, hide = true)]
         history: Option<PathBuf>,
     },
+    /// A projection counts events in one row, while the process that runs it is killed at random; the count has to be exact
+    Count {
+        /// Events to be counted
+        #[arg(long, default_value_t = 100_000, value_parser = clap::value_parser!(u64).range(1..=100_000_000))]
+        events: u64,
+        /// How often the process is killed
+        #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u64).range(0..=100_000))]
+        kills: u64,
+        /// Fixes when
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+        #[command(flatten)]
+        common: CommonArgs,
+        /// This is the process that is killed
+        #[arg(long, hide = true, requires = "primary")]
+        part: bool,
+    },
     /// How long after its append an event is delivered, from a replica and from the primary
     Live {
         /// Appends a second
@@ -159,6 +177,10 @@ impl From<DeliverArgs> for Command {
             Scenario::Crashes { deliveries, writers, processes, kill_every, seed, common, .. } => {
                 let (processes, common) = (processes as usize, common.into());
                 Self::Crashes(CrashPlan { deliveries, writers, processes, kill_every, seed, common })
+            }
+            Scenario::Count { common, part: true, .. } => Self::CountPart(common.into()),
+            Scenario::Count { events, kills, seed, common, .. } => {
+                Self::Count(CountPlan { events, kills, seed, common: common.into() })
             }
             Scenario::Live { rate, duration, common } => {
                 Self::Live(LivePlan { rate, duration, common: common.into() })

@@ -15,7 +15,9 @@ use crate::cli::bench::BenchArgs;
 use crate::cli::chaos::ChaosArgs;
 use crate::cli::deliver::DeliverArgs;
 use crate::cli::run::RunArgs;
-use crate::deliver::{ClaimPlan, CrashPlan, LivePlan, PartPlan as CrashPartPlan, SubscribePlan};
+use crate::deliver::{
+    ClaimPlan, Common, CountPlan, CrashPlan, LivePlan, PartPlan as CrashPartPlan, SubscribePlan,
+};
 use crate::plan::Plan;
 use crate::seats::{PartPlan, SeatsPlan};
 
@@ -99,6 +101,8 @@ pub(crate) enum Command {
     Crashes(CrashPlan),
     CrashPart(CrashPartPlan),
     Live(LivePlan),
+    Count(CountPlan),
+    CountPart(Common),
 }
 
 /// Reads the command line; prints usage and ends the process if it can not be understood.

@@ -3,6 +3,7 @@
 //! Each scenario has its baseline in the same run. What was handed over is recorded, and checked against the log at the end.
 
 mod claim;
+mod count;
 mod crashes;
 mod hands;
 mod live;
@@ -20,6 +21,7 @@ use crate::error::RunError;
 use crate::servers::Servers;
 
 pub(crate) use claim::{ClaimPlan, run as claim};
+pub(crate) use count::{CountPlan, part as count_part, run as count};
 pub(crate) use crashes::{CrashPlan, PartPlan, part, run as crashes};
 pub(crate) use live::{LivePlan, run as live};
 pub(crate) use subscribe::{SubscribePlan, run as subscribe};

@@ -1,0 +1,65 @@
+//! `eventstore projections`.
+
+use eventstore::{EventStore, ProjectionStatus};
+use serde_json::{Value, json};
+
+use crate::consumer_args::ProjectionsCommand;
+use crate::{Failure, output};
+
+pub(crate) async fn run(store: &EventStore, command: ProjectionsCommand) -> Result<(), Failure> {
+    match command {
+        ProjectionsCommand::List => print(&store.projections().await?),
+        ProjectionsCommand::Lag { name } => lag(store, &name).await,
+        ProjectionsCommand::Rebuild { name } => {
+            store.rebuild_projection(&name).await?;
+            print(&store.projection_status(&name).await?)
+        }
+        ProjectionsCommand::Pause { name } => {
+            store.pause_projection(&name).await?;
+            print(&store.projection_status(&name).await?)
+        }
+        ProjectionsCommand::Resume { name } => {
+            store.resume_projection(&name).await?;
+            print(&store.projection_status(&name).await?)
+        }
+        ProjectionsCommand::Delete { name } => Ok(store.delete_projection(&name).await?),
+    }
+}
+
+async fn lag(store: &EventStore, name: &str) -> Result<(), Failure> {
+    let generations = store.projection_status(name).await?;
+    if generations.is_empty() {
+        return Err(Failure::NotFound(format!("there is no projection {name:?}")));
+    }
+    for generation in &generations {
+        output::line(json!({
+            "generation": generation.generation,
+            "live": generation.is_live,
+            "events_behind": generation.events_behind,
+            "seconds_behind": generation.behind.as_secs_f64(),
+            "seconds_remaining": generation.remaining().map(|remaining| remaining.as_secs_f64().round()),
+        }))?;
+    }
+    Ok(())
+}
+
+fn print(generations: &[ProjectionStatus]) -> Result<(), Failure> {
+    generations.iter().try_for_each(|status| output::line(generation(status)))
+}
+
+fn generation(status: &ProjectionStatus) -> Value {
+    json!({
+        "name": status.name,
+        "generation": status.generation,
+        "version": status.version,
+        "live": status.is_live,
+        "paused": status.is_paused,
+        "checkpoint": status.checkpoint.position().get(),
+        "events_behind": status.events_behind,
+        "seconds_behind": status.behind.as_secs_f64(),
+        "run_by": status.run_by,
+        "alive": status.is_alive,
+        "stopped_at": status.failure.as_ref().map(|failure| failure.position.get()),
+        "stopped_by": status.failure.as_ref().map(|failure| &failure.why),
+    })
+}

@@ -1,0 +1,12 @@
+//! Statements about projections.
+
+pub(crate) const JOIN: &str = include_str!("join.sql");
+pub(crate) const MAKE: &str = include_str!("make.sql");
+pub(crate) const RESUME: &str = include_str!("resume.sql");
+pub(crate) const FAIL: &str = include_str!("fail.sql");
+pub(crate) const SWAP: &str = include_str!("swap.sql");
+pub(crate) const PAUSE: &str = include_str!("pause.sql");
+pub(crate) const REBUILD: &str = include_str!("rebuild.sql");
+pub(crate) const DELETE: &str = include_str!("delete.sql");
+pub(crate) const BEGIN_APPLY: &str = include_str!("begin_apply.sql");
+pub(crate) const LIST: &str = include_str!("list.sql");

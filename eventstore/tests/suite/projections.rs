@@ -1,0 +1,279 @@
+//! What projections promise: each event once, in their tables and their checkpoints alike.
+
+use std::future::IntoFuture as _;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use eventstore::{
+    ApplyError, Error, ErrorKind, EventStore, Filter, Projection, ProjectionStatus, RecordedEvent, Settings,
+};
+use tokio::sync::Semaphore;
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+use tokio_postgres::Transaction;
+
+use crate::fixture::Log;
+use crate::subscriptions::{LONG, append, log_with, odd, soon};
+
+/// Sums up odd numbers, and counts them.
+#[derive(Clone)]
+struct Sum {
+    version: u32,
+    /// That many transactions may go on with what they have done; the others wait before they end.
+    gate: Arc<Semaphore>,
+    /// An event with this number fails, by a panic if it is divisible by five.
+    poison: Arc<AtomicU32>,
+}
+
+impl Sum {
+    fn version(version: u32) -> Self {
+        Self { version, gate: Arc::new(Semaphore::new(1_000_000)), poison: Arc::new(AtomicU32::new(0)) }
+    }
+
+    fn gated() -> Self {
+        Self { gate: Arc::new(Semaphore::new(0)), ..Self::version(1) }
+    }
+
+    fn poisoned(number: u32) -> Self {
+        let sum = Self::version(1);
+        sum.poison.store(number, Ordering::Relaxed);
+        sum
+    }
+}
+
+impl Projection for Sum {
+    fn name(&self) -> &str {
+        "sum"
+    }
+
+    fn version(&self) -> u32 {
+        self.version
+    }
+
+    fn filter(&self) -> Filter {
+        odd()
+    }
+
+    async fn create(&self, transaction: &Transaction<'_>) -> Result<(), ApplyError> {
+        transaction
+            .batch_execute("CREATE TABLE sum (total bigint, events bigint, version int); INSERT INTO sum VALUES (0, 0, 0)")
+            .await?;
+        Ok(())
+    }
+
+    async fn apply(
+        &self,
+        transaction: &Transaction<'_>,
+        events: &[&RecordedEvent],
+    ) -> Result<(), ApplyError> {
+        for event in events {
+            let n = event.payload["n"].as_i64().unwrap();
+            let version = i32::try_from(self.version).unwrap();
+            let sum = "UPDATE sum SET total = total + $1, events = events + 1, version = $2";
+            transaction.execute(sum, &[&n, &version]).await?;
+            if n == i64::from(self.poison.load(Ordering::Relaxed)) {
+                assert!(n % 5 != 0, "divisible by five");
+                return Err(format!("{n} is not welcome").into());
+            }
+        }
+        self.gate.acquire().await?.forget();
+        Ok(())
+    }
+}
+
+/// Who was killed counts as dead soon.
+fn settings() -> Settings {
+    let mut settings = soon();
+    settings.heartbeat_every = Duration::from_millis(200);
+    settings
+}
+
+fn run(store: &EventStore, sum: &Sum) -> JoinHandle<Result<(), Error>> {
+    tokio::spawn(store.projection(sum.clone()).max_attempts(2).run().into_future())
+}
+
+/// Total and count, and which version has written last.
+async fn shown(log: &Log) -> (i64, i64, i32) {
+    let schema = log.store.projection(Sum::version(1)).view_schema().unwrap();
+    let row = log.sql().await.query_one(&format!("SELECT * FROM \"{schema}\".sum"), &[]).await.unwrap();
+    (row.get(0), row.get(1), row.get(2))
+}
+
+async fn status(log: &Log) -> Vec<ProjectionStatus> {
+    log.store.projection_status("sum").await.unwrap()
+}
+
+async fn until(log: &Log, is_so: impl Fn(&[ProjectionStatus]) -> bool) -> Vec<ProjectionStatus> {
+    let waiting = async {
+        loop {
+            let status = status(log).await;
+            if is_so(&status) {
+                return status;
+            }
+        }
+    };
+    timeout(LONG, waiting).await.expect("it did not come to that")
+}
+
+#[tokio::test]
+async fn a_view_has_what_was_written_when_it_was_waited_for() {
+    let log = log_with(settings()).await;
+    append(&log.store, 0..10).await;
+    let running = run(&log.store, &Sum::version(1));
+    let sum = log.store.projection(Sum::version(1));
+    until(&log, |status| !status.is_empty()).await;
+    for n in 10..40 {
+        let token = append(&log.store, [n]).await;
+        sum.wait_for(token, LONG).await.unwrap();
+        let expected: u64 = (0..=n).filter(|n| n % 2 == 1).sum();
+        assert_eq!(shown(&log).await.0, i64::try_from(expected).unwrap());
+    }
+    assert_eq!(shown(&log).await, (400, 20, 1));
+    // Nobody runs it, and what does not match need not be waited for.
+    running.abort();
+    let _ = running.await;
+    let even = append(&log.store, [40]).await;
+    sum.wait_for(even, LONG).await.unwrap();
+    let missing = append(&log.store, [41]).await;
+    let late = sum.wait_for(missing, Duration::from_millis(20)).await.unwrap_err();
+    assert_eq!(late.kind(), ErrorKind::Unavailable, "{late}");
+}
+
+#[tokio::test]
+async fn what_is_cut_short_is_applied_once_all_the_same() {
+    let log = log_with(settings()).await;
+    append(&log.store, 0..100).await;
+    let sum = Sum::gated();
+    for _ in 0..10 {
+        // Its transaction has done everything but end.
+        let running = run(&log.store, &sum);
+        let waiting = log.sql().await;
+        let applying = "SELECT count(*) FROM pg_stat_activity WHERE state = 'idle in transaction' AND query LIKE 'UPDATE sum %'";
+        timeout(LONG, async {
+            while waiting.query_one(applying, &[]).await.unwrap().get::<_, i64>(0) == 0 {}
+        })
+        .await
+        .expect("it applies");
+        running.abort();
+        let _ = running.await;
+        timeout(LONG, async {
+            while waiting.query_one(applying, &[]).await.unwrap().get::<_, i64>(0) > 0 {}
+        })
+        .await
+        .expect("its connection is closed");
+    }
+    assert_eq!(shown(&log).await, (0, 0, 0), "nothing was committed");
+    sum.gate.add_permits(1_000);
+    let running = run(&log.store, &sum);
+    let token = log.store.head().await.unwrap();
+    log.store.projection(sum).wait_for(token, LONG).await.unwrap();
+    assert_eq!(shown(&log).await, (2_500, 50, 1));
+    running.abort();
+}
+
+#[tokio::test]
+async fn an_event_that_can_not_be_applied_stops_it_with_all_before_in_its_tables() {
+    for (poison, why) in [(51, "51 is not welcome"), (55, "it panicked: divisible by five")] {
+        let log = log_with(settings()).await;
+        append(&log.store, 0..100).await;
+        let sum = Sum::poisoned(poison);
+        let stopped = timeout(LONG, run(&log.store, &sum)).await.unwrap().unwrap().unwrap_err();
+        assert_eq!(stopped.kind(), ErrorKind::Invalid);
+        let position = u64::from(poison) + 1;
+        assert!(stopped.to_string().contains(&format!("position {position} (Odd): {why}")), "{stopped}");
+        let before: i64 = (0..i64::from(poison)).filter(|n| n % 2 == 1).sum();
+        assert_eq!(shown(&log).await.0, before);
+        let failure = status(&log).await[0].failure.clone().unwrap();
+        assert_eq!((failure.position.get(), failure.why.as_str()), (position, why));
+        let waited = log.store.projection(sum.clone()).wait_for(log.store.head().await.unwrap(), LONG).await;
+        assert_eq!(waited.unwrap_err().kind(), ErrorKind::Invalid, "nobody waits for what has stopped");
+        // Mended, it goes on.
+        sum.poison.store(0, Ordering::Relaxed);
+        let running = run(&log.store, &sum);
+        until(&log, |status| status[0].failure.is_none() && status[0].events_behind == 0).await;
+        assert_eq!(shown(&log).await, (2_500, 50, 1));
+        running.abort();
+    }
+}
+
+#[tokio::test]
+async fn a_later_version_is_built_beside_the_live_one_and_takes_its_place() {
+    let log = log_with(settings()).await;
+    append(&log.store, 0..50).await;
+    let first = run(&log.store, &Sum::version(1));
+    until(&log, |status| status.len() == 1 && status[0].events_behind == 0).await;
+    let second = run(&log.store, &Sum::version(2));
+    // Whoever reads meanwhile sees one or the other, and never less than before.
+    let (mut seen, mut written) = (shown(&log).await, 50);
+    while seen.2 < 2 {
+        append(&log.store, [written, written + 1]).await;
+        written += 2;
+        let now = shown(&log).await;
+        assert!(now.0 >= seen.0 && now.1 >= seen.1, "{seen:?}, and then {now:?}");
+        seen = now;
+        assert!(written < 100_000, "it does not come to that");
+    }
+    assert!(timeout(LONG, first).await.unwrap().unwrap().is_err(), "the old version is told");
+    let status = until(&log, |status| status.len() == 1 && status[0].events_behind == 0).await;
+    assert_eq!((status[0].version, status[0].generation, status[0].is_live), (2, 2, true));
+    let events = i64::try_from(written / 2).unwrap();
+    assert_eq!(shown(&log).await, (events * events, events, 2));
+    let refused = timeout(LONG, run(&log.store, &Sum::version(1))).await.unwrap().unwrap().unwrap_err();
+    assert!(
+        refused.to_string().contains("version 2 of projection \"sum\" is live; this is version 1"),
+        "{refused}"
+    );
+    second.abort();
+}
+
+#[tokio::test]
+async fn it_is_rebuilt_paused_resumed_and_deleted() {
+    let log = log_with(settings()).await;
+    append(&log.store, 0..50).await;
+    for refused in [
+        log.store.rebuild_projection("sum").await,
+        log.store.pause_projection("sum").await,
+        log.store.resume_projection("sum").await,
+        log.store.delete_projection("sum").await,
+    ] {
+        assert_eq!(refused.unwrap_err().kind(), ErrorKind::Invalid);
+    }
+    let running = run(&log.store, &Sum::version(1));
+    until(&log, |status| status.len() == 1 && status[0].events_behind == 0).await;
+    // Somebody has changed what is shown.
+    let schema = log.store.projection(Sum::version(1)).view_schema().unwrap();
+    log.sql().await.batch_execute(&format!("UPDATE \"{schema}\".sum SET total = 0")).await.unwrap();
+    log.store.rebuild_projection("sum").await.unwrap();
+    let again = log.store.rebuild_projection("sum").await;
+    until(&log, |status| status.len() == 1 && status[0].generation == 2).await;
+    assert!(again.is_err_and(|error| error.kind() == ErrorKind::Invalid), "it is being built already");
+    assert_eq!(shown(&log).await, (625, 25, 1));
+
+    log.store.pause_projection("sum").await.unwrap();
+    append(&log.store, [51]).await;
+    let status = status(&log).await;
+    assert!(status[0].is_paused && status[0].checkpoint.position().get() <= 50);
+    assert_eq!(
+        log.store.delete_projection("sum").await.unwrap_err().kind(),
+        ErrorKind::Unavailable,
+        "it is run"
+    );
+    log.store.resume_projection("sum").await.unwrap();
+    until(&log, |status| status[0].events_behind == 0).await;
+    assert_eq!(shown(&log).await, (676, 26, 1));
+
+    running.abort();
+    let _ = running.await;
+    timeout(LONG, async { while log.store.delete_projection("sum").await.is_err() {} })
+        .await
+        .expect("nobody runs it");
+    assert!(status_is_empty(&log).await);
+    let left = "SELECT count(*) FROM pg_namespace WHERE nspname LIKE $1";
+    let left: i64 = log.sql().await.query_one(left, &[&format!("{schema}%")]).await.unwrap().get(0);
+    assert_eq!(left, 0, "its tables are gone");
+}
+
+async fn status_is_empty(log: &Log) -> bool {
+    status(log).await.is_empty()
+}
