@@ -78,6 +78,7 @@ fn main() -> ExitCode {
             Command::CrashPart(plan) => deliver::part(plan).await.map(|()| Verdict::Kept),
             Command::Live(plan) => deliver::live(plan).await.map(|()| Verdict::Kept),
             Command::Count(plan) => deliver::count(plan).await,
+            Command::View(plan) => deliver::view(plan).await,
             Command::CountPart(common) => deliver::count_part(common).await.map(|()| Verdict::Kept),
         }
     });

@@ -8,12 +8,13 @@ use std::time::Duration;
 use eventstore::{
     ApplyError, Error, ErrorKind, EventStore, Filter, Projection, ProjectionStatus, RecordedEvent, Settings,
 };
+use testutil::proxy::{DropWhen, Proxy};
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_postgres::Transaction;
 
-use crate::fixture::Log;
+use crate::fixture::{self, Log};
 use crate::subscriptions::{LONG, append, log_with, odd, soon};
 
 /// Sums up odd numbers, and counts them.
@@ -169,6 +170,33 @@ async fn what_is_cut_short_is_applied_once_all_the_same() {
     let token = log.store.head().await.unwrap();
     log.store.projection(sum).wait_for(token, LONG).await.unwrap();
     assert_eq!(shown(&log).await, (2_500, 50, 1));
+    running.abort();
+}
+
+#[tokio::test]
+async fn what_was_committed_without_an_answer_is_not_applied_again() {
+    let log = log_with(settings()).await;
+    let sum = log.store.projection(Sum::version(1));
+    let primary: tokio_postgres::Config = log.schema.primary().parse().unwrap();
+    let proxy = Proxy::start(primary.get_ports()[0]).await.unwrap();
+    let through = fixture::store()
+        .primary(proxy.dsn())
+        .schema(log.schema.name())
+        .settings(settings())
+        .connect()
+        .await
+        .unwrap();
+    let running = run(&through, &Sum::version(1));
+    until(&log, |status| status.len() == 1 && status[0].is_alive).await;
+    for when in [DropWhen::WithTheAnswer, DropWhen::AtOnce, DropWhen::WithTheAnswer, DropWhen::AtOnce] {
+        let dropped = async {
+            while !timeout(LONG, proxy.drop_next_answer("COMMIT", when)).await.expect("it commits") {}
+        };
+        let appended = async { append(&log.store, [1, 3, 5]).await };
+        let (token, ()) = tokio::join!(appended, dropped);
+        sum.wait_for(token, LONG).await.unwrap();
+    }
+    assert_eq!(shown(&log).await, (36, 12, 1));
     running.abort();
 }
 

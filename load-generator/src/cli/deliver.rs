@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::{Args, Subcommand, ValueEnum};
 
 use crate::cli::{Command, ServerArgs, positive_duration};
-use crate::deliver::{ClaimPlan, Common, CountPlan, CrashPlan, LivePlan, PartPlan, SubscribePlan};
+use crate::deliver::{ClaimPlan, Common, CountPlan, CrashPlan, LivePlan, PartPlan, SubscribePlan, ViewPlan};
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -16,6 +16,7 @@ Examples:
   load-generator deliver crashes --deliveries 1000000
   load-generator deliver live --rate 5000
   load-generator deliver count --kills 50
+  load-generator deliver view --events 1000000 --rate 300
 
 Exit status: 0 every promise was kept, 1 the run could not be carried out, 2 usage, 4 a promise was broken.")]
 pub(super) struct DeliverArgs {
@@ -111,6 +112,26 @@ enum Scenario {
         #[arg(long, hide = true, requires = "primary")]
         part: bool,
     },
+    /// A view is waited for after each append; then it is rebuilt while others make requests, which are measured with and without
+    View {
+        /// Events that are there before
+        #[arg(long, default_value_t = 1_000_000, value_parser = clap::value_parser!(u64).range(1..=100_000_000))]
+        events: u64,
+        /// Appends after which the view is waited for
+        #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+        waits: u64,
+        /// Requests a second, half of them appends
+        #[arg(long, default_value_t = 300, value_parser = clap::value_parser!(u64).range(1..=100_000))]
+        rate: u64,
+        /// How long requests are made without a rebuild
+        #[arg(long, default_value = "30s", value_parser = positive_duration)]
+        duration: Duration,
+        /// Which share of the time is given to the rebuild, from 0.01 to 1
+        #[arg(long, default_value_t = 0.5)]
+        build_share: f64,
+        #[command(flatten)]
+        common: CommonArgs,
+    },
     /// How long after its append an event is delivered, from a replica and from the primary
     Live {
         /// Appends a second
@@ -181,6 +202,9 @@ impl From<DeliverArgs> for Command {
             Scenario::Count { common, part: true, .. } => Self::CountPart(common.into()),
             Scenario::Count { events, kills, seed, common, .. } => {
                 Self::Count(CountPlan { events, kills, seed, common: common.into() })
+            }
+            Scenario::View { events, waits, rate, duration, build_share, common } => {
+                Self::View(ViewPlan { events, waits, rate, duration, build_share, common: common.into() })
             }
             Scenario::Live { rate, duration, common } => {
                 Self::Live(LivePlan { rate, duration, common: common.into() })

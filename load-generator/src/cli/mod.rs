@@ -16,7 +16,7 @@ use crate::cli::chaos::ChaosArgs;
 use crate::cli::deliver::DeliverArgs;
 use crate::cli::run::RunArgs;
 use crate::deliver::{
-    ClaimPlan, Common, CountPlan, CrashPlan, LivePlan, PartPlan as CrashPartPlan, SubscribePlan,
+    ClaimPlan, Common, CountPlan, CrashPlan, LivePlan, PartPlan as CrashPartPlan, SubscribePlan, ViewPlan,
 };
 use crate::plan::Plan;
 use crate::seats::{PartPlan, SeatsPlan};
@@ -103,6 +103,7 @@ pub(crate) enum Command {
     Live(LivePlan),
     Count(CountPlan),
     CountPart(Common),
+    View(ViewPlan),
 }
 
 /// Reads the command line; prints usage and ends the process if it can not be understood.

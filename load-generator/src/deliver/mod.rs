@@ -1,4 +1,4 @@
-//! What subscriptions and consumer groups hand over: how soon, at what cost, and whether all of it.
+//! What subscriptions, consumer groups and projections do: how soon, at what cost, and whether all of it.
 //!
 //! Each scenario has its baseline in the same run. What was handed over is recorded, and checked against the log at the end.
 
@@ -8,6 +8,7 @@ mod crashes;
 mod hands;
 mod live;
 mod subscribe;
+mod view;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -25,6 +26,7 @@ pub(crate) use count::{CountPlan, part as count_part, run as count};
 pub(crate) use crashes::{CrashPlan, PartPlan, part, run as crashes};
 pub(crate) use live::{LivePlan, run as live};
 pub(crate) use subscribe::{SubscribePlan, run as subscribe};
+pub(crate) use view::{ViewPlan, run as view};
 
 /// The type of all events here.
 const EVENT_TYPE: &str = "Item";

@@ -65,3 +65,21 @@ fn a_replica_is_compared_with_the_primary_live() {
         assert!(row["p50_ms"].as_f64().unwrap() <= row["p99_ms"].as_f64().unwrap(), "{row}");
     }
 }
+
+#[test]
+fn a_projection_that_is_killed_counts_exactly() {
+    let report = report("count --events 3000 --kills 3");
+    for field in ["counted", "events"] {
+        assert_eq!(report[field], 3_000, "{report:#}");
+    }
+    assert_eq!((&report["is_exact"], &report["kills"]), (&Value::from(true), &Value::from(3)), "{report:#}");
+}
+
+#[test]
+fn a_view_is_rebuilt_under_requests() {
+    let report = report("view --events 5000 --waits 20 --rate 50 --duration 1s");
+    for field in ["stale", "looks_back", "wrong_keys"] {
+        assert_eq!(report[field], 0, "{report:#}");
+    }
+    assert!(report["during_rebuild"]["made"].as_u64().unwrap() > 0, "{report:#}");
+}

@@ -73,6 +73,7 @@ impl Messages {
                 };
                 return self.texts.iter().any(is_it);
             }
+            b'Q' => return words.is_some_and(|words| String::from_utf8_lossy(body).contains(words)),
             _ => {}
         }
         false
@@ -106,6 +107,7 @@ mod tests {
             assert_eq!(see(&call(b"s1"), Some("append_v1")), 1);
             assert_eq!(see(&call(b"s1"), Some("another")), 0);
             assert_eq!(see(&call(b"s1"), None), 0);
+            assert_eq!(see(&message(b'Q', b"COMMIT\0"), Some("COMMIT")), 1);
         }
     }
 }
