@@ -5,11 +5,14 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use futures_util::FutureExt as _;
-use tokio_postgres::Client;
+use tokio::time::timeout_at;
+use tokio_postgres::types::Type;
+use tokio_postgres::{Client, Transaction};
 
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
 use crate::event::RecordedEvent;
 use crate::pool::{Pool, PooledConnection};
+use crate::position::Position;
 use crate::projection::calls::{Begun, Calls, Swap};
 use crate::projection::definition::{ApplyError, Projection, quoted};
 use crate::subscription::Batch;
@@ -36,6 +39,11 @@ impl From<Error> for Fault {
     fn from(error: Error) -> Self {
         Self::Store(error)
     }
+}
+
+/// Whether what failed may succeed when it is done again as it is.
+pub(super) fn is_passing(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::Indeterminate)
 }
 
 /// A connection with a transaction of the application's. Unless that has come to its end it is closed, and not used again.
@@ -65,6 +73,20 @@ impl Drop for Lent {
     }
 }
 
+/// A statement of the store's, as long as a read may take: a server that has gone must not be waited for.
+async fn in_time<T>(
+    calls: &Calls,
+    statement: impl Future<Output = Result<T, tokio_postgres::Error>>,
+) -> Result<T, Error> {
+    match timeout_at(calls.store.read_deadline(), statement).await {
+        Ok(result) => result.map_err(|error| calls.fault(&error)),
+        Err(_) => Err(Error::timeout(
+            ErrorKind::Unavailable,
+            format!("projection {:?}: a statement timed out", calls.name),
+        )),
+    }
+}
+
 /// Makes the tables of a generation, unless they are there. False if it is gone.
 pub(super) async fn make<P: Projection>(
     calls: &Calls,
@@ -73,20 +95,21 @@ pub(super) async fn make<P: Projection>(
     is_live: bool,
 ) -> Result<bool, Fault> {
     let mut lent = Lent::of(calls).await?;
-    let fault = |error: tokio_postgres::Error| Fault::Store(calls.fault(&error));
-    let transaction = lent.client().transaction().await.map_err(fault)?;
-    let Some(is_to_make) = calls.make(&transaction, generation).await.map_err(fault)? else {
+    let transaction = in_time(calls, lent.client().transaction()).await?;
+    let Some(is_to_make) = in_time(calls, calls.make(&transaction, generation)).await? else {
         return Ok(false);
     };
     if is_to_make {
         let schema =
             if is_live { calls.views.live().to_owned() } else { calls.views.of_generation(generation) };
-        let schema = quoted(&schema);
-        let create = format!("CREATE SCHEMA {schema}; SET LOCAL search_path = {schema}, public");
-        transaction.batch_execute(&create).await.map_err(fault)?;
+        let (name, mark) = (quoted(&schema), calls.views.mark().replace('\'', "''"));
+        let create = format!("CREATE SCHEMA {name}; COMMENT ON SCHEMA {name} IS '{mark}'");
+        in_time(calls, transaction.batch_execute(&create)).await?;
+        let path = "SELECT set_config('search_path', concat_ws(', ', quote_ident($1), nullif(current_setting('search_path'), '')), true)";
+        in_time(calls, transaction.query_typed(path, &[(&schema, Type::TEXT)])).await?;
         guarded(projection.create(&transaction), calls).await?;
     }
-    transaction.commit().await.map_err(fault)?;
+    commit(calls, transaction).await?;
     lent.has_ended();
     Ok(true)
 }
@@ -100,9 +123,8 @@ pub(super) async fn apply<P: Projection>(
     (events, up_to): (&[&RecordedEvent], Token),
 ) -> Result<Applied, Fault> {
     let mut lent = Lent::of(calls).await?;
-    let fault = |error: tokio_postgres::Error| Fault::Store(calls.fault(&error));
-    let transaction = lent.client().transaction().await.map_err(fault)?;
-    let applied = match calls.begin(&transaction, generation).await.map_err(fault)? {
+    let transaction = in_time(calls, lent.client().transaction()).await?;
+    let applied = match in_time(calls, calls.begin(&transaction, generation)).await? {
         Begun::Gone => Applied::Gone,
         Begun::Paused => Applied::Paused,
         // It was committed when the connection died.
@@ -112,40 +134,100 @@ pub(super) async fn apply<P: Projection>(
             if first < events.len() {
                 guarded(projection.apply(&transaction, &events[first..]), calls).await?;
             }
-            batch.commit_up_to(&transaction, up_to).await?;
-            transaction.commit().await.map_err(fault)?;
+            batch.commit_up_to(&transaction, up_to).await.map_err(judged)?;
+            commit(calls, transaction).await?;
             lent.has_ended();
             batch.is_committed(up_to);
             return Ok(Applied::Committed);
         }
     };
-    transaction.rollback().await.map_err(fault)?;
+    in_time(calls, transaction.rollback()).await?;
     lent.has_ended();
     Ok(applied)
 }
 
 /// Has a generation take the place of the live one, if it is as far.
-pub(super) async fn swap(calls: &Calls, generation: i32) -> Result<Swap, Error> {
+pub(super) async fn swap(
+    calls: &Calls,
+    generation: i32,
+    nothing_up_to: Option<Position>,
+) -> Result<Swap, Error> {
     let mut lent = Lent::of(calls).await?;
-    let fault = |error: tokio_postgres::Error| calls.fault(&error);
-    let transaction = lent.client().transaction().await.map_err(fault)?;
-    let swap = calls.swap(&transaction, generation).await.map_err(fault)?;
-    transaction.commit().await.map_err(fault)?;
+    let transaction = in_time(calls, lent.client().transaction()).await?;
+    let swap = in_time(calls, calls.swap(&transaction, generation, nothing_up_to)).await?;
+    in_time(calls, transaction.commit()).await?;
     lent.has_ended();
     Ok(swap)
+}
+
+/// Drops the tables of a generation that was replaced.
+pub(super) async fn drop_old(calls: &Calls, generation: i32) -> Result<(), Error> {
+    let mut lent = Lent::of(calls).await?;
+    let transaction = in_time(calls, lent.client().transaction()).await?;
+    in_time(calls, calls.drop_schema(&transaction, &calls.views.of_generation(generation))).await?;
+    in_time(calls, transaction.commit()).await?;
+    lent.has_ended();
+    Ok(())
+}
+
+/// Deletes a projection with all its tables; the verdict if that is not to be done.
+pub(super) async fn delete(calls: &Calls) -> Result<Result<(), String>, Error> {
+    let mut lent = Lent::of(calls).await?;
+    let transaction = in_time(calls, lent.client().transaction()).await?;
+    let deleted = match in_time(calls, calls.delete(&transaction)).await? {
+        Err(verdict) => Err(verdict),
+        Ok(generations) => {
+            in_time(calls, calls.drop_schema(&transaction, calls.views.live())).await?;
+            for generation in generations {
+                let schema = calls.views.of_generation(generation);
+                in_time(calls, calls.drop_schema(&transaction, &schema)).await?;
+            }
+            Ok(())
+        }
+    };
+    in_time(calls, transaction.commit()).await?;
+    lent.has_ended();
+    Ok(deleted)
+}
+
+/// What is wrong at the end, and does not pass, comes from what the application has done: a constraint that is checked late, say.
+async fn commit(calls: &Calls, transaction: Transaction<'_>) -> Result<(), Fault> {
+    in_time(calls, transaction.commit()).await.map_err(judged)
+}
+
+fn judged(error: Error) -> Fault {
+    match error.kind() {
+        ErrorKind::Invalid | ErrorKind::Internal => Fault::Application(error.to_string()),
+        _ => Fault::Store(error),
+    }
 }
 
 /// What the application does: whatever comes of it.
 async fn guarded(doing: impl Future<Output = Result<(), ApplyError>>, calls: &Calls) -> Result<(), Fault> {
     match AssertUnwindSafe(doing).catch_unwind().await {
         Ok(Ok(())) => Ok(()),
-        Ok(Err(error)) => Err(match error.downcast_ref::<tokio_postgres::Error>() {
-            Some(error) if error.is_closed() => Fault::Store(calls.fault(error)),
-            Some(error) => Fault::Application(calls.fault(error).to_string()),
+        Ok(Err(error)) => Err(match database_error(&error).map(|error| calls.fault(error)) {
+            Some(passing) if is_passing(&passing) => Fault::Store(passing),
+            Some(error) => Fault::Application(error.to_string()),
             None => Fault::Application(error.to_string()),
         }),
         Err(panic) => Err(Fault::Application(format!("it panicked: {}", panic_text(&*panic)))),
     }
+}
+
+/// Also one that the application has wrapped in its own.
+fn database_error(error: &ApplyError) -> Option<&tokio_postgres::Error> {
+    if let Some(error) = error.downcast_ref() {
+        return Some(error);
+    }
+    let mut source = error.source();
+    while let Some(error) = source {
+        if let Some(error) = error.downcast_ref() {
+            return Some(error);
+        }
+        source = error.source();
+    }
+    None
 }
 
 fn panic_text(panic: &(dyn Any + Send)) -> &str {

@@ -42,14 +42,18 @@ pub(super) enum Begun {
 pub(super) enum Swap {
     /// In the place of this one.
     Swapped(i32),
+    /// Not as far, or somebody is at work on one of both.
     Behind,
     IsLive,
     Gone,
 }
 
 impl Calls {
-    pub(super) async fn join(&self, version: i32) -> Result<Joined, Error> {
-        let rows = self.call(projection::JOIN, &[(&self.name, Type::TEXT), (&version, Type::INT4)]).await?;
+    /// Begins it too, if it may be.
+    pub(super) async fn join(&self, version: i32, may_begin: bool) -> Result<Joined, Error> {
+        let params: [Param<'_>; 3] =
+            [(&self.name, Type::TEXT), (&version, Type::INT4), (&may_begin, Type::BOOL)];
+        let rows = self.call(projection::JOIN, &params).await?;
         let mut joined = Joined::default();
         for row in &rows {
             let generation: Option<i32> = row.try_get(0).map_err(|error| self.fault(&error))?;
@@ -96,13 +100,17 @@ impl Calls {
         Ok(if row.try_get(0)? { Begun::Paused } else { Begun::At(Position::from_sql(row.try_get(1)?)) })
     }
 
-    /// Has a generation take the place of the live one in this transaction, tables and all.
+    /// Has a generation take the place of the live one in this transaction, tables and all. Nothing that matches and is not applied
+    /// stands up to a position, if that is known.
     pub(super) async fn swap(
         &self,
         transaction: &Transaction<'_>,
         generation: i32,
+        nothing_up_to: Option<Position>,
     ) -> Result<Swap, tokio_postgres::Error> {
-        let params: [Param<'_>; 2] = [(&self.name, Type::TEXT), (&generation, Type::INT4)];
+        let nothing_up_to = nothing_up_to.unwrap_or_default().to_sql();
+        let params: [Param<'_>; 3] =
+            [(&self.name, Type::TEXT), (&generation, Type::INT4), (&nothing_up_to, Type::INT8)];
         let rows = transaction.query_typed(&self.sql(projection::SWAP), &params).await?;
         let Some(row) = rows.first() else { return Ok(Swap::Gone) };
         let old: i32 = match row.try_get(0)? {
@@ -113,14 +121,46 @@ impl Calls {
         };
         let live = quoted(self.views.live());
         let [out, into] = [old, generation].map(|number| quoted(&self.views.of_generation(number)));
-        // The old one may never have had tables.
-        let rename = format!(
-            "DO $$ BEGIN IF to_regnamespace({}) IS NOT NULL THEN ALTER SCHEMA {live} RENAME TO {out}; END IF; END $$;
-             ALTER SCHEMA {into} RENAME TO {live}",
-            literal(&live)
-        );
-        transaction.batch_execute(&rename).await?;
+        if self.is_own(transaction, self.views.live()).await? {
+            transaction.batch_execute(&format!("ALTER SCHEMA {live} RENAME TO {out}")).await?;
+        }
+        transaction.batch_execute(&format!("ALTER SCHEMA {into} RENAME TO {live}")).await?;
         Ok(Swap::Swapped(old))
+    }
+
+    /// Drops a schema, if it is there and has this projection's tables.
+    pub(super) async fn drop_schema(
+        &self,
+        transaction: &Transaction<'_>,
+        schema: &str,
+    ) -> Result<(), tokio_postgres::Error> {
+        if self.is_own(transaction, schema).await? {
+            let drop = format!("SET LOCAL lock_timeout = '1s'; DROP SCHEMA {} CASCADE", quoted(schema));
+            transaction.batch_execute(&drop).await?;
+        }
+        Ok(())
+    }
+
+    /// The generations that were deleted; the verdict if they were not.
+    pub(super) async fn delete(
+        &self,
+        transaction: &Transaction<'_>,
+    ) -> Result<Result<Vec<i32>, String>, tokio_postgres::Error> {
+        let rows =
+            transaction.query_typed(&self.sql(projection::DELETE), &[(&self.name, Type::TEXT)]).await?;
+        let Some(row) = rows.first() else { return Ok(Err(String::new())) };
+        let verdict: String = row.try_get(0)?;
+        if verdict == "deleted" { row.try_get(1).map(Ok) } else { Ok(Err(verdict)) }
+    }
+
+    async fn is_own(
+        &self,
+        transaction: &Transaction<'_>,
+        schema: &str,
+    ) -> Result<bool, tokio_postgres::Error> {
+        let marked = "SELECT FROM pg_catalog.pg_namespace AS n WHERE n.nspname = $1 AND obj_description(n.oid, 'pg_namespace') = $2";
+        let mark = self.views.mark();
+        Ok(!transaction.query_typed(marked, &[(&schema, Type::TEXT), (&mark, Type::TEXT)]).await?.is_empty())
     }
 
     pub(super) async fn call(&self, sql: &str, params: &[Param<'_>]) -> Result<Vec<Row>, Error> {
@@ -135,9 +175,4 @@ impl Calls {
     fn sql(&self, sql: &str) -> String {
         sql::for_schema(sql, &self.store.inner().schema)
     }
-}
-
-/// A text in a statement that takes no parameters.
-fn literal(text: &str) -> String {
-    format!("'{}'", text.replace('\'', "''"))
 }

@@ -80,14 +80,23 @@ impl Views {
     pub(super) fn new(log: &SchemaName, projection: &str) -> Result<Self, Error> {
         let views = Self { live: format!("{}_{projection}", log.as_str()) };
         let longest = views.of_generation(i32::MAX).len();
-        if projection.is_empty() || projection.contains('\0') || longest > MAX_SCHEMA_BYTES {
+        let is_plain = projection.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_'));
+        // As generations are called.
+        let digits = projection.trim_end_matches(|digit: char| digit.is_ascii_digit());
+        let is_numbered = digits.len() < projection.len() && digits.ends_with("_g");
+        if projection.is_empty() || !is_plain || is_numbered || longest > MAX_SCHEMA_BYTES {
             let most = MAX_SCHEMA_BYTES.saturating_sub(longest - projection.len());
             return Err(Error::invalid(format!(
-                "projection name {projection:?} has {} bytes; expected 1 to {most}, without NUL: it is part of the name of a schema",
-                projection.len()
+                "projection name {projection:?}; expected 1 to {most} of a to z, 0 to 9 and _, without _g and a number at the end: it is \
+                 part of the name of a schema"
             )));
         }
         Ok(views)
+    }
+
+    /// What the schemas of a projection are known by: a schema of this name that somebody else has made is left alone.
+    pub(super) fn mark(&self) -> String {
+        format!("eventstore: tables of the projection {}", self.live)
     }
 
     pub(super) fn live(&self) -> &str {

@@ -1,5 +1,6 @@
 //! One generation, as it is applied.
 
+use std::future::IntoFuture as _;
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
@@ -7,11 +8,12 @@ use tracing::{info, warn};
 
 use crate::error::{Error, ErrorKind};
 use crate::event::RecordedEvent;
+use crate::position::Position;
 use crate::projection::Projector;
-use crate::projection::applying::{self, Applied, Fault};
+use crate::projection::applying::{self, Applied, Fault, is_passing};
 use crate::projection::calls::{Calls, Swap};
-use crate::projection::definition::{Projection, quoted};
-use crate::subscription::{Batch, Start, Subscription};
+use crate::projection::definition::Projection;
+use crate::subscription::{Batch, Start, Subscribe, Subscription};
 use crate::token::Token;
 
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
@@ -20,19 +22,19 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 const PAUSED_FOR: Duration = Duration::from_millis(250);
 /// So close to the head of the log a generation that is built may be as far as the live one.
 const CLOSE: u64 = 2_000;
-/// How often it is dropped what was replaced: somebody may still read it.
-const DROPS: u32 = 5;
 
 pub(super) struct Generation<P> {
     projector: Projector<P>,
     calls: Calls,
     number: i32,
     is_live: bool,
+    /// Whose tables are still to be dropped.
+    replaced: Option<i32>,
 }
 
 impl<P: Projection> Generation<P> {
     pub(super) fn new(projector: Projector<P>, calls: Calls, number: i32) -> Self {
-        Self { projector, calls, number, is_live: false }
+        Self { projector, calls, number, is_live: false, replaced: None }
     }
 
     /// Until it is replaced, or can not go on.
@@ -90,8 +92,8 @@ impl<P: Projection> Generation<P> {
                     continue;
                 }
             }
-            let subscription =
-                self.calls.store.subscription(&name).filter(&self.projector.projection.filter());
+            let subscription = Subscribe::of_projection(&self.calls.store, name.clone());
+            let subscription = subscription.filter(&self.projector.projection.filter());
             match subscription.start(Start::Beginning).await {
                 Ok(subscription) => {
                     self.patiently(|| self.calls.resume(self.number)).await?;
@@ -112,8 +114,11 @@ impl<P: Projection> Generation<P> {
             let began = Instant::now();
             let batch = tokio::select! {
                 batch = subscription.next() => batch,
-                () = sleep(look_every), if !self.is_live => {
-                    self.take_over().await?;
+                () = sleep(look_every), if !self.is_live || self.replaced.is_some() => {
+                    match self.is_live {
+                        true => self.tidy_up().await,
+                        false => self.take_over().await?,
+                    }
                     continue;
                 }
             };
@@ -151,7 +156,7 @@ impl<P: Projection> Generation<P> {
         for event in &events {
             let up_to = Token::new(event.position, event.id);
             let one = std::slice::from_ref(event);
-            if let Err(why) = self.attempt(batch, (one, up_to), 1).await? {
+            if let Err(why) = self.attempt(batch, (one, up_to), self.projector.max_attempts).await? {
                 return Err(self.stop(event, &why).await);
             }
         }
@@ -223,31 +228,47 @@ impl<P: Projection> Generation<P> {
 
     /// Takes the place of the live one, if it is as far.
     async fn take_over(&mut self) -> Result<(), Error> {
-        match self.patiently(|| applying::swap(&self.calls, self.number)).await? {
-            Swap::Behind => Ok(()),
-            Swap::IsLive => {
-                self.is_live = true;
-                Ok(())
-            }
-            Swap::Gone => Err(self.was_replaced()),
-            Swap::Swapped(old) => {
-                self.is_live = true;
-                info!(projection = self.calls.name, generation = self.number, "is live");
-                self.drop_old(old).await;
-                Ok(())
+        if self.swap(None).await? {
+            return Ok(());
+        }
+        // Where it is behind by what it does not see, it is as far.
+        let generations = self.patiently(|| self.calls.store.projection_status(&self.calls.name)).await?;
+        let own = generations.iter().find(|status| i32::try_from(status.generation) == Ok(self.number));
+        let live = generations.iter().find(|status| status.is_live);
+        if let (Some(own), Some(live)) = (own, live) {
+            let (filter, up_to) = (self.projector.projection.filter(), live.checkpoint.position());
+            let missing =
+                || self.calls.store.query(&filter).after(own.checkpoint).until(up_to).limit(1).into_future();
+            if self.patiently(missing).await?.is_empty() {
+                self.swap(Some(up_to)).await?;
             }
         }
+        Ok(())
     }
 
-    async fn drop_old(&self, generation: i32) {
-        let schema = quoted(&self.calls.views.of_generation(generation));
-        let sql = format!("DROP SCHEMA IF EXISTS {schema} CASCADE");
-        for _ in 0..DROPS {
-            match self.calls.call(&sql, &[]).await {
-                Ok(_) => return,
-                Err(error) => warn!(%error, projection = self.calls.name, "{schema} is still there"),
+    /// Whether it is live now.
+    async fn swap(&mut self, nothing_up_to: Option<Position>) -> Result<bool, Error> {
+        match self.patiently(|| applying::swap(&self.calls, self.number, nothing_up_to)).await? {
+            Swap::Behind => return Ok(false),
+            Swap::Gone => return Err(self.was_replaced()),
+            Swap::IsLive => self.is_live = true,
+            Swap::Swapped(old) => {
+                (self.is_live, self.replaced) = (true, Some(old));
+                info!(projection = self.calls.name, generation = self.number, "is live");
+                self.tidy_up().await;
             }
-            sleep(LONGEST_PAUSE).await;
+        }
+        Ok(true)
+    }
+
+    /// Drops what was replaced, unless somebody still reads it: then at another time.
+    async fn tidy_up(&mut self) {
+        let Some(old) = self.replaced else { return };
+        match applying::drop_old(&self.calls, old).await {
+            Ok(()) => self.replaced = None,
+            Err(error) => {
+                warn!(%error, projection = self.calls.name, generation = old, "what was replaced is still there");
+            }
         }
     }
 
@@ -272,8 +293,4 @@ impl<P: Projection> Generation<P> {
             }
         }
     }
-}
-
-fn is_passing(error: &Error) -> bool {
-    matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::Indeterminate)
 }

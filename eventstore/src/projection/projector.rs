@@ -7,12 +7,15 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
+use crate::deadline;
 use crate::error::{Error, ErrorKind};
+use crate::projection::ProjectionStatus;
 use crate::projection::calls::Calls;
 use crate::projection::definition::{Projection, Views};
 use crate::projection::run::ProjectorRun;
 use crate::store::EventStore;
 use crate::token::Token;
+use crate::visibility::once_visible;
 
 const MAX_ATTEMPTS: u32 = 5;
 /// How long whoever waits for a view lets pass until the checkpoint is looked at again, where another process applies events.
@@ -86,51 +89,76 @@ impl<P: Projection> Projector<P> {
     /// writes in it then.
     ///
     /// # Errors
-    /// [`Unavailable`](crate::ErrorKind::Unavailable) if it is not as far in time; [`Invalid`](crate::ErrorKind::Invalid) if there is no
-    /// such projection, or it has stopped before; [`Closed`](crate::ErrorKind::Closed).
+    /// [`Unavailable`](crate::ErrorKind::Unavailable) if it is not as far in time, or not there; [`Invalid`](crate::ErrorKind::Invalid) if it
+    /// has stopped before; [`HistoryDiverged`](crate::ErrorKind::HistoryDiverged) if the log does not have the event of the token;
+    /// [`Closed`](crate::ErrorKind::Closed).
     ///
     /// # Cancellation
     /// Safe.
     pub async fn wait_for(&self, token: Token, within: Duration) -> Result<(), Error> {
-        let (calls, until) = (self.calls()?, Instant::now() + within);
+        let (calls, until) = (self.calls()?, deadline::after(within));
+        once_visible(until, || self.has_event(token)).await?;
         let (mut moved, mut looks) = (self.moved.subscribe(), 0);
         loop {
             moved.mark_unchanged();
             let generations = self.store.projection_status(&calls.name).await?;
-            let Some(live) = generations.iter().find(|generation| generation.is_live) else {
-                return Err(Error::invalid(format!("there is no projection {:?}", calls.name)));
-            };
-            if live.checkpoint.position() >= token.position() {
-                return Ok(());
-            } else if let Some(failure) = &live.failure {
-                return Err(Error::invalid(format!(
-                    "projection {:?} has stopped at position {}: {}",
-                    calls.name, failure.position, failure.why
-                )));
-            }
-            // What does not match need not be waited for.
-            let missing = self.store.query(&self.projection.filter()).after(live.checkpoint);
-            if missing.until(token.position()).limit(1).await?.is_empty() {
+            let live = generations.iter().find(|generation| generation.is_live);
+            if let Some(live) = live
+                && self.is_shown(live, token).await?
+            {
                 return Ok(());
             }
             let pause = Duration::from_millis(PAUSES_MS[looks.min(PAUSES_MS.len() - 1)]);
             looks += 1;
             if Instant::now() + pause > until {
-                return Err(Error::timeout(
-                    ErrorKind::Unavailable,
-                    format!(
-                        "projection {:?} is at position {} and did not come to {} within {within:?}",
-                        calls.name,
-                        live.checkpoint.position(),
-                        token.position()
+                let (name, wanted) = (&calls.name, token.position());
+                let why = match live.map(|live| live.checkpoint.position()) {
+                    Some(at) => format!(
+                        "projection {name:?} is at position {at} and did not come to {wanted} within {within:?}"
                     ),
-                ));
+                    None => format!("there is no projection {name:?}, and none was begun within {within:?}"),
+                };
+                return Err(Error::timeout(ErrorKind::Unavailable, why));
             }
             tokio::select! {
                 // This handle's own projector may have ended.
                 Ok(()) = moved.changed() => {}
                 () = sleep_until(Instant::now() + pause) => {}
             }
+        }
+    }
+
+    async fn has_event(&self, token: Token) -> Result<(), Error> {
+        if token == Token::START {
+            return Ok(());
+        }
+        match self.store.event_at(token.position()).await? {
+            Some(event) if event.id == token.event_id() => Ok(()),
+            _ => Err(Error::diverged(
+                token.position(),
+                "the log does not have the event that a view is waited for",
+            )),
+        }
+    }
+
+    /// Whether the view has everything up to a token that it is to have.
+    async fn is_shown(&self, live: &ProjectionStatus, token: Token) -> Result<bool, Error> {
+        if live.checkpoint.position() >= token.position() {
+            return Ok(true);
+        }
+        // What does not match need not be waited for. What another version sees is not known here.
+        if live.version == self.projection.version() {
+            let missing = self.store.query(&self.projection.filter()).after(live.checkpoint);
+            if missing.until(token.position()).limit(1).await?.is_empty() {
+                return Ok(true);
+            }
+        }
+        match &live.failure {
+            None => Ok(false),
+            Some(failure) => Err(Error::invalid(format!(
+                "projection {:?} has stopped at position {}: {}",
+                live.name, failure.position, failure.why
+            ))),
         }
     }
 

@@ -70,16 +70,23 @@ async fn supervise<P: Projection>(projector: Projector<P>) -> Result<(), Error> 
     let version = i32::try_from(projector.projection.version())
         .map_err(|_| Error::invalid(format!("version {} is too high", projector.projection.version())))?;
     let (mut tasks, mut known, mut stopped) = (JoinSet::new(), HashSet::new(), None);
+    // Once it has been there and is not any more, it was deleted.
+    let mut may_begin = true;
     loop {
-        match calls.join(version).await {
+        match calls.join(version, may_begin).await {
             Ok(Joined { generations, live_version }) => {
                 if generations.is_empty() {
-                    return Err(Error::invalid(format!(
-                        "version {} of projection {:?} is live; this is version {version}",
-                        live_version.unwrap_or_default(),
-                        calls.name
-                    )));
+                    let name = &calls.name;
+                    return Err(Error::invalid(match live_version {
+                        Some(live) if live > version => {
+                            format!(
+                                "version {live} of projection {name:?} is live; this is version {version}"
+                            )
+                        }
+                        _ => format!("version {version} of projection {name:?} was deleted"),
+                    }));
                 }
+                may_begin = false;
                 for number in generations.into_iter().filter(|number| known.insert(*number)) {
                     let generation = Generation::new(projector.clone(), calls.clone(), number);
                     tasks.spawn(async move { (number, generation.run().await) });
@@ -92,7 +99,10 @@ async fn supervise<P: Projection>(projector: Projector<P>) -> Result<(), Error> 
         }
         tokio::select! {
             Some(ended) = tasks.join_next() => match ended {
-                Ok((number, Ok(()))) => info!(projection = calls.name, generation = number, "replaced"),
+                Ok((number, Ok(()))) => {
+                    known.remove(&number);
+                    info!(projection = calls.name, generation = number, "replaced, or deleted");
+                }
                 Ok((number, Err(error))) => {
                     if error.kind() == ErrorKind::Closed {
                         return Err(error);
@@ -100,7 +110,11 @@ async fn supervise<P: Projection>(projector: Projector<P>) -> Result<(), Error> 
                     warn!(%error, projection = calls.name, generation = number, "stopped");
                     stopped = Some(error);
                 }
-                Err(_) => stopped = Some(Error::internal("a generation of a projection died")),
+                Err(_) => {
+                    let died = Error::internal(format!("a generation of projection {:?} died", calls.name));
+                    warn!(error = %died);
+                    stopped = Some(died);
+                }
             },
             // Another generation may have been begun.
             () = sleep(projector.store.poll_every()) => {}

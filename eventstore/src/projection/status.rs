@@ -10,7 +10,9 @@ use uuid::Uuid;
 use crate::error::{Error, ErrorKind};
 use crate::pool::{self, Param};
 use crate::position::Position;
-use crate::projection::definition::{Views, quoted};
+use crate::projection::applying;
+use crate::projection::calls::Calls;
+use crate::projection::definition::Views;
 use crate::sql::{self, projection};
 use crate::sqlstate;
 use crate::store::EventStore;
@@ -123,26 +125,15 @@ impl EventStore {
     /// [`Invalid`](crate::ErrorKind::Invalid) if there is no such projection; [`Unavailable`](crate::ErrorKind::Unavailable) if somebody
     /// runs it: stop that one first; [`Closed`](crate::ErrorKind::Closed).
     pub async fn delete_projection(&self, name: &str) -> Result<(), Error> {
-        let rows = self.ask_projections(projection::DELETE, &[(&name, Type::TEXT)]).await?;
-        let row =
-            rows.first().ok_or_else(|| Error::internal("a projection was deleted without a verdict"))?;
-        match row.try_get(0).ok() {
-            Some("deleted") => {}
-            Some("held") => {
-                return Err(Error::unavailable(format!(
-                    "projection {name:?} is run by somebody who is alive; stop that one first"
-                )));
-            }
-            _ => return Err(there_is_none(name)),
-        }
-        let generations: Vec<i32> = row.try_get(1).map_err(|error| self.projection_fault(&error))?;
+        self.check_open()?;
         let views = Views::new(&self.inner().schema, name)?;
-        let built = generations.into_iter().map(|generation| views.of_generation(generation));
-        for schema in std::iter::once(views.live().to_owned()).chain(built) {
-            let drop = format!("DROP SCHEMA IF EXISTS {} CASCADE", quoted(&schema));
-            self.ask_projections(&drop, &[]).await?;
+        match applying::delete(&Calls { store: self.clone(), name: name.to_owned(), views }).await? {
+            Ok(()) => Ok(()),
+            Err(verdict) if verdict == "held" => Err(Error::unavailable(format!(
+                "projection {name:?} is run by somebody who is alive; stop that one first"
+            ))),
+            Err(_) => Err(there_is_none(name)),
         }
-        Ok(())
     }
 
     async fn set_paused(&self, name: &str, is_paused: bool) -> Result<(), Error> {

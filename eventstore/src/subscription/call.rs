@@ -7,7 +7,7 @@ use crate::error::Error;
 use crate::filter::Filter;
 use crate::store::EventStore;
 use crate::subscription::link::Link;
-use crate::subscription::{Start, Subscription, check_name};
+use crate::subscription::{Start, Subscription, check_name, check_not_reserved};
 use crate::tail::{Feed, Side};
 use crate::token::Token;
 
@@ -59,12 +59,19 @@ pub struct Subscribe {
     side: Side,
     allow_scan: bool,
     has_checkpoint: bool,
+    is_of_projection: bool,
 }
 
 impl Subscribe {
     pub(crate) fn new(store: &EventStore, name: String) -> Self {
         let (filter, side) = (Filter::all(), Side::Replica);
-        Self { store: store.clone(), name, filter, side, allow_scan: false, has_checkpoint: true }
+        let store = store.clone();
+        Self { store, name, filter, side, allow_scan: false, has_checkpoint: true, is_of_projection: false }
+    }
+
+    /// The checkpoint of a projection's generation.
+    pub(crate) fn of_projection(store: &EventStore, name: String) -> Self {
+        Self { is_of_projection: true, ..Self::new(store, name) }
     }
 
     /// Hands over the events that match this filter only; all of them unless said. The filter belongs to the checkpoint: the same
@@ -107,6 +114,9 @@ impl Subscribe {
     pub async fn start(self, start: Start) -> Result<Subscription, Error> {
         self.store.check_open()?;
         check_name("subscription", &self.name)?;
+        if !self.is_of_projection {
+            check_not_reserved(&self.name)?;
+        }
         let fingerprint = self.filter.fingerprint()?;
         if self.has_checkpoint {
             let (link, place) = Link::hold(&self.store, &self.name, fingerprint, start).await?;

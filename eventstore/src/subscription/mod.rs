@@ -50,6 +50,8 @@ pub use stream::Subscription;
 use crate::error::Error;
 
 const MAX_NAME_BYTES: usize = 255;
+/// How the names of projections' checkpoints begin.
+const PROJECTIONS: &str = "projection/";
 
 /// Refuses names of subscriptions and groups that can not be stored.
 pub(crate) fn check_name(kind: &str, name: &str) -> Result<(), Error> {
@@ -57,6 +59,16 @@ pub(crate) fn check_name(kind: &str, name: &str) -> Result<(), Error> {
         return Err(Error::invalid(format!(
             "{kind} name has {} bytes; expected 1 to {MAX_NAME_BYTES}, without NUL",
             name.len()
+        )));
+    }
+    Ok(())
+}
+
+/// Refuses those of projections: their checkpoints belong to tables.
+pub(crate) fn check_not_reserved(name: &str) -> Result<(), Error> {
+    if name.starts_with(PROJECTIONS) {
+        return Err(Error::invalid(format!(
+            "subscription name {name:?} is that of a projection, whose checkpoint belongs to its tables; rebuild or delete the projection"
         )));
     }
     Ok(())

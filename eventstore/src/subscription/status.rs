@@ -13,7 +13,7 @@ use crate::position::Position;
 use crate::sql::{self, subscription};
 use crate::sqlstate;
 use crate::store::EventStore;
-use crate::subscription::{Start, check_name};
+use crate::subscription::{Start, check_name, check_not_reserved};
 use crate::token::Token;
 use crate::visibility::once_visible;
 
@@ -84,6 +84,7 @@ impl EventStore {
     async fn settle_subscription(&self, name: &str, to: Option<Token>) -> Result<(), Error> {
         self.check_open()?;
         check_name("subscription", name)?;
+        check_not_reserved(name)?;
         let inner = self.inner();
         let position = to.map(|token| token.position().to_sql());
         let id = to.map(|token| token.event_id().uuid());

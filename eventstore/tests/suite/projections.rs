@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use eventstore::{
     ApplyError, Error, ErrorKind, EventStore, Filter, Projection, ProjectionStatus, RecordedEvent, Settings,
+    Start,
 };
 use testutil::proxy::{DropWhen, Proxy};
 use tokio::sync::Semaphore;
@@ -255,6 +256,103 @@ async fn a_later_version_is_built_beside_the_live_one_and_takes_its_place() {
     second.abort();
 }
 
+/// A version of sum that sees next to nothing.
+struct Rare;
+
+impl Projection for Rare {
+    fn name(&self) -> &str {
+        "sum"
+    }
+
+    fn version(&self) -> u32 {
+        2
+    }
+
+    fn filter(&self) -> Filter {
+        Filter::where_all([("n", 7)])
+    }
+
+    async fn create(&self, transaction: &Transaction<'_>) -> Result<(), ApplyError> {
+        Sum::version(2).create(transaction).await
+    }
+
+    async fn apply(
+        &self,
+        transaction: &Transaction<'_>,
+        events: &[&RecordedEvent],
+    ) -> Result<(), ApplyError> {
+        Sum::version(2).apply(transaction, events).await
+    }
+}
+
+#[tokio::test]
+async fn a_version_that_sees_less_takes_over_from_a_busy_one() {
+    let log = log_with(settings()).await;
+    append(&log.store, 0..50).await;
+    let first = run(&log.store, &Sum::version(1));
+    until(&log, |status| status.len() == 1 && status[0].events_behind == 0).await;
+    let second = tokio::spawn(log.store.projection(Rare).run().into_future());
+    let mut n = 51;
+    let swapped = async {
+        while status(&log).await.iter().all(|generation| generation.version == 1 || !generation.is_live) {
+            append(&log.store, [n]).await;
+            n += 2;
+        }
+    };
+    timeout(LONG, swapped).await.expect("it takes over");
+    assert!(timeout(LONG, first).await.unwrap().unwrap().is_err());
+    assert_eq!(shown(&log).await, (7, 1, 2));
+    second.abort();
+}
+
+#[tokio::test]
+async fn names_are_checked_and_what_belongs_to_others_is_left_alone() {
+    let log = log_with(settings()).await;
+    append(&log.store, [1]).await;
+    let schema = log.store.projection(Sum::version(1)).view_schema().unwrap();
+    log.sql()
+        .await
+        .batch_execute(&format!("CREATE SCHEMA \"{schema}\"; CREATE TABLE \"{schema}\".precious ()"))
+        .await
+        .unwrap();
+    let refused = timeout(LONG, run(&log.store, &Sum::version(1))).await.unwrap().unwrap().unwrap_err();
+    assert!(refused.to_string().contains("already exists"), "{refused}");
+    log.store.delete_projection("sum").await.unwrap();
+    log.sql()
+        .await
+        .batch_execute(&format!("SELECT FROM \"{schema}\".precious; DROP SCHEMA \"{schema}\" CASCADE"))
+        .await
+        .unwrap();
+    for name in ["", "Loans", "loans_g1", "a\"b", "a$$b", &"a".repeat(60)] {
+        let refused = log.store.delete_projection(name).await.unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::Invalid, "{name}");
+        assert!(refused.to_string().contains("projection name"), "{refused}");
+    }
+    // A checkpoint belongs to its tables.
+    let reserved = "projection/sum#1";
+    assert_eq!(log.store.delete_subscription(reserved).await.unwrap_err().kind(), ErrorKind::Invalid);
+    assert_eq!(
+        log.store.reset_subscription(reserved, Start::Beginning).await.unwrap_err().kind(),
+        ErrorKind::Invalid
+    );
+    let taken = log.store.subscription(reserved).start(Start::Beginning).await;
+    assert_eq!(taken.unwrap_err().kind(), ErrorKind::Invalid);
+}
+
+#[tokio::test]
+async fn another_process_stands_by_and_goes_on() {
+    let log = log_with(settings()).await;
+    append(&log.store, 0..10).await;
+    let (first, other) = (run(&log.store, &Sum::version(1)), log.handle().await);
+    until(&log, |status| status.len() == 1 && status[0].events_behind == 0).await;
+    let second = run(&other, &Sum::version(1));
+    first.abort();
+    let token = append(&log.store, [11]).await;
+    log.store.projection(Sum::version(1)).wait_for(token, LONG).await.unwrap();
+    assert_eq!(shown(&log).await, (36, 6, 1));
+    second.abort();
+}
+
 #[tokio::test]
 async fn it_is_rebuilt_paused_resumed_and_deleted() {
     let log = log_with(settings()).await;
@@ -280,8 +378,15 @@ async fn it_is_rebuilt_paused_resumed_and_deleted() {
 
     log.store.pause_projection("sum").await.unwrap();
     append(&log.store, [51]).await;
+    // It tries, and finds that it is paused.
+    let log_of = "SELECT count(*) FROM pg_stat_activity WHERE query = 'ROLLBACK' AND state = 'idle'";
+    let sql = log.sql().await;
+    timeout(LONG, async { while sql.query_one(log_of, &[]).await.unwrap().get::<_, i64>(0) == 0 {} })
+        .await
+        .expect("it tries");
     let status = status(&log).await;
     assert!(status[0].is_paused && status[0].checkpoint.position().get() <= 50);
+    assert_eq!(shown(&log).await, (625, 25, 1));
     assert_eq!(
         log.store.delete_projection("sum").await.unwrap_err().kind(),
         ErrorKind::Unavailable,
@@ -296,12 +401,8 @@ async fn it_is_rebuilt_paused_resumed_and_deleted() {
     timeout(LONG, async { while log.store.delete_projection("sum").await.is_err() {} })
         .await
         .expect("nobody runs it");
-    assert!(status_is_empty(&log).await);
+    assert!(log.store.projection_status("sum").await.unwrap().is_empty());
     let left = "SELECT count(*) FROM pg_namespace WHERE nspname LIKE $1";
     let left: i64 = log.sql().await.query_one(left, &[&format!("{schema}%")]).await.unwrap().get(0);
     assert_eq!(left, 0, "its tables are gone");
-}
-
-async fn status_is_empty(log: &Log) -> bool {
-    status(log).await.is_empty()
 }

@@ -120,6 +120,9 @@ pub(crate) async fn run(plan: CountPlan) -> Result<Verdict, RunError> {
     let is_exact = (counted, sum) == (plan.events, expected_sum);
     store.close().await?;
     let (events, kills) = (plan.events, plan.kills);
+    if kills > 0 && kills_while_counting == 0 {
+        return Err(RunError::new("all was counted before anybody was killed: more events, please"));
+    }
     let report = Report {
         scenario: "count",
         events,

@@ -1,7 +1,8 @@
--- Has this version of a projection be there: the first one is live at once, a later one is built beside the live one. Returns the
+-- Has this version of a projection be there, if it may be begun: the first one is live at once, a later one is built beside the live
+-- one. Returns the
 -- generations of this version, and which version is live. None are returned for a version below the live one.
 -- SECURITY DEFINER: projectors need EXECUTE on these functions and no right on the table but SELECT. Index: projections_pkey.
-CREATE FUNCTION join_projection_v1(p_name text, p_version integer)
+CREATE FUNCTION join_projection_v1(p_name text, p_version integer, p_may_begin boolean)
 RETURNS TABLE (generation integer, is_live boolean, live_version integer)
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path FROM CURRENT
@@ -15,7 +16,7 @@ BEGIN
     LOOP
         v_live := (SELECT p.version FROM projections p WHERE p.name = p_name AND p.is_live);
         v_last := (SELECT max(p.generation) FROM projections p WHERE p.name = p_name);
-        EXIT WHEN v_live > p_version
+        EXIT WHEN NOT p_may_begin OR v_live > p_version
                OR EXISTS (SELECT FROM projections p WHERE p.name = p_name AND p.version = p_version);
         -- Where two do this at once, one of them finds the other's.
         INSERT INTO projections (name, generation, version, is_live)

@@ -5,6 +5,7 @@ LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path FROM CURRENT
 AS $$
 BEGIN
+    PERFORM FROM projections p WHERE p.name = p_name ORDER BY p.generation FOR UPDATE;
     UPDATE projections p SET is_paused = p_is_paused WHERE p.name = p_name;
     RETURN FOUND;
 END

@@ -5,17 +5,19 @@ LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path FROM CURRENT
 AS $$
 DECLARE
-    n projections%ROWTYPE;
+    v_version integer;
+    v_last integer;
 BEGIN
     PERFORM require_read_committed_v1();
-    PERFORM FROM projections p WHERE p.name = p_name AND p.is_live FOR UPDATE;
-    SELECT * INTO n FROM projections p WHERE p.name = p_name ORDER BY p.generation DESC LIMIT 1;
-    IF NOT FOUND THEN
+    PERFORM FROM projections p WHERE p.name = p_name ORDER BY p.generation FOR UPDATE;
+    v_version := (SELECT p.version FROM projections p WHERE p.name = p_name AND p.is_live);
+    v_last := (SELECT max(p.generation) FROM projections p WHERE p.name = p_name);
+    IF v_version IS NULL THEN
         RETURN 'missing';
-    ELSIF NOT n.is_live THEN
+    ELSIF EXISTS (SELECT FROM projections p WHERE p.name = p_name AND p.version = v_version AND NOT p.is_live) THEN
         RETURN 'building';
     END IF;
-    INSERT INTO projections (name, generation, version) VALUES (p_name, n.generation + 1, n.version);
+    INSERT INTO projections (name, generation, version) VALUES (p_name, v_last + 1, v_version);
     RETURN 'begun';
 END
 $$;
