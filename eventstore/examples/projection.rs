@@ -75,7 +75,6 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     // Whoever has written waits until the view shows it.
     let receipt = store.append([returned("ada"), lent("eve")]).await?;
-    while store.projections().await?.is_empty() {}
     loans.wait_for(receipt.token(), PATIENCE).await?;
     let view = loans.view_schema()?;
     for row in reading.query(&format!("SELECT reader, books FROM {view}.loans ORDER BY reader"), &[]).await? {

@@ -22,7 +22,8 @@
 //!
 //! *Rebuilding.* The new generation is built beside the live one, in `<log>_<projection>_g<number>`, resting as long as it has worked,
 //! so that others are served. When it is as far as the live one, both schemas are renamed in the transaction that says which one is
-//! live: readers see the old tables or the new ones, and never an older state than before. The old one is dropped after that.
+//! live: readers at READ COMMITTED see the old tables or the new ones, and
+//! never an older state than before. The old one is dropped after that, with whatever depends on it.
 //!
 //! *Failures.*
 //! - `apply` fails or panics: tried again a few times, with growing pauses; then event by event, so that all before the bad one are
