@@ -61,6 +61,7 @@ mod run;
 mod settling;
 mod status;
 mod task;
+mod telling;
 mod worker;
 
 pub use call::ConsumerGroup;

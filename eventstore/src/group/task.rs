@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::yield_now;
-use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, sleep_until, timeout};
+use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until, timeout};
 use tracing::{debug, warn};
 use uuid::Uuid;
 
@@ -24,13 +24,12 @@ use crate::group::membership::Membership;
 use crate::group::ops::Underway;
 use crate::group::pace::{self, Pace};
 use crate::group::settling::{Reply, Settled, Settling};
+use crate::group::telling::Telling;
 use crate::position::Position;
 use crate::tail::Feed;
 use crate::telemetry::GroupGauges;
 use crate::token::Token;
 
-/// How often others are told of something to claim, at most.
-const TELL_EVERY: Duration = Duration::from_millis(50);
 /// How often others are let go first before a statement is begun.
 const GATHERINGS: usize = 4;
 /// How long handing back may take when a member ends: its leases run out anyway.
@@ -64,11 +63,7 @@ pub(super) struct Task {
     settling: Settling,
     feeding: Feeding,
     beating: Underway<Result<Pulse, Error>>,
-    /// There is something for others to claim, which this one does not want.
-    is_to_tell: bool,
-    /// Nobody else takes part, as the last heartbeat found.
-    is_alone: bool,
-    telling: Underway<()>,
+    telling: Telling,
 }
 
 impl Task {
@@ -91,9 +86,7 @@ impl Task {
             settling: Settling::default(),
             feeding: Feeding::new(feed, fed),
             beating: Underway::default(),
-            is_to_tell: false,
-            is_alone: false,
-            telling: Underway::default(),
+            telling: Telling::default(),
         }
     }
 
@@ -128,7 +121,7 @@ impl Task {
                     self.follows(effect);
                 }
                 pulse = &mut self.beating => self.has_beaten(pulse),
-                () = &mut self.telling => {}
+                () = &mut self.telling.under_way => {}
                 // Of one group or another: the last one is known, and there may have been more.
                 Ok(()) = news.changed() => {
                     news.mark_unchanged();
@@ -188,7 +181,7 @@ impl Task {
         let dry_since = self.claiming.dry_since();
         self.feeding.begin(&self.membership);
         self.feeding.begin_reading(dry_since);
-        self.tell_others();
+        self.telling.begin(&self.membership);
         [self.claiming.dry_until(), self.feeding.wakes_at(dry_since), kept_until].into_iter().flatten().min()
     }
 
@@ -200,7 +193,7 @@ impl Task {
             self.settling.add_all(answers);
             self.pace.was_too_fast(Instant::now());
             // Whoever has come since the last heartbeat may have found nothing.
-            self.is_alone = false;
+            self.telling.is_alone = false;
         }
         self.book.ready_since().map(|since| since + pace::KEPT)
     }
@@ -264,7 +257,7 @@ impl Task {
     fn has_settled(&mut self, settled: Settled) {
         let keeps_order = self.membership.terms.keeps_order();
         let told = settled.tell(&mut self.book, &self.gauges, keeps_order);
-        self.is_to_tell |= told.frees > self.takers.len();
+        self.telling.is_due |= told.frees > self.takers.len();
         self.settling.add_all(told.behind);
         self.claiming.has_reason();
     }
@@ -273,23 +266,10 @@ impl Task {
         match effect {
             Effect::Nothing => {}
             Effect::MayClaim { events } => {
-                self.is_to_tell |= events > self.takers.len();
+                self.telling.is_due |= events > self.takers.len();
                 self.claiming.has_reason();
             }
             Effect::Failed(error) => self.fail_takers(&error),
-        }
-    }
-
-    fn tell_others(&mut self) {
-        if self.is_to_tell && self.telling.is_free() {
-            self.is_to_tell = false;
-            if !self.is_alone {
-                let news = self.membership.store.tell_of_work(self.membership.calls.group);
-                self.telling.begin(async move {
-                    news.await;
-                    sleep(TELL_EVERY).await;
-                });
-            }
         }
     }
 
@@ -312,7 +292,7 @@ impl Task {
         let group = &self.membership.name;
         match pulse {
             Ok(pulse) => {
-                self.is_alone = !pulse.others;
+                self.telling.is_alone = !pulse.others;
                 self.gauges.tell(&self.membership.store.inner().heads, pulse.done, pulse.parked);
                 for (position, lease) in pulse.lost {
                     let (is_news, behind) = self.book.lost(position, lease);

@@ -11,8 +11,8 @@ use tokio_postgres::{Client, Transaction};
 
 use crate::error::{Error, ErrorKind};
 use crate::event::RecordedEvent;
+use crate::filter::Filter;
 use crate::pool::{Pool, PooledConnection};
-use crate::position::Position;
 use crate::projection::calls::{Begun, Calls, Swap};
 use crate::projection::definition::{ApplyError, Projection, quoted};
 use crate::subscription::Batch;
@@ -146,15 +146,21 @@ pub(super) async fn apply<P: Projection>(
     Ok(applied)
 }
 
-/// Has a generation take the place of the live one, if it is as far.
+/// Has a generation take the place of the live one, if it is as far: also where it is behind by nothing that matches after `own`, a
+/// point that it had come to before. The live one is kept from going on meanwhile.
 pub(super) async fn swap(
     calls: &Calls,
     generation: i32,
-    nothing_up_to: Option<Position>,
+    (filter, own): (&Filter, Token),
 ) -> Result<Swap, Error> {
     let mut lent = Lent::of(calls).await?;
     let transaction = in_time(calls, lent.client().transaction()).await?;
-    let swap = in_time(calls, calls.swap(&transaction, generation, nothing_up_to)).await?;
+    let mut swap = in_time(calls, calls.swap(&transaction, generation, None)).await?;
+    if let Swap::Behind(Some(live)) = swap
+        && calls.store.query(filter).after(own).until(live).limit(1).await?.is_empty()
+    {
+        swap = in_time(calls, calls.swap(&transaction, generation, Some(live))).await?;
+    }
     in_time(calls, transaction.commit()).await?;
     lent.has_ended();
     Ok(swap)

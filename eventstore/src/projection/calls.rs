@@ -42,8 +42,8 @@ pub(super) enum Begun {
 pub(super) enum Swap {
     /// In the place of this one.
     Swapped(i32),
-    /// Not as far, or somebody is at work on one of both.
-    Behind,
+    /// Not as far as the live one, whose checkpoint is locked now; or somebody is at work on one of both.
+    Behind(Option<Position>),
     IsLive,
     Gone,
 }
@@ -115,7 +115,7 @@ impl Calls {
         let Some(row) = rows.first() else { return Ok(Swap::Gone) };
         let old: i32 = match row.try_get(0)? {
             "swapped" => row.try_get(1)?,
-            "behind" => return Ok(Swap::Behind),
+            "behind" => return Ok(Swap::Behind(row.try_get::<_, Option<i64>>(2)?.map(Position::from_sql))),
             "live" => return Ok(Swap::IsLive),
             _ => return Ok(Swap::Gone),
         };

@@ -1,6 +1,5 @@
 //! One generation, as it is applied.
 
-use std::future::IntoFuture as _;
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
@@ -8,7 +7,6 @@ use tracing::{info, warn};
 
 use crate::error::{Error, ErrorKind};
 use crate::event::RecordedEvent;
-use crate::position::Position;
 use crate::projection::Projector;
 use crate::projection::applying::{self, Applied, Fault, is_passing};
 use crate::projection::calls::{Calls, Swap};
@@ -228,28 +226,12 @@ impl<P: Projection> Generation<P> {
 
     /// Takes the place of the live one, if it is as far.
     async fn take_over(&mut self) -> Result<(), Error> {
-        if self.swap(None).await? {
-            return Ok(());
-        }
-        // Where it is behind by what it does not see, it is as far.
         let generations = self.patiently(|| self.calls.store.projection_status(&self.calls.name)).await?;
         let own = generations.iter().find(|status| i32::try_from(status.generation) == Ok(self.number));
-        let live = generations.iter().find(|status| status.is_live);
-        if let (Some(own), Some(live)) = (own, live) {
-            let (filter, up_to) = (self.projector.projection.filter(), live.checkpoint.position());
-            let missing =
-                || self.calls.store.query(&filter).after(own.checkpoint).until(up_to).limit(1).into_future();
-            if self.patiently(missing).await?.is_empty() {
-                self.swap(Some(up_to)).await?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Whether it is live now.
-    async fn swap(&mut self, nothing_up_to: Option<Position>) -> Result<bool, Error> {
-        match self.patiently(|| applying::swap(&self.calls, self.number, nothing_up_to)).await? {
-            Swap::Behind => return Ok(false),
+        let own = own.map(|status| status.checkpoint).ok_or_else(|| self.was_replaced())?;
+        let filter = self.projector.projection.filter();
+        match self.patiently(|| applying::swap(&self.calls, self.number, (&filter, own))).await? {
+            Swap::Behind(_) => {}
             Swap::Gone => return Err(self.was_replaced()),
             Swap::IsLive => self.is_live = true,
             Swap::Swapped(old) => {
@@ -258,7 +240,7 @@ impl<P: Projection> Generation<P> {
                 self.tidy_up().await;
             }
         }
-        Ok(true)
+        Ok(())
     }
 
     /// Drops what was replaced, unless somebody still reads it: then at another time.

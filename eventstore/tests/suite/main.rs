@@ -28,6 +28,7 @@ mod plans;
 mod pooler;
 mod pressure;
 mod process;
+mod projection_swaps;
 mod projections;
 mod query;
 mod race;

@@ -2,7 +2,7 @@
 -- began at READ COMMITTED. Verdicts:
 --
 --   swapped  the generation that was live is told; it is gone, with all older ones and their checkpoints
---   behind   not as far yet, or events are being applied to one of both at this moment
+--   behind   not as far yet; or events are being applied to one of both at this moment: then no checkpoint of the live one is told
 --   live     it is already
 --   gone     it is not there any more, or a later version is live
 --
@@ -13,7 +13,7 @@
 -- projections_live, subscriptions_pkey.
 CREATE FUNCTION swap_projection_v1(
     p_name text, p_generation integer, p_nothing_up_to bigint,
-    OUT verdict text, OUT old_generation integer)
+    OUT verdict text, OUT old_generation integer, OUT old_position bigint)
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path FROM CURRENT
 AS $$
@@ -21,7 +21,6 @@ DECLARE
     n projections%ROWTYPE;
     o projections%ROWTYPE;
     v_new bigint;
-    v_old bigint;
 BEGIN
     PERFORM require_read_committed_v1();
     PERFORM FROM projections p WHERE p.name = p_name ORDER BY p.generation FOR UPDATE;
@@ -35,9 +34,12 @@ BEGIN
     -- Whoever applies events at this moment is not waited for.
     v_new := (SELECT s.position FROM subscriptions s
                      WHERE s.name = projection_checkpoint_v1(p_name, p_generation) FOR UPDATE SKIP LOCKED);
-    v_old := (SELECT s.position FROM subscriptions s
+    old_position := (SELECT s.position FROM subscriptions s
                      WHERE s.name = projection_checkpoint_v1(p_name, old_generation) FOR UPDATE SKIP LOCKED);
-    IF v_new IS NULL OR v_old IS NULL OR greatest(v_new, p_nothing_up_to) < v_old THEN
+    IF v_new IS NULL THEN
+        old_position := NULL;
+    END IF;
+    IF old_position IS NULL OR greatest(v_new, p_nothing_up_to) < old_position THEN
         verdict := 'behind';
         RETURN;
     END IF;

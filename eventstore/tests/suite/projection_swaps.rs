@@ -1,0 +1,142 @@
+//! How a generation of a projection takes the place of another one, and what operators do with them.
+
+use std::future::IntoFuture as _;
+
+use eventstore::{ApplyError, ErrorKind, Filter, Projection, RecordedEvent, Start};
+use tokio::time::timeout;
+use tokio_postgres::Transaction;
+
+use crate::projections::{Sum, run, settings, shown, status, until};
+use crate::subscriptions::{LONG, append, log_with, next, numbers, odd};
+
+#[tokio::test]
+async fn a_later_version_is_built_beside_the_live_one_and_takes_its_place() {
+    let log = log_with(settings()).await;
+    append(&log.store, 0..50).await;
+    let first = run(&log.store, &Sum::version(1));
+    until(&log, |status| status.len() == 1 && status[0].events_behind == 0).await;
+    let second = run(&log.store, &Sum::version(2));
+    // Whoever reads meanwhile sees one or the other, and never less than before.
+    let (mut seen, mut written) = (shown(&log).await, 50);
+    while seen.2 < 2 {
+        append(&log.store, [written, written + 1]).await;
+        written += 2;
+        let now = shown(&log).await;
+        assert!(now.0 >= seen.0 && now.1 >= seen.1, "{seen:?}, and then {now:?}");
+        seen = now;
+        assert!(written < 100_000, "it does not come to that");
+    }
+    assert!(timeout(LONG, first).await.unwrap().unwrap().is_err(), "the old version is told");
+    let status = until(&log, |status| status.len() == 1 && status[0].events_behind == 0).await;
+    assert_eq!((status[0].version, status[0].generation, status[0].is_live), (2, 2, true));
+    let events = i64::try_from(written / 2).unwrap();
+    assert_eq!(shown(&log).await, (events * events, events, 2));
+    let refused = timeout(LONG, run(&log.store, &Sum::version(1))).await.unwrap().unwrap().unwrap_err();
+    assert!(
+        refused.to_string().contains("version 2 of projection \"sum\" is live; this is version 1"),
+        "{refused}"
+    );
+    second.abort();
+}
+
+/// A version of sum that sees next to nothing.
+struct Rare;
+
+impl Projection for Rare {
+    fn name(&self) -> &str {
+        "sum"
+    }
+
+    fn version(&self) -> u32 {
+        2
+    }
+
+    fn filter(&self) -> Filter {
+        Filter::where_all([("n", 7)])
+    }
+
+    async fn create(&self, transaction: &Transaction<'_>) -> Result<(), ApplyError> {
+        Sum::version(2).create(transaction).await
+    }
+
+    async fn apply(
+        &self,
+        transaction: &Transaction<'_>,
+        events: &[&RecordedEvent],
+    ) -> Result<(), ApplyError> {
+        Sum::version(2).apply(transaction, events).await
+    }
+}
+
+#[tokio::test]
+async fn a_version_that_sees_less_takes_over_from_a_busy_one() {
+    let log = log_with(settings()).await;
+    append(&log.store, 0..50).await;
+    let first = run(&log.store, &Sum::version(1));
+    until(&log, |status| status.len() == 1 && status[0].events_behind == 0).await;
+    let second = tokio::spawn(log.store.projection(Rare).run().into_future());
+    let mut n = 51;
+    let swapped = async {
+        while status(&log).await.iter().all(|generation| generation.version == 1 || !generation.is_live) {
+            append(&log.store, [n]).await;
+            n += 2;
+        }
+    };
+    timeout(LONG, swapped).await.expect("it takes over");
+    assert!(timeout(LONG, first).await.unwrap().unwrap().is_err());
+    assert_eq!(shown(&log).await, (7, 1, 2));
+    second.abort();
+}
+
+#[tokio::test]
+async fn it_is_rebuilt_paused_resumed_and_deleted() {
+    let log = log_with(settings()).await;
+    append(&log.store, 0..50).await;
+    for refused in [
+        log.store.rebuild_projection("sum").await,
+        log.store.pause_projection("sum").await,
+        log.store.resume_projection("sum").await,
+        log.store.delete_projection("sum").await,
+    ] {
+        assert_eq!(refused.unwrap_err().kind(), ErrorKind::Invalid);
+    }
+    let running = run(&log.store, &Sum::version(1));
+    until(&log, |status| status.len() == 1 && status[0].events_behind == 0).await;
+    // Somebody has changed what is shown.
+    let schema = log.store.projection(Sum::version(1)).view_schema().unwrap();
+    log.sql().await.batch_execute(&format!("UPDATE \"{schema}\".sum SET total = 0")).await.unwrap();
+    log.store.rebuild_projection("sum").await.unwrap();
+    let again = log.store.rebuild_projection("sum").await;
+    until(&log, |status| status.len() == 1 && status[0].generation == 2).await;
+    assert!(again.is_err_and(|error| error.kind() == ErrorKind::Invalid), "it is being built already");
+    assert_eq!(shown(&log).await, (625, 25, 1));
+
+    log.store.pause_projection("sum").await.unwrap();
+    append(&log.store, [51]).await;
+    // Whoever reads the same log in this handle has it.
+    let mut other =
+        log.store.subscription("other").ephemeral().filter(&odd()).start(Start::Now).await.unwrap();
+    append(&log.store, [53]).await;
+    assert_eq!(numbers(&next(&mut other).await.unwrap()), [53]);
+    let status = status(&log).await;
+    assert!(status[0].is_paused && status[0].checkpoint.position().get() <= 50);
+    assert_eq!(shown(&log).await, (625, 25, 1));
+    assert_eq!(
+        log.store.delete_projection("sum").await.unwrap_err().kind(),
+        ErrorKind::Unavailable,
+        "it is run"
+    );
+    log.store.resume_projection("sum").await.unwrap();
+    until(&log, |status| status[0].events_behind == 0).await;
+    assert_eq!(shown(&log).await, (729, 27, 1));
+
+    running.abort();
+    let _ = running.await;
+    timeout(LONG, async { while log.store.delete_projection("sum").await.is_err() {} })
+        .await
+        .expect("nobody runs it");
+    assert!(log.store.projection_status("sum").await.unwrap().is_empty());
+    let left = "SELECT count(*) FROM pg_namespace WHERE nspname LIKE $1";
+    let left: i64 = log.sql().await.query_one(left, &[&format!("{schema}%")]).await.unwrap().get(0);
+    assert_eq!(left, 0, "its tables are gone");
+}
