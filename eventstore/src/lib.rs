@@ -131,8 +131,10 @@ mod keys;
 mod known_history;
 mod migration;
 mod notifier;
+mod panic;
 mod pool;
 mod position;
+mod process;
 mod projection;
 mod query;
 mod routing;
@@ -167,6 +169,10 @@ pub use keys::{IndexBuild, IndexProgress, IndexState, IndexedPath, IndexedPaths}
 pub use migration::MigrationStatus;
 pub use pool::PoolBackend;
 pub use position::Position;
+pub use process::{
+    Command, ParkedWork, Process, ProcessError, ProcessManager, ProcessRun, ProcessStatus, Profile, Progress,
+    Reaction, WakeUp,
+};
 pub use projection::{ApplyError, Projection, ProjectionFailure, ProjectionStatus, Projector, ProjectorRun};
 pub use query::{EventStream, History, IfNewer, Query};
 pub use session::Session;

@@ -9,6 +9,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio_postgres::GenericClient;
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 use crate::error::{Error, ErrorKind};
 use crate::event::RecordedEvent;
@@ -158,6 +159,16 @@ impl Delivery {
         let (reply, settled) = oneshot::channel();
         inner.answer(outcome, Some(reply));
         settled.await.unwrap_or_else(|_| Err(Error::closed()))
+    }
+
+    /// Which group it is of, and under which lease: for whoever settles it in a statement of their own.
+    pub(crate) fn lease(&self) -> (i32, Uuid) {
+        (self.0.calls.group, self.0.claimed.lease)
+    }
+
+    /// It may be done, in a statement of somebody else's: then there is nothing left to be said.
+    pub(crate) fn may_be_done_elsewhere(&self) {
+        self.0.is_done_elsewhere.store(true, Ordering::Relaxed);
     }
 
     pub(super) fn is_done_elsewhere(&self) -> bool {

@@ -27,14 +27,14 @@ impl Membership {
 
 /// How long to wait before another attempt.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Backoff {
-    pub(super) first: Duration,
-    pub(super) longest: Duration,
+pub(crate) struct Backoff {
+    pub(crate) first: Duration,
+    pub(crate) longest: Duration,
 }
 
 impl Backoff {
     /// After so many attempts. Give or take a tenth, so that what failed together is not tried again together.
-    pub(super) fn after(self, attempts: i32) -> Duration {
+    pub(crate) fn after(self, attempts: i32) -> Duration {
         let doublings = u32::try_from(attempts.saturating_sub(1)).unwrap_or(0).min(30);
         let pause = self.first.saturating_mul(1 << doublings).min(self.longest);
         pause.mul_f64(0.9 + 0.2 * fastrand::f64())

@@ -66,6 +66,7 @@ mod worker;
 
 pub use call::ConsumerGroup;
 pub use delivery::Delivery;
+pub(crate) use membership::Backoff;
 pub use run::Run;
 pub use status::{GroupMember, GroupStatus, ParkedEvent};
 pub use worker::Worker;

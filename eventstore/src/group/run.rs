@@ -14,6 +14,7 @@ use tracing::{Instrument as _, info_span, warn};
 
 use crate::error::Error;
 use crate::group::{Delivery, Worker};
+use crate::panic;
 
 type Handler = dyn Fn(Delivery) -> BoxFuture<'static, Result<(), String>> + Send + Sync;
 
@@ -133,10 +134,8 @@ impl Drop for AbortOnDrop {
 }
 
 fn panic_text(error: JoinError) -> String {
-    let Ok(panic) = error.try_into_panic() else { return "it was aborted".to_owned() };
-    let text = panic.downcast_ref::<&str>().map(ToString::to_string);
-    let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
-    format!("it panicked: {}", text.as_deref().unwrap_or("without a text"))
+    let Ok(panicked) = error.try_into_panic() else { return "it was aborted".to_owned() };
+    format!("it panicked: {}", panic::text(&*panicked))
 }
 
 impl IntoFuture for Run {

@@ -111,6 +111,19 @@ pub(super) const STEPS: &[Step] = &[
             include_str!("../sql/migrations/0006/11_lock_projection_v1.sql"),
         ],
     },
+    Step {
+        version: 8,
+        name: "process managers",
+        works_with: 1,
+        objects: &[
+            include_str!("../sql/migrations/0008/1_process_work.sql"),
+            include_str!("../sql/migrations/0008/2_claim_process_work_v1.sql"),
+            include_str!("../sql/migrations/0008/3_settle_process_work_v1.sql"),
+            include_str!("../sql/migrations/0008/4_beat_process_work_v1.sql"),
+            include_str!("../sql/migrations/0008/5_react_process_v1.sql"),
+            include_str!("../sql/migrations/0008/6_unpark_process_work_v1.sql"),
+        ],
+    },
 ];
 
 /// The version that this library's schema has.

@@ -1,6 +1,5 @@
 //! One transaction that has the tables of a generation know of events.
 
-use std::any::Any;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
@@ -12,6 +11,7 @@ use tokio_postgres::{Client, Transaction};
 use crate::error::{Error, ErrorKind};
 use crate::event::RecordedEvent;
 use crate::filter::Filter;
+use crate::panic;
 use crate::pool::{Pool, PooledConnection};
 use crate::projection::calls::{Begun, Calls, Swap};
 use crate::projection::definition::{ApplyError, Projection, quoted};
@@ -217,7 +217,7 @@ async fn guarded(doing: impl Future<Output = Result<(), ApplyError>>, calls: &Ca
             Some(error) => Fault::Application(error.to_string()),
             None => Fault::Application(error.to_string()),
         }),
-        Err(panic) => Err(Fault::Application(format!("it panicked: {}", panic_text(&*panic)))),
+        Err(panicked) => Err(Fault::Application(format!("it panicked: {}", panic::text(&*panicked)))),
     }
 }
 
@@ -234,9 +234,4 @@ fn database_error(error: &ApplyError) -> Option<&tokio_postgres::Error> {
         source = error.source();
     }
     None
-}
-
-fn panic_text(panic: &(dyn Any + Send)) -> &str {
-    let text = panic.downcast_ref::<&str>().copied();
-    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("without a text")
 }

@@ -39,6 +39,7 @@ pub struct Fold<'f, S> {
     apply: Box<Apply<'f, S>>,
     consistency: Consistency,
     save_every: usize,
+    until: Option<Position>,
 }
 
 /// A state, and the point in history up to which every matching event is in it.
@@ -80,7 +81,7 @@ where
 {
     pub(crate) fn new(key: SnapshotKey, filter: &Filter, initial: S, apply: Box<Apply<'f, S>>) -> Self {
         let (filter, consistency) = (filter.clone(), Consistency::Strong);
-        Self { key, filter, initial: Some(initial), apply, consistency, save_every: SAVE_EVERY }
+        Self { key, filter, initial: Some(initial), apply, consistency, save_every: SAVE_EVERY, until: None }
     }
 
     /// Sets how new the state must be; [`Consistency::Strong`] unless said.
@@ -95,6 +96,12 @@ where
         self
     }
 
+    /// Folds only events up to this position (inclusive): the state as it was then. A snapshot of a later one is not used.
+    pub fn until(mut self, position: impl Into<Position>) -> Self {
+        self.until = Some(position.into());
+        self
+    }
+
     async fn carry_out(mut self) -> Result<Folded<S>, Error> {
         let loaded = match self.key.load_with::<S>(self.consistency).await {
             Err(error) if error.kind() == ErrorKind::HistoryDiverged => {
@@ -103,7 +110,9 @@ where
             }
             loaded => loaded?,
         };
-        if let Some(Snapshot { state, token, .. }) = loaded {
+        let is_early =
+            |snapshot: &Snapshot<S>| self.until.is_none_or(|until| snapshot.token.position() <= until);
+        if let Some(Snapshot { state, token, .. }) = loaded.filter(is_early) {
             match self.read_on(state, token).await {
                 // Another server than the one that had the snapshot knows better.
                 Err(error) if error.kind() == ErrorKind::HistoryDiverged => {
@@ -119,7 +128,10 @@ where
     }
 
     async fn read_on(&mut self, mut state: S, start: Token) -> Result<Folded<S>, Error> {
-        let query = self.key.store().query(&self.filter).consistency(self.consistency).after(start);
+        let mut query = self.key.store().query(&self.filter).consistency(self.consistency).after(start);
+        if let Some(until) = self.until {
+            query = query.until(until);
+        }
         let mut pages = query.pages()?;
         let mut events = 0;
         while let Some(page) = pages.next().await? {

@@ -8,6 +8,7 @@ mod json_text;
 pub(crate) mod keys;
 pub(crate) mod migrate;
 mod probe;
+pub(crate) mod process;
 pub(crate) mod projection;
 pub(crate) mod snapshot;
 pub(crate) mod subscription;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use prometheus::{Gauge, IntCounter, IntCounterVec, IntGauge};
+use prometheus::{Gauge, IntCounter, IntCounterVec, IntGauge, IntGaugeVec};
 
 use crate::position::Position;
 use crate::telemetry::HeadClock;
@@ -23,6 +23,26 @@ impl ReplicaGauges {
         if let Some(bytes) = bytes {
             self.bytes.set(bytes);
         }
+    }
+}
+
+/// What the dispatcher of a process manager does.
+#[derive(Debug)]
+pub(crate) struct ProcessGauges {
+    pub(super) name: String,
+    pub(super) outcomes: IntCounterVec,
+    pub(super) in_flight: IntGaugeVec,
+}
+
+impl ProcessGauges {
+    pub(crate) fn settles(&self, kind: &str, outcome: &str) {
+        self.outcomes.with_label_values(&[&self.name, kind, outcome]).inc();
+    }
+
+    pub(crate) fn holds(&self, kind: &str, work: usize) {
+        self.in_flight
+            .with_label_values(&[self.name.as_str(), kind])
+            .set(i64::try_from(work).unwrap_or(i64::MAX));
     }
 }
 

@@ -8,7 +8,7 @@ use prometheus::{
 
 use crate::error::Error;
 use crate::schema::SchemaName;
-use crate::telemetry::gauges::{GroupGauges, LagGauges, ReplicaGauges, SubscriptionGauges};
+use crate::telemetry::gauges::{GroupGauges, LagGauges, ProcessGauges, ReplicaGauges, SubscriptionGauges};
 
 /// In seconds. From 100 us: an append without rivals takes half a millisecond.
 const DURATIONS: &[f64] = &[
@@ -46,6 +46,8 @@ pub(crate) struct Metrics {
     group_parked: IntGaugeVec,
     group_lag_events: IntGaugeVec,
     group_lag_seconds: GaugeVec,
+    process_outcomes: IntCounterVec,
+    process_in_flight: IntGaugeVec,
 }
 
 impl Metrics {
@@ -191,6 +193,20 @@ impl Metrics {
                 opts("group_lag_seconds", "For how long this handle has known of the first of these."),
                 &["group"],
             )?,
+            process_outcomes: IntCounterVec::new(
+                opts(
+                    "process_outcomes_total",
+                    "Commands, checks and wake-ups by what came of them: done, running, failed, parked, or untouched.",
+                ),
+                &["process", "kind", "outcome"],
+            )?,
+            process_in_flight: IntGaugeVec::new(
+                opts(
+                    "process_in_flight",
+                    "Commands, checks and wake-ups that this handle has claimed, and not answered.",
+                ),
+                &["process", "kind"],
+            )?,
         })
     }
 
@@ -209,7 +225,7 @@ impl Metrics {
         Ok(registration)
     }
 
-    fn collectors(&self) -> [Box<dyn Collector>; 26] {
+    fn collectors(&self) -> [Box<dyn Collector>; 28] {
         [
             Box::new(self.append_duration.clone()),
             Box::new(self.append_outcomes.clone()),
@@ -237,6 +253,8 @@ impl Metrics {
             Box::new(self.group_parked.clone()),
             Box::new(self.group_lag_events.clone()),
             Box::new(self.group_lag_seconds.clone()),
+            Box::new(self.process_outcomes.clone()),
+            Box::new(self.process_in_flight.clone()),
         ]
     }
 
@@ -269,6 +287,14 @@ impl Metrics {
                 events: self.group_lag_events.with_label_values(label),
                 seconds: self.group_lag_seconds.with_label_values(label),
             },
+        }
+    }
+
+    pub(crate) fn process(&self, name: &str) -> ProcessGauges {
+        ProcessGauges {
+            name: name.to_owned(),
+            outcomes: self.process_outcomes.clone(),
+            in_flight: self.process_in_flight.clone(),
         }
     }
 

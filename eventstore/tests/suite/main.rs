@@ -28,6 +28,8 @@ mod plans;
 mod pooler;
 mod pressure;
 mod process;
+mod process_manager_faults;
+mod process_managers;
 mod projection_swaps;
 mod projections;
 mod query;

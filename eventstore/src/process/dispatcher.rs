@@ -1,0 +1,374 @@
+//! The dispatcher: one task that claims what is due, has it done, and says what came of it. States and failures: see the [module](super).
+//!
+//! Few statements may be under way: a claim a lane, a settling, and a heartbeat. What ends while they are makes up the next.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use futures_util::stream::{FuturesUnordered, StreamExt as _};
+use tokio::sync::watch;
+use tokio::task::{Id, JoinError, JoinSet};
+use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until};
+use tokio_util::sync::CancellationToken;
+use tracing::{Instrument as _, info_span, warn};
+use uuid::Uuid;
+
+use crate::deadline;
+use crate::error::{Error, ErrorKind};
+use crate::process::calls::{Calls, Claims};
+use crate::process::definition::Process;
+use crate::process::handling::Hand;
+use crate::process::lane::{Answer, Held, Lane, Outcome, Queue, Work};
+use crate::process::manager::ProcessManager;
+use crate::telemetry::ProcessGauges;
+
+/// How long an outcome may wait for others to be said with it.
+const GATHER_FOR: Duration = Duration::from_millis(5);
+const FIRST_PAUSE: Duration = Duration::from_millis(10);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+/// How soon work is looked for that another one is just claiming.
+const SHORTEST_DRY: Duration = Duration::from_millis(1);
+
+pub(super) struct Dispatcher<P> {
+    hand: Arc<Hand<P>>,
+    calls: Arc<Calls>,
+    gauges: ProcessGauges,
+    queues: [Queue; 3],
+    held: Held,
+    hands: JoinSet<Option<Outcome>>,
+    /// What each task of these is at.
+    tasks: HashMap<Id, (Uuid, Uuid, Lane)>,
+    answers: Vec<Answer>,
+    /// When the first of these came.
+    answered_at: Option<Instant>,
+    statements: FuturesUnordered<BoxFuture<'static, Ended>>,
+    is_settling: bool,
+    is_beating: bool,
+    pause: Duration,
+    stop: CancellationToken,
+    /// When it was told to.
+    stopped_at: Option<Instant>,
+}
+
+/// A statement that has ended.
+enum Ended {
+    Claim {
+        lane: Lane,
+        wanted: usize,
+        began: Instant,
+        result: Result<Claims, Error>,
+    },
+    Settle {
+        answers: Vec<Answer>,
+        result: Result<Vec<Uuid>, Error>,
+    },
+    Beat {
+        asked: (Vec<Uuid>, Vec<Uuid>),
+        began: Instant,
+        result: Result<Vec<Uuid>, Error>,
+    },
+    /// A pause after a failure has passed.
+    Rest {
+        lane: Option<Lane>,
+    },
+}
+
+impl<P: Process> Dispatcher<P> {
+    pub(super) fn new(manager: &ProcessManager<P>, calls: Arc<Calls>, stop: CancellationToken) -> Self {
+        let profile = &manager.profile;
+        let queue = |lane| {
+            let at_once = if lane == Lane::Checks { profile.status_checks } else { profile.dispatches };
+            Queue::new(lane, at_once, profile.batch)
+        };
+        Self {
+            hand: Arc::new(Hand { manager: manager.clone(), calls: Arc::clone(&calls) }),
+            calls,
+            gauges: manager.store.metrics().process(manager.process.name()),
+            queues: Lane::ALL.map(queue),
+            held: Held::default(),
+            hands: JoinSet::new(),
+            tasks: HashMap::new(),
+            answers: Vec::new(),
+            answered_at: None,
+            statements: FuturesUnordered::new(),
+            is_settling: false,
+            is_beating: false,
+            pause: FIRST_PAUSE,
+            stop,
+            stopped_at: None,
+        }
+    }
+
+    /// Until told to stop: what is being done is finished then, and all else handed back.
+    pub(super) async fn run(mut self, mut news: watch::Receiver<()>) -> Result<(), Error> {
+        let stop = self.stop.clone();
+        let every = self.hand.manager.lease / 3;
+        let mut beats = interval_at(deadline::after(every), every);
+        beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            let is_stopping = stop.is_cancelled();
+            if is_stopping {
+                self.stopped_at.get_or_insert_with(Instant::now);
+                self.hand_back();
+            }
+            self.begin(is_stopping);
+            if is_stopping && self.held.is_empty() {
+                return Ok(());
+            }
+            let wake_at = self.wakes_at();
+            tokio::select! {
+                Some(ended) = self.statements.next() => self.has_ended(ended)?,
+                Some(done) = self.hands.join_next_with_id() => self.is_done(done),
+                Ok(()) = news.changed() => self.queues.iter_mut().for_each(Queue::may_claim),
+                _ = beats.tick() => self.beat(every),
+                () = stop.cancelled(), if !is_stopping => {}
+                () = sleep_until(wake_at.unwrap_or_else(Instant::now)), if wake_at.is_some() => {
+                    self.queues.iter_mut().for_each(Queue::look_at_clock);
+                }
+            }
+        }
+    }
+
+    /// Everything that can be begun now.
+    fn begin(&mut self, is_stopping: bool) {
+        for nth in 0..self.queues.len() {
+            while let Some(work) = self.queues[nth].begins() {
+                if self.held.is_kept(&work) {
+                    self.hand_out(work);
+                } else {
+                    self.queues[nth].has_ended();
+                }
+            }
+            if !is_stopping {
+                self.claim(nth);
+            }
+        }
+        self.settle();
+    }
+
+    fn hand_out(&mut self, work: Work) {
+        let (id, lease, lane, hand) = (work.id, work.lease, work.lane, Arc::clone(&self.hand));
+        let span = info_span!("dispatch", process = hand.manager.process.name(), name = work.name, %id);
+        let task = self.hands.spawn(async move { hand.work(work).await }.instrument(span));
+        self.tasks.insert(task.id(), (id, lease, lane));
+        self.held.begins(&id, task);
+    }
+
+    fn claim(&mut self, nth: usize) {
+        let queue = &mut self.queues[nth];
+        let lane = queue.lane;
+        let Some(wanted) = queue.wants(self.held.len(lane)) else { return };
+        queue.is_claiming();
+        let (calls, manager) = (Arc::clone(&self.calls), &self.hand.manager);
+        let (terms, began) = ((manager.lease, manager.max_attempts), Instant::now());
+        self.statements.push(Box::pin(async move {
+            Ended::Claim { lane, wanted, began, result: calls.claim(lane, wanted, terms).await }
+        }));
+    }
+
+    /// Says what came of work: at once where nothing more is about to end, else with what ends soon.
+    fn settle(&mut self) {
+        let Some(first) = self.answered_at else { return };
+        let is_ripe = first.elapsed() >= GATHER_FOR
+            || self.queues.iter().all(Queue::is_idle)
+            || self.answers.len() >= self.hand.manager.profile.batch;
+        if self.is_settling || !is_ripe {
+            return;
+        }
+        (self.answered_at, self.is_settling) = (None, true);
+        let answers = std::mem::take(&mut self.answers);
+        let calls = Arc::clone(&self.calls);
+        self.statements.push(Box::pin(async move {
+            let result = calls.settle(&answers).await;
+            Ended::Settle { answers, result }
+        }));
+    }
+
+    /// Leases that have lasted for a third of their time are made to last longer.
+    fn beat(&mut self, every: Duration) {
+        let asked = self.held.older_than(every / 2);
+        if self.is_beating || asked.0.is_empty() {
+            return;
+        }
+        self.is_beating = true;
+        let (calls, lease, began) = (Arc::clone(&self.calls), self.hand.manager.lease, Instant::now());
+        self.statements.push(Box::pin(async move {
+            let result = calls.beat(asked.clone(), lease).await;
+            Ended::Beat { asked, began, result }
+        }));
+    }
+
+    fn has_ended(&mut self, ended: Ended) -> Result<(), Error> {
+        match ended {
+            Ended::Claim { lane, wanted, began, result } => self.has_claimed(lane, (wanted, began), result),
+            Ended::Settle { answers, result } => self.has_settled(answers, result),
+            Ended::Beat { asked, began, result } => {
+                self.is_beating = false;
+                self.has_beaten(&asked, began, result)
+            }
+            Ended::Rest { lane: Some(lane) } => {
+                self.queue(lane).has_claimed(Vec::new(), None);
+                Ok(())
+            }
+            Ended::Rest { lane: None } => {
+                self.is_settling = false;
+                Ok(())
+            }
+        }
+    }
+
+    fn has_claimed(
+        &mut self,
+        lane: Lane,
+        (wanted, began): (usize, Instant),
+        result: Result<Claims, Error>,
+    ) -> Result<(), Error> {
+        match result {
+            Ok(Claims { work, next }) => {
+                self.pause = FIRST_PAUSE;
+                for one in &work {
+                    self.held.add(one, began);
+                }
+                let poll_every = self.hand.manager.profile.poll_every;
+                let dry_for = (work.len() < wanted)
+                    .then(|| next.unwrap_or(poll_every).clamp(SHORTEST_DRY.min(poll_every), poll_every));
+                self.queue(lane).has_claimed(work, dry_for);
+                self.gauges.holds(lane.name(), self.held.len(lane));
+                Ok(())
+            }
+            Err(error) => self.rest(Some(lane), error),
+        }
+    }
+
+    fn has_settled(&mut self, answers: Vec<Answer>, result: Result<Vec<Uuid>, Error>) -> Result<(), Error> {
+        let held = match result {
+            Ok(held) => held,
+            Err(error) => {
+                // Said again, with what has come since. What was said already is not held any more, and does no harm.
+                self.answers.splice(0..0, answers);
+                self.answered_at.get_or_insert_with(Instant::now);
+                return self.rest(None, error);
+            }
+        };
+        (self.is_settling, self.pause) = (false, FIRST_PAUSE);
+        for answer in answers {
+            self.held.forget(&answer.id, answer.lease);
+            if !held.contains(&answer.id) {
+                let process = self.hand.manager.process.name();
+                warn!(process, id = %answer.id, "the lease of work was lost before it was said what came of it");
+                continue;
+            }
+            self.gauges.settles(answer.lane.name(), answer.outcome.name());
+            match &answer.outcome {
+                Outcome::Running { pause, .. } => self.queue(Lane::Checks).is_due_in(*pause),
+                Outcome::Failed { pause, .. } => self.queue(answer.lane).is_due_in(*pause),
+                _ => {}
+            }
+        }
+        for lane in Lane::ALL {
+            self.gauges.holds(lane.name(), self.held.len(lane));
+        }
+        Ok(())
+    }
+
+    fn has_beaten(
+        &mut self,
+        (ids, leases): &(Vec<Uuid>, Vec<Uuid>),
+        began: Instant,
+        result: Result<Vec<Uuid>, Error>,
+    ) -> Result<(), Error> {
+        let still = match result {
+            Ok(still) => still,
+            Err(error) if is_passing(&error) => {
+                warn!(%error, "leases can not be made to last longer now");
+                return Ok(());
+            }
+            Err(error) => return Err(error),
+        };
+        for (id, lease) in ids.iter().zip(leases) {
+            if still.contains(id) {
+                self.held.is_leased_since(id, began);
+            } else {
+                self.held.lose(id, *lease);
+            }
+        }
+        let held = &self.held;
+        for queue in &mut self.queues {
+            queue.drop_lost(|id| held.has(id));
+        }
+        Ok(())
+    }
+
+    /// A piece of work has ended, one way or the other.
+    fn is_done(&mut self, done: Result<(Id, Option<Outcome>), JoinError>) {
+        let (task, outcome) = match done {
+            Ok((task, outcome)) => (task, Some(outcome)),
+            // It was given up, as its lease was lost.
+            Err(error) => (error.id(), None),
+        };
+        let Some((id, lease, lane)) = self.tasks.remove(&task) else { return };
+        self.queue(lane).has_ended();
+        match outcome {
+            Some(Some(outcome)) => self.answer(id, lease, outcome),
+            // What came of it was said by what follows from it.
+            Some(None) => {
+                self.held.forget(&id, lease);
+                self.gauges.settles(lane.name(), "done");
+            }
+            None => self.held.forget(&id, lease),
+        }
+    }
+
+    fn answer(&mut self, id: Uuid, lease: Uuid, outcome: Outcome) {
+        if let Some(answer) = self.held.answer(id, lease, outcome) {
+            self.answers.push(answer);
+            self.answered_at.get_or_insert_with(Instant::now);
+        }
+    }
+
+    /// What nobody has begun is for others.
+    fn hand_back(&mut self) {
+        for nth in 0..self.queues.len() {
+            for work in self.queues[nth].take_waiting() {
+                self.answer(work.id, work.lease, Outcome::Untouched);
+            }
+        }
+    }
+
+    /// A statement has failed: the next one follows after a pause, unless that would fail, too.
+    fn rest(&mut self, lane: Option<Lane>, error: Error) -> Result<(), Error> {
+        if !is_passing(&error) {
+            return Err(error);
+        }
+        warn!(%error, process = self.hand.manager.process.name(), "waiting for the primary");
+        // Nobody is waited for who may never answer: leases have run out by then.
+        let has_waited = |at: Instant| at.elapsed() > self.hand.manager.lease;
+        if self.hands.is_empty() && self.stopped_at.is_some_and(has_waited) {
+            return Err(error);
+        }
+        let until = Instant::now() + self.pause;
+        self.pause = (self.pause * 2).min(LONGEST_PAUSE);
+        self.statements.push(Box::pin(async move {
+            sleep_until(until).await;
+            Ended::Rest { lane }
+        }));
+        Ok(())
+    }
+
+    fn wakes_at(&self) -> Option<Instant> {
+        let dry = self.queues.iter().filter_map(Queue::dry_until);
+        let ripe = self.answered_at.filter(|_| !self.is_settling).map(|first| first + GATHER_FOR);
+        dry.chain(ripe).min()
+    }
+
+    fn queue(&mut self, lane: Lane) -> &mut Queue {
+        let queue = self.queues.iter_mut().find(|queue| queue.lane == lane);
+        queue.expect("there is a queue for each lane")
+    }
+}
+
+fn is_passing(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::Indeterminate)
+}
