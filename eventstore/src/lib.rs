@@ -167,7 +167,9 @@ pub use keys::{IndexBuild, IndexProgress, IndexState, IndexedPath, IndexedPaths}
 pub use migration::MigrationStatus;
 pub use pool::PoolBackend;
 pub use position::Position;
-pub use projection::{ApplyError, Projection, ProjectionFailure, ProjectionStatus, Projector, ProjectorRun};
+pub use projection::{
+    ApplyError, InlineProjection, Projection, ProjectionFailure, ProjectionStatus, Projector, ProjectorRun,
+};
 pub use query::{EventStream, History, IfNewer, Query};
 pub use session::Session;
 pub use settings::{ReplicaFallback, Settings};

@@ -111,6 +111,18 @@ pub(super) const STEPS: &[Step] = &[
             include_str!("../sql/migrations/0006/11_lock_projection_v1.sql"),
         ],
     },
+    Step {
+        version: 7,
+        name: "inline projections",
+        works_with: 1,
+        objects: &[
+            include_str!("../sql/migrations/0007/1_inline_projections.sql"),
+            include_str!("../sql/migrations/0007/2_inline_function_v1.sql"),
+            include_str!("../sql/migrations/0007/3_call_inline_v1.sql"),
+            include_str!("../sql/migrations/0007/4_register_inline_v1.sql"),
+            include_str!("../sql/migrations/0007/5_unregister_inline_v1.sql"),
+        ],
+    },
 ];
 
 /// The version that this library's schema has.
