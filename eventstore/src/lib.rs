@@ -173,7 +173,9 @@ pub use process::{
     Command, ParkedWork, Process, ProcessError, ProcessManager, ProcessRun, ProcessStatus, Profile, Progress,
     Reaction, WakeUp,
 };
-pub use projection::{ApplyError, Projection, ProjectionFailure, ProjectionStatus, Projector, ProjectorRun};
+pub use projection::{
+    ApplyError, InlineProjection, Projection, ProjectionFailure, ProjectionStatus, Projector, ProjectorRun,
+};
 pub use query::{EventStream, History, IfNewer, Query};
 pub use session::Session;
 pub use settings::{ReplicaFallback, Settings};

@@ -37,6 +37,8 @@ fn kind(code: &str) -> ErrorKind {
         _ if matches!(class(code), "08" | "53" | "57" | "58") => ErrorKind::Unavailable,
         // What a constraint that an operator added to the log refuses. A broken primary key is no such thing.
         "23502" | "23503" | "23514" => ErrorKind::Invalid,
+        // What a function or a trigger of an operator's raises: the log's own give their errors other codes.
+        "P0001" => ErrorKind::Invalid,
         // Rights, names, passwords, isolation level, values that PostgreSQL does not take.
         _ if matches!(class(code), "22" | "25" | "28" | "3D" | "3F" | "42" | "54") => ErrorKind::Invalid,
         _ => ErrorKind::Internal,
@@ -110,10 +112,11 @@ mod tests {
         {
             assert_eq!(kind(code), ErrorKind::Unavailable, "{code}");
         }
-        for code in ["22P05", "25000", "28P01", "3D000", "3F000", "23514", "42501", "42P01", "54000"] {
+        for code in ["22P05", "25000", "28P01", "3D000", "3F000", "23514", "42501", "42P01", "54000", "P0001"]
+        {
             assert_eq!(kind(code), ErrorKind::Invalid, "{code}");
         }
-        for code in ["23505", "XX000", "P0001"] {
+        for code in ["23505", "XX000"] {
             assert_eq!(kind(code), ErrorKind::Internal, "{code}");
         }
     }

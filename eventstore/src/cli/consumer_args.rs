@@ -112,6 +112,33 @@ pub(crate) enum ProjectionsCommand {
         /// As `projections list` prints it
         name: String,
     },
+    /// List, register and unregister functions that every append calls
+    #[command(subcommand)]
+    Inline(InlineCommand),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum InlineCommand {
+    /// Print the inline projections, in the order in which they are called, one a line, as JSON
+    #[command(after_help = "Example:\n  eventstore projections inline list")]
+    List,
+    /// Have every append call a function, in its own transaction; print the position after which it is called
+    #[command(after_help = "\
+Example:
+  eventstore projections inline register loans library_views.count_loans
+The function takes two bigint: the first and the last position that an append has written. Every writer waits for it.")]
+    Register {
+        /// What to call it
+        name: String,
+        /// The function, with its schema and without arguments
+        function: String,
+    },
+    /// Have appends call it no more; its function and its tables stay
+    #[command(after_help = "Example:\n  eventstore projections inline unregister loans")]
+    Unregister {
+        /// As `projections inline list` prints it
+        name: String,
+    },
 }
 
 #[derive(Debug, Args)]

@@ -1,9 +1,9 @@
 //! `eventstore projections`.
 
-use eventstore::{EventStore, ProjectionStatus};
+use eventstore::{EventStore, InlineProjection, ProjectionStatus};
 use serde_json::{Value, json};
 
-use crate::consumer_args::ProjectionsCommand;
+use crate::consumer_args::{InlineCommand, ProjectionsCommand};
 use crate::{Failure, output};
 
 pub(crate) async fn run(store: &EventStore, command: ProjectionsCommand) -> Result<(), Failure> {
@@ -23,7 +23,29 @@ pub(crate) async fn run(store: &EventStore, command: ProjectionsCommand) -> Resu
             print(&store.projection_status(&name).await?)
         }
         ProjectionsCommand::Delete { name } => Ok(store.delete_projection(&name).await?),
+        ProjectionsCommand::Inline(command) => inline(store, command).await,
     }
+}
+
+async fn inline(store: &EventStore, command: InlineCommand) -> Result<(), Failure> {
+    match command {
+        InlineCommand::List => store.inline_projections().await?.iter().try_for_each(print_inline),
+        InlineCommand::Register { name, function } => {
+            let after = store.register_inline_projection(&name, &function).await?;
+            output::line(json!({"name": name, "after": after.get()}))
+        }
+        InlineCommand::Unregister { name } => Ok(store.unregister_inline_projection(&name).await?),
+    }
+}
+
+fn print_inline(inline: &InlineProjection) -> Result<(), Failure> {
+    output::line(json!({
+        "name": inline.name,
+        "function": inline.function,
+        "callable": inline.is_callable,
+        "after": inline.after.get(),
+        "registered_at": output::instant(inline.registered_at),
+    }))
 }
 
 async fn lag(store: &EventStore, name: &str) -> Result<(), Failure> {

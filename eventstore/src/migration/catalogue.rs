@@ -112,6 +112,18 @@ pub(super) const STEPS: &[Step] = &[
         ],
     },
     Step {
+        version: 7,
+        name: "inline projections",
+        works_with: 1,
+        objects: &[
+            include_str!("../sql/migrations/0007/1_inline_projections.sql"),
+            include_str!("../sql/migrations/0007/2_inline_function_v1.sql"),
+            include_str!("../sql/migrations/0007/3_call_inline_v1.sql"),
+            include_str!("../sql/migrations/0007/4_register_inline_v1.sql"),
+            include_str!("../sql/migrations/0007/5_unregister_inline_v1.sql"),
+        ],
+    },
+    Step {
         version: 8,
         name: "process managers",
         works_with: 1,

@@ -36,16 +36,22 @@
 //!   from there.
 //! - A rebuild is interrupted: it goes on from its checkpoint.
 //! - Servers do not answer: waited for.
+//!
+//! An *inline* projection is another thing: a function of the database that every append calls, see [`EventStore::register_inline_projection`].
+//!
+//! [`EventStore::register_inline_projection`]: crate::EventStore::register_inline_projection
 
 mod applying;
 mod calls;
 mod definition;
 mod generation;
+mod inline;
 mod projector;
 mod run;
 mod status;
 
 pub use definition::{ApplyError, Projection};
+pub use inline::InlineProjection;
 pub use projector::Projector;
 pub use run::ProjectorRun;
 pub use status::{ProjectionFailure, ProjectionStatus};

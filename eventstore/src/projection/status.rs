@@ -151,14 +151,14 @@ impl EventStore {
         statuses.map_err(|error| self.projection_fault(&error))
     }
 
-    async fn ask_projections(&self, sql: &str, params: &[Param<'_>]) -> Result<Vec<Row>, Error> {
+    pub(super) async fn ask_projections(&self, sql: &str, params: &[Param<'_>]) -> Result<Vec<Row>, Error> {
         self.check_open()?;
         let inner = self.inner();
         let sql = sql::for_schema(sql, &inner.schema);
         pool::read(inner.servers.primary(), &sql, params, self.read_deadline()).await
     }
 
-    fn projection_fault(&self, error: &tokio_postgres::Error) -> Error {
+    pub(super) fn projection_fault(&self, error: &tokio_postgres::Error) -> Error {
         sqlstate::classify(error, self.inner().servers.primary().server())
     }
 }

@@ -257,6 +257,27 @@ async fn what_is_parked_is_listed_replayed_and_dropped() {
     assert_eq!((&shown["parked"], &shown["blocked"], &shown["ready"]), (&json!(0), &json!(0), &json!(8)));
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn inline_projections_are_registered_listed_and_unregistered() {
+    let log = filled().await;
+    let schema = log.schema.name();
+    let function =
+        format!("CREATE FUNCTION {schema}.noted(first bigint, last bigint) RETURNS void LANGUAGE sql AS ''");
+    log.sql().await.batch_execute(&function).await.unwrap();
+    let register = format!("projections inline register noted {schema}.noted");
+    assert_eq!(lines(&succeed(&mut on(&log, &register))), [json!({"name": "noted", "after": 10})]);
+    let listed = lines(&succeed(&mut on(&log, "projections inline list")));
+    assert_eq!(
+        (listed.len(), &listed[0]["callable"], &listed[0]["after"]),
+        (1, &json!(true), &json!(10)),
+        "{listed:?}"
+    );
+    succeed(&mut on(&log, "projections inline unregister noted"));
+    assert_eq!(lines(&succeed(&mut on(&log, "projections inline list"))), [] as [Value; 0]);
+    let (code, said) = fail(&mut on(&log, "projections inline unregister noted"));
+    assert!(code == 3 && said.contains("noted"), "{code}: {said}");
+}
+
 #[test]
 fn bad_usage_is_refused_and_help_teaches() {
     for arguments in [
@@ -301,6 +322,9 @@ fn bad_usage_is_refused_and_help_teaches() {
         "groups parked list",
         "groups parked replay",
         "groups parked drop",
+        "projections inline list",
+        "projections inline register",
+        "projections inline unregister",
     ] {
         let help = succeed(&mut eventstore(&format!("{command} --help")));
         assert!(help.contains("Example"), "{command}: {help}");

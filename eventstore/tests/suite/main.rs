@@ -21,6 +21,7 @@ mod group_order;
 mod groups;
 mod health;
 mod hostile;
+mod inline_projections;
 mod keys;
 mod metrics;
 mod migration;

@@ -90,7 +90,10 @@ async fn the_end_waits_for_what_is_under_way_and_hands_back_the_rest() {
     let left = log.store.processes().await.unwrap();
     let parked_events = log.store.group_status("process/script").await.unwrap().unwrap();
     let left_events = parked_events.ready + parked_events.waiting;
-    assert_eq!((left.first().map_or(0, |it| it.commands) + left_events, left.first().map_or(0, |it| it.leased)), (20, 0));
+    assert_eq!(
+        (left.first().map_or(0, |it| it.commands) + left_events, left.first().map_or(0, |it| it.leased)),
+        (20, 0)
+    );
     assert!(handled.try_recv().is_err(), "nothing is begun any more");
 }
 
@@ -121,16 +124,20 @@ async fn leases_last_as_long_as_the_work() {
 #[tokio::test]
 async fn answers_and_reactions_whose_answer_is_lost_count_once() {
     let log = log_with(soon()).await;
-    let proxy = Proxy::start(log.schema.primary()).await.unwrap();
+    let primary: tokio_postgres::Config = log.schema.primary().parse().unwrap();
+    let proxy = Proxy::start(primary.get_ports()[0]).await.unwrap();
     let store = fixture::store().primary(proxy.dsn()).schema(log.schema.name()).connect().await.unwrap();
     let (script, mut handled) = telling();
     let running = Running::begin(&manager(&store, script));
-    for (n, statement) in ["react_process_v1", "settle_process_work_v1", "claim_process_work_v1"].iter().enumerate() {
-        proxy.drop_next(statement, DropWhen::AfterCommit);
-        step(&log.store, 1, n as u64, json!({"command": "Go"})).await;
+    for (n, statement) in
+        ["react_process_v1", "settle_process_work_v1", "claim_process_work_v1"].iter().enumerate()
+    {
+        let dropped = proxy.drop_next_answer(statement, DropWhen::WithTheAnswer);
+        let dropped = async { timeout(LONG, dropped).await.expect("it is called") };
+        let (dropped, ()) = tokio::join!(dropped, step(&log.store, 1, n as u64, json!({"command": "Go"})));
+        assert!(dropped);
         let command = next(&mut handled).await;
         assert_eq!(command.payload["seen"].as_array().unwrap().len(), n + 1);
-        timeout(LONG, proxy.dropped()).await.unwrap();
     }
     assert_eq!(settled(&log.store).await, 0);
     running.end().await;
@@ -144,14 +151,15 @@ async fn an_event_that_can_not_be_reacted_to_holds_up_its_instance_alone() {
     let running = Running::begin(&manager(&log.store, script));
     step(&log.store, 1, 1, json!({"fail": true})).await;
     step(&log.store, 1, 2, json!({"command": "Behind"})).await;
-    log.store.append([NewEvent::new("Step", json!({"n": 1, "order": [], "do": {"command": "Nobody's"}}))]).await.unwrap();
+    log.store
+        .append([NewEvent::new("Step", json!({"n": 1, "order": [], "do": {"command": "Nobody's"}}))])
+        .await
+        .unwrap();
     step(&log.store, 2, 1, json!({"command": "Other"})).await;
     assert_eq!(next(&mut handled).await.name, "Other");
-    timeout(LONG, async {
-        while log.store.parked_events("process/script").await.unwrap().len() < 2 {}
-    })
-    .await
-    .unwrap();
+    timeout(LONG, async { while log.store.parked_events("process/script").await.unwrap().len() < 2 {} })
+        .await
+        .unwrap();
     let parked = log.store.parked_events("process/script").await.unwrap();
     assert_eq!((parked[0].failure.as_str(), parked[0].waiting), ("it is not to be reacted to", 1));
     assert!(parked[1].failure.contains("no string, integer or boolean at \"order\""), "{parked:?}");

@@ -36,7 +36,9 @@ impl Default for Script {
         Self {
             handle: Box::new(|_| Box::pin(async { Ok(Progress::done()) })),
             check: Box::new(|_| Box::pin(async { Ok(Progress::done()) })),
-            wake: Box::new(|seen, name| Ok(Reaction::none().command("Woken", json!({"seen": seen, "name": name})))),
+            wake: Box::new(|seen, name| {
+                Ok(Reaction::none().command("Woken", json!({"seen": seen, "name": name})))
+            }),
             fails_with: None,
         }
     }
@@ -154,8 +156,9 @@ pub(crate) async fn settled(store: &EventStore) -> u64 {
     timeout(LONG, async {
         loop {
             let group = store.group_status("process/script").await.unwrap();
-            let is_behind =
-                group.is_none_or(|group| group.events_behind > 0 && group.parked == 0 || group.ready + group.leased > 0);
+            let is_behind = group.is_none_or(|group| {
+                group.events_behind > 0 && group.parked == 0 || group.ready + group.leased > 0
+            });
             let processes = store.processes().await.unwrap();
             let left = processes.first().map_or(0, |it| it.commands + it.started + it.wake_ups);
             if !is_behind && left == 0 {
@@ -241,8 +244,10 @@ async fn a_command_that_fails_is_tried_again_and_parked_in_the_end() {
     let count = |name: &str| tries.lock().unwrap().iter().filter(|(tried, ..)| tried == name).count();
     assert_eq!(["Flaky", "Panics", "Slow", "Hopeless", "Fine"].map(count), [2, 3, 3, 1, 1]);
     let parked = log.store.parked_work("script", 10).await.unwrap();
-    let mut failures: Vec<_> =
-        parked.iter().map(|work| (work.name.as_str(), work.kind, work.attempts, work.failure.as_str())).collect();
+    let mut failures: Vec<_> = parked
+        .iter()
+        .map(|work| (work.name.as_str(), work.kind, work.attempts, work.failure.as_str()))
+        .collect();
     failures.sort_unstable();
     assert_eq!(
         failures,
@@ -256,7 +261,13 @@ async fn a_command_that_fails_is_tried_again_and_parked_in_the_end() {
     let id = parked.iter().find(|work| work.name == "Panics").unwrap().id;
     assert_eq!(log.store.replay_parked_work("script", &[id]).await.unwrap(), 1);
     assert_eq!(settled(&log.store).await, 3);
-    let ids = tries.lock().unwrap().iter().filter(|(name, ..)| name == "Panics").map(|(.., id)| *id).collect::<Vec<_>>();
+    let ids = tries
+        .lock()
+        .unwrap()
+        .iter()
+        .filter(|(name, ..)| name == "Panics")
+        .map(|(.., id)| *id)
+        .collect::<Vec<_>>();
     assert_eq!(ids, [id; 6]);
     let all: Vec<_> = parked.iter().map(|work| work.id).collect();
     assert_eq!(log.store.drop_parked_work("script", &all).await.unwrap(), 3);
@@ -271,7 +282,8 @@ async fn a_process_may_react_to_what_has_failed() {
     let (told, mut handled) = mpsc::unbounded_channel();
     let handle = move |command: Command| -> BoxFuture<'static, Result<Progress, ProcessError>> {
         told.send(command.clone()).unwrap();
-        let ends = if command.name == "Undo" { Ok(Progress::done()) } else { Ok(Progress::failed("no money")) };
+        let ends =
+            if command.name == "Undo" { Ok(Progress::done()) } else { Ok(Progress::failed("no money")) };
         Box::pin(async { ends })
     };
     let script = Script { handle: Box::new(handle), fails_with: Some("Undo"), ..Script::default() };
@@ -321,7 +333,8 @@ async fn what_was_started_is_asked_after_until_it_is_done_has_failed_or_is_late(
     assert_eq!((times["Done"], times["Fails"], times["Shaky"]), (4, 3, 10));
     let mut parked = log.store.parked_work("script", 10).await.unwrap();
     parked.sort_by(|one, other| one.name.cmp(&other.name));
-    let told: Vec<_> = parked.iter().map(|work| (work.name.as_str(), work.kind, work.failure.as_str())).collect();
+    let told: Vec<_> =
+        parked.iter().map(|work| (work.name.as_str(), work.kind, work.failure.as_str())).collect();
     assert_eq!(told, [("Fails", "check", "the other side gave up"), ("Late", "check", "it timed out")]);
     running.end().await;
 }
@@ -402,7 +415,8 @@ async fn work_in_memory_and_at_once_is_bounded() {
     let all = manager(&log.store, Script { handle: Box::new(handle), ..Script::default() }).profile(profile);
     // Reacted to first, so that all of it waits.
     let stop = CancellationToken::new();
-    let reacting = tokio::spawn(all.run().reacting_only().until(stop.clone().cancelled_owned()).into_future());
+    let reacting =
+        tokio::spawn(all.run().reacting_only().until(stop.clone().cancelled_owned()).into_future());
     timeout(LONG, async {
         while log.store.processes().await.unwrap().first().is_none_or(|it| it.commands < 300) {}
     })
@@ -412,7 +426,8 @@ async fn work_in_memory_and_at_once_is_bounded() {
     reacting.await.unwrap().unwrap();
     assert_eq!(at_once.load(Ordering::SeqCst), 0, "nothing is dispatched by whoever only reacts");
     let stop = CancellationToken::new();
-    let dispatching = tokio::spawn(all.run().dispatching_only().until(stop.clone().cancelled_owned()).into_future());
+    let dispatching =
+        tokio::spawn(all.run().dispatching_only().until(stop.clone().cancelled_owned()).into_future());
     let mut leased = 0;
     timeout(LONG, async {
         while let Some(left) = log.store.processes().await.unwrap().first() {

@@ -10,3 +10,6 @@ pub(crate) const REBUILD: &str = include_str!("rebuild.sql");
 pub(crate) const DELETE: &str = include_str!("delete.sql");
 pub(crate) const BEGIN_APPLY: &str = include_str!("begin_apply.sql");
 pub(crate) const LIST: &str = include_str!("list.sql");
+pub(crate) const REGISTER_INLINE: &str = include_str!("register_inline.sql");
+pub(crate) const UNREGISTER_INLINE: &str = include_str!("unregister_inline.sql");
+pub(crate) const LIST_INLINE: &str = include_str!("list_inline.sql");
