@@ -179,14 +179,8 @@ async fn log() -> Log {
 async fn each_event_is_followed_once_in_order_and_with_the_state_of_its_time() {
     let log = log().await;
     let (script, mut handled) = telling();
-    let (one, two) = (manager(&log.store, script), manager(&log.handle().await, telling().0));
-    let two = {
-        // Both say it in the same place.
-        let (script, other) = telling();
-        drop(two);
-        (manager(&log.handle().await, script), other)
-    };
-    let (two, mut others) = two;
+    let (other_script, mut others) = telling();
+    let (one, two) = (manager(&log.store, script), manager(&log.handle().await, other_script));
     let running = [Running::begin(&one), Running::begin(&two)];
     for n in 1..=10 {
         for order in 0..10 {
@@ -364,7 +358,7 @@ async fn wake_ups_come_once_unless_they_are_set_anew_or_cancelled() {
     assert!(handled.try_recv().is_err());
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_wake_up_that_is_cancelled_while_it_is_reacted_to_has_no_effect() {
     let log = log().await;
     let (entered, mut is_entered) = mpsc::unbounded_channel();
@@ -373,7 +367,7 @@ async fn a_wake_up_that_is_cancelled_while_it_is_reacted_to_has_no_effect() {
     let may_go = Arc::clone(&go);
     let wake = move |_: &[u64], _: &Value| {
         entered.send(()).unwrap();
-        // A reaction is a decision, and does not wait; here it has to be caught in the middle.
+        // A reaction is a decision, and does not wait; here it has to be caught in the middle, on a thread of its own.
         while may_go.try_acquire().map(tokio::sync::SemaphorePermit::forget).is_err() {
             std::thread::yield_now();
         }
@@ -382,10 +376,8 @@ async fn a_wake_up_that_is_cancelled_while_it_is_reacted_to_has_no_effect() {
     let script = Script { wake: Box::new(wake), ..script };
     let running = Running::begin(&manager(&log.store, script));
     step(&log.store, 1, 1, json!({"wake_in_ms": 0})).await;
-    // A runtime of its own has the test go on while the wake-up keeps this one busy.
-    let (store, both) = (log.handle().await, is_entered.recv());
-    timeout(LONG, both).await.unwrap();
-    step(&store, 1, 2, json!({"cancel": true, "command": "Cancelled"})).await;
+    timeout(LONG, is_entered.recv()).await.unwrap();
+    step(&log.store, 1, 2, json!({"cancel": true, "command": "Cancelled"})).await;
     assert_eq!(next(&mut handled).await.name, "Cancelled");
     go.add_permits(1);
     assert_eq!(settled(&log.store).await, 0);
@@ -455,7 +447,8 @@ async fn what_can_not_be_done_is_refused_before_anything_is() {
     assert!(refused(valid().lease(Duration::from_millis(1))).await.contains("leases of 1ms"));
     assert!(refused(valid().lease(Duration::from_secs(1_000_000))).await.contains("leases"));
     assert!(refused(valid().time_limit(Duration::ZERO)).await.contains("time limit"));
-    for change in [|it: &mut Profile| it.batch = 0, |it| it.dispatches = 0, |it| it.status_checks = 0] {
+    let zeros: [fn(&mut Profile); 3] = [|it| it.batch = 0, |it| it.dispatches = 0, |it| it.status_checks = 0];
+    for change in zeros {
         let mut profile = Profile::balanced();
         change(&mut profile);
         assert!(refused(valid().profile(profile)).await.contains("expected at least 1"));
