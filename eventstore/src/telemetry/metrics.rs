@@ -8,7 +8,7 @@ use prometheus::{
 
 use crate::error::Error;
 use crate::schema::SchemaName;
-use crate::telemetry::gauges::{GroupGauges, LagGauges, ReplicaGauges, SubscriptionGauges};
+use crate::telemetry::gauges::{CacheCounters, GroupGauges, LagGauges, ReplicaGauges, SubscriptionGauges};
 
 /// In seconds. From 100 us: an append without rivals takes half a millisecond.
 const DURATIONS: &[f64] = &[
@@ -46,6 +46,9 @@ pub(crate) struct Metrics {
     group_parked: IntGaugeVec,
     group_lag_events: IntGaugeVec,
     group_lag_seconds: GaugeVec,
+    cache_reads: IntCounterVec,
+    cache_writes: IntCounterVec,
+    cache_invalidations: IntCounterVec,
 }
 
 impl Metrics {
@@ -191,6 +194,21 @@ impl Metrics {
                 opts("group_lag_seconds", "For how long this handle has known of the first of these."),
                 &["group"],
             )?,
+            cache_reads: IntCounterVec::new(
+                opts(
+                    "cache_reads_total",
+                    "Reads of caches by what answered them: hit, shared (the load of another one), or miss.",
+                ),
+                &["cache", "outcome"],
+            )?,
+            cache_writes: IntCounterVec::new(
+                opts("cache_writes_total", "Events that changed a key of a cache, kept or not."),
+                &["cache"],
+            )?,
+            cache_invalidations: IntCounterVec::new(
+                opts("cache_invalidations_total", "Entries of caches that an event has dropped."),
+                &["cache"],
+            )?,
         })
     }
 
@@ -209,7 +227,7 @@ impl Metrics {
         Ok(registration)
     }
 
-    fn collectors(&self) -> [Box<dyn Collector>; 26] {
+    fn collectors(&self) -> [Box<dyn Collector>; 29] {
         [
             Box::new(self.append_duration.clone()),
             Box::new(self.append_outcomes.clone()),
@@ -237,6 +255,9 @@ impl Metrics {
             Box::new(self.group_parked.clone()),
             Box::new(self.group_lag_events.clone()),
             Box::new(self.group_lag_seconds.clone()),
+            Box::new(self.cache_reads.clone()),
+            Box::new(self.cache_writes.clone()),
+            Box::new(self.cache_invalidations.clone()),
         ]
     }
 
@@ -269,6 +290,17 @@ impl Metrics {
                 events: self.group_lag_events.with_label_values(label),
                 seconds: self.group_lag_seconds.with_label_values(label),
             },
+        }
+    }
+
+    pub(crate) fn cache(&self, name: &str) -> CacheCounters {
+        let reads = |outcome: &str| self.cache_reads.with_label_values(&[name, outcome]);
+        CacheCounters {
+            hits: reads("hit"),
+            shared: reads("shared"),
+            misses: reads("miss"),
+            writes: self.cache_writes.with_label_values(&[name]),
+            invalidations: self.cache_invalidations.with_label_values(&[name]),
         }
     }
 

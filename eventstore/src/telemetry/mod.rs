@@ -8,7 +8,7 @@ mod lag;
 mod metrics;
 mod operation;
 
-pub(crate) use gauges::{GroupGauges, ReplicaGauges, SubscriptionGauges};
+pub(crate) use gauges::{CacheCounters, GroupGauges, ReplicaGauges, SubscriptionGauges};
 pub(crate) use lag::HeadClock;
 pub(crate) use metrics::{Metrics, Registration};
 pub(crate) use operation::{Operation, Target};
