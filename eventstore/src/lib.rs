@@ -90,7 +90,8 @@
 //!
 //! [`EventStore::subscription`] hands over everything that matches, from some point on, in order, at least once; its checkpoint can be
 //! committed in a transaction of yours. [`EventStore::consumer_group`] shares the same among many workers, with leases, retries and order by
-//! key. [`Query::if_newer_than`] reads only if there is something new.
+//! key. [`Query::if_newer_than`] reads only if there is something new. [`EventStore::cache`] keeps in memory what is read a hundred times
+//! more often than written, until an event changes it.
 //!
 //! # Concurrency
 //!
@@ -112,6 +113,7 @@ mod append;
 #[doc(hidden)]
 pub mod benching;
 mod builder;
+mod cache;
 mod condition;
 mod consistency;
 mod deadline;
@@ -157,6 +159,7 @@ mod visibility;
 
 pub use append::{Append, Receipt};
 pub use builder::EventStoreBuilder;
+pub use cache::{Cache, CacheBuilder, CacheStats};
 pub use condition::AppendCondition;
 pub use consistency::Consistency;
 pub use decide::Decide;

@@ -53,7 +53,7 @@ pub(crate) struct Inner {
     pub(crate) tip: Arc<Tip>,
     pub(crate) tails: Tails,
     pub(crate) heart: Heart,
-    /// The tasks of those who take part in groups.
+    /// The tasks of those who take part in groups, and of caches.
     pub(crate) members: TaskTracker,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) heads: Arc<HeadClock>,

@@ -1,4 +1,4 @@
-//! The gauges of one replica, subscription or group.
+//! The figures of one replica, subscription, group or cache.
 
 use std::time::Duration;
 
@@ -98,6 +98,24 @@ impl GroupGauges {
 pub(crate) struct SubscriptionGauges {
     pub(crate) delivered: IntCounter,
     pub(crate) lag: LagGauges,
+}
+
+/// What the caches of a name have done.
+#[derive(Debug)]
+pub(crate) struct CacheCounters {
+    pub(crate) hits: IntCounter,
+    pub(crate) shared: IntCounter,
+    pub(crate) misses: IntCounter,
+    pub(crate) writes: IntCounter,
+    pub(crate) invalidations: IntCounter,
+}
+
+impl CacheCounters {
+    /// So many events changed a key, and dropped so many entries.
+    pub(crate) fn changes(&self, writes: usize, invalidations: usize) {
+        self.writes.inc_by(writes as u64);
+        self.invalidations.inc_by(invalidations as u64);
+    }
 }
 
 /// How far somebody is behind the log, by what this handle knows.

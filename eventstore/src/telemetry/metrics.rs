@@ -8,7 +8,9 @@ use prometheus::{
 
 use crate::error::Error;
 use crate::schema::SchemaName;
-use crate::telemetry::gauges::{GroupGauges, LagGauges, ProcessGauges, ReplicaGauges, SubscriptionGauges};
+use crate::telemetry::gauges::{
+    CacheCounters, GroupGauges, LagGauges, ProcessGauges, ReplicaGauges, SubscriptionGauges,
+};
 
 /// In seconds. From 100 us: an append without rivals takes half a millisecond.
 const DURATIONS: &[f64] = &[
@@ -48,6 +50,9 @@ pub(crate) struct Metrics {
     group_lag_seconds: GaugeVec,
     process_outcomes: IntCounterVec,
     process_in_flight: IntGaugeVec,
+    cache_reads: IntCounterVec,
+    cache_writes: IntCounterVec,
+    cache_invalidations: IntCounterVec,
 }
 
 impl Metrics {
@@ -207,6 +212,21 @@ impl Metrics {
                 ),
                 &["process", "kind"],
             )?,
+            cache_reads: IntCounterVec::new(
+                opts(
+                    "cache_reads_total",
+                    "Reads of caches by what answered them: hit, shared (the load of another one), or miss.",
+                ),
+                &["cache", "outcome"],
+            )?,
+            cache_writes: IntCounterVec::new(
+                opts("cache_writes_total", "Events that changed a key of a cache, kept or not."),
+                &["cache"],
+            )?,
+            cache_invalidations: IntCounterVec::new(
+                opts("cache_invalidations_total", "Entries of caches that an event has dropped."),
+                &["cache"],
+            )?,
         })
     }
 
@@ -225,7 +245,7 @@ impl Metrics {
         Ok(registration)
     }
 
-    fn collectors(&self) -> [Box<dyn Collector>; 28] {
+    fn collectors(&self) -> [Box<dyn Collector>; 31] {
         [
             Box::new(self.append_duration.clone()),
             Box::new(self.append_outcomes.clone()),
@@ -255,6 +275,9 @@ impl Metrics {
             Box::new(self.group_lag_seconds.clone()),
             Box::new(self.process_outcomes.clone()),
             Box::new(self.process_in_flight.clone()),
+            Box::new(self.cache_reads.clone()),
+            Box::new(self.cache_writes.clone()),
+            Box::new(self.cache_invalidations.clone()),
         ]
     }
 
@@ -295,6 +318,17 @@ impl Metrics {
             name: name.to_owned(),
             outcomes: self.process_outcomes.clone(),
             in_flight: self.process_in_flight.clone(),
+        }
+    }
+
+    pub(crate) fn cache(&self, name: &str) -> CacheCounters {
+        let reads = |outcome: &str| self.cache_reads.with_label_values(&[name, outcome]);
+        CacheCounters {
+            hits: reads("hit"),
+            shared: reads("shared"),
+            misses: reads("miss"),
+            writes: self.cache_writes.with_label_values(&[name]),
+            invalidations: self.cache_invalidations.with_label_values(&[name]),
         }
     }
 

@@ -8,7 +8,7 @@ mod lag;
 mod metrics;
 mod operation;
 
-pub(crate) use gauges::{GroupGauges, ProcessGauges, ReplicaGauges, SubscriptionGauges};
+pub(crate) use gauges::{CacheCounters, GroupGauges, ProcessGauges, ReplicaGauges, SubscriptionGauges};
 pub(crate) use lag::HeadClock;
 pub(crate) use metrics::{Metrics, Registration};
 pub(crate) use operation::{Operation, Target};

@@ -6,6 +6,7 @@
 mod agreement;
 mod append;
 mod bad_input;
+mod cache;
 mod cli;
 mod conformance;
 mod contract;
