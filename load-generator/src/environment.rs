@@ -65,8 +65,17 @@ impl Environment {
 
 /// How much memory this process has, in MiB; `None` where the system does not say.
 pub(crate) fn resident_mib() -> Option<f64> {
+    memory_mib("VmRSS:")
+}
+
+/// How much it has had at most.
+pub(crate) fn peak_mib() -> Option<f64> {
+    memory_mib("VmHWM:")
+}
+
+fn memory_mib(field: &str) -> Option<f64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix(field))?;
     let kib: f64 = line.trim().trim_end_matches(" kB").trim().parse().ok()?;
     Some(kib / 1_024.0)
 }

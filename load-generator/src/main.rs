@@ -79,6 +79,10 @@ fn main() -> ExitCode {
             Command::Live(plan) => deliver::live(plan).await.map(|()| Verdict::Kept),
             Command::Count(plan) => deliver::count(plan).await,
             Command::View(plan) => deliver::view(plan).await,
+            Command::Dispatch(plan) => deliver::dispatch(plan).await,
+            Command::DispatchPart { profile, backlog, common } => {
+                deliver::dispatch_part(profile, backlog, common).await.map(|()| Verdict::Kept)
+            }
             Command::CountPart(common) => deliver::count_part(common).await.map(|()| Verdict::Kept),
         }
     });

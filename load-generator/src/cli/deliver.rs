@@ -6,7 +6,9 @@ use std::time::Duration;
 use clap::{Args, Subcommand, ValueEnum};
 
 use crate::cli::{Command, ServerArgs, positive_duration};
-use crate::deliver::{ClaimPlan, Common, CountPlan, CrashPlan, LivePlan, PartPlan, SubscribePlan, ViewPlan};
+use crate::deliver::{
+    ClaimPlan, Common, CountPlan, CrashPlan, DispatchPlan, LivePlan, PartPlan, SubscribePlan, ViewPlan,
+};
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -17,6 +19,7 @@ Examples:
   load-generator deliver live --rate 5000
   load-generator deliver count --kills 50
   load-generator deliver view --events 1000000 --rate 300
+  load-generator deliver dispatch --rounds 3
 
 Exit status: 0 every promise was kept, 1 the run could not be carried out, 2 usage, 4 a promise was broken.")]
 pub(super) struct DeliverArgs {
@@ -132,6 +135,30 @@ enum Scenario {
         #[command(flatten)]
         common: CommonArgs,
     },
+    /// A process manager fetches tasks, carries them out and asks after them, in batches and many at once; the baseline does so one
+    /// after the other, with a query for each part of a task. Then a backlog: its memory, and how fast it goes
+    Dispatch {
+        /// Tasks in a cycle
+        #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..=100_000))]
+        items: u64,
+        /// How long a handler takes
+        #[arg(long, default_value = "100ms", value_parser = positive_duration)]
+        handler: Duration,
+        /// How long a check takes
+        #[arg(long, default_value = "150ms", value_parser = positive_duration)]
+        check: Duration,
+        /// Tasks in the backlog
+        #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(1..=10_000_000))]
+        backlog: u64,
+        /// How often the cycle is measured; medians are reported
+        #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=100))]
+        rounds: u32,
+        #[command(flatten)]
+        common: CommonArgs,
+        /// This is the process that works off a backlog, by this profile
+        #[arg(long, hide = true, requires = "primary")]
+        part: Option<String>,
+    },
     /// How long after its append an event is delivered, from a replica and from the primary
     Live {
         /// Appends a second
@@ -205,6 +232,13 @@ impl From<DeliverArgs> for Command {
             }
             Scenario::View { events, waits, rate, duration, build_share, common } => {
                 Self::View(ViewPlan { events, waits, rate, duration, build_share, common: common.into() })
+            }
+            Scenario::Dispatch { backlog, common, part: Some(profile), .. } => {
+                Self::DispatchPart { profile, backlog, common: common.into() }
+            }
+            Scenario::Dispatch { items, handler, check, backlog, rounds, common, part: None } => {
+                let (rounds, common) = (rounds as usize, common.into());
+                Self::Dispatch(DispatchPlan { items, handler, check, backlog, rounds, common })
             }
             Scenario::Live { rate, duration, common } => {
                 Self::Live(LivePlan { rate, duration, common: common.into() })

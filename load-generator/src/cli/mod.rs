@@ -16,7 +16,8 @@ use crate::cli::chaos::ChaosArgs;
 use crate::cli::deliver::DeliverArgs;
 use crate::cli::run::RunArgs;
 use crate::deliver::{
-    ClaimPlan, Common, CountPlan, CrashPlan, LivePlan, PartPlan as CrashPartPlan, SubscribePlan, ViewPlan,
+    ClaimPlan, Common, CountPlan, CrashPlan, DispatchPlan, LivePlan, PartPlan as CrashPartPlan,
+    SubscribePlan, ViewPlan,
 };
 use crate::plan::Plan;
 use crate::seats::{PartPlan, SeatsPlan};
@@ -103,6 +104,8 @@ pub(crate) enum Command {
     Live(LivePlan),
     Count(CountPlan),
     CountPart(Common),
+    Dispatch(DispatchPlan),
+    DispatchPart { profile: String, backlog: u64, common: Common },
     View(ViewPlan),
 }
 

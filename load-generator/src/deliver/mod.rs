@@ -5,6 +5,7 @@
 mod claim;
 mod count;
 mod crashes;
+mod dispatch;
 mod hands;
 mod live;
 mod subscribe;
@@ -17,6 +18,7 @@ use std::time::Duration;
 use eventstore::{EventStore, Filter, NewEvent, Settings};
 use serde_json::json;
 use testutil::checker::{Checker, History, Log, LogEvent, Rule};
+use testutil::proxy::Proxy;
 
 use crate::error::RunError;
 use crate::servers::Servers;
@@ -24,6 +26,7 @@ use crate::servers::Servers;
 pub(crate) use claim::{ClaimPlan, run as claim};
 pub(crate) use count::{CountPlan, part as count_part, run as count};
 pub(crate) use crashes::{CrashPlan, PartPlan, part, run as crashes};
+pub(crate) use dispatch::{DispatchPlan, part as dispatch_part, run as dispatch};
 pub(crate) use live::{LivePlan, run as live};
 pub(crate) use subscribe::{SubscribePlan, run as subscribe};
 pub(crate) use view::{ViewPlan, run as view};
@@ -139,6 +142,13 @@ fn of_server(error: tokio_postgres::Error) -> RunError {
 /// The servers, shared by what runs on them.
 async fn servers(common: &Common) -> Result<Arc<Servers>, RunError> {
     Ok(Arc::new(Servers::find(common.primary.as_ref(), &common.replicas).await?))
+}
+
+/// A proxy before a server, which counts what goes through it.
+async fn proxy(dsn: &str) -> Result<Proxy, RunError> {
+    let config: tokio_postgres::Config = dsn.parse().map_err(of_server)?;
+    let port = config.get_ports().first().copied().unwrap_or(5432);
+    Proxy::start(port).await.map_err(RunError::io("starting a proxy"))
 }
 
 /// Milliseconds, to three digits after the point.

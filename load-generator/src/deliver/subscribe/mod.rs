@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 use crate::deliver::subscribe::board::{Board, Reader};
 use crate::deliver::subscribe::polling::poll;
 use crate::deliver::subscribe::report::{Report, Row};
-use crate::deliver::{Common, connect, fill, fresh, item, items, ms, of_server, servers, settle};
+use crate::deliver::{Common, connect, fill, fresh, item, items, ms, of_server, proxy, servers, settle};
 use crate::error::RunError;
 use crate::output::Output;
 use crate::servers::Servers;
@@ -217,12 +217,6 @@ impl<'a> Stage<'a> {
             busy: all.busy + one.busy,
         })
     }
-}
-
-async fn proxy(dsn: &str) -> Result<Proxy, RunError> {
-    let config: tokio_postgres::Config = dsn.parse().map_err(of_server)?;
-    let port = config.get_ports().first().copied().unwrap_or(5432);
-    Proxy::start(port).await.map_err(RunError::io("starting a proxy"))
 }
 
 async fn hear(

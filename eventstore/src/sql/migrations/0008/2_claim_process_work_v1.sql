@@ -24,6 +24,7 @@ DECLARE
     v_claimed integer;
     v_due_at timestamptz;
     v_free_at timestamptz;
+    v_due_in_ms integer;
 BEGIN
     PERFORM require_read_committed_v1();
     PERFORM set_config('synchronous_commit', 'off', true);
@@ -53,13 +54,15 @@ BEGIN
         v_due_at := (SELECT w.due_at FROM process_work w
                      WHERE w.process = p_process AND w.lane = p_lane::"char" AND NOT w.is_parked AND w.due_at > v_now
                      ORDER BY w.due_at LIMIT 1);
-        v_free_at := (SELECT min(w.leased_until) FROM process_work w
+        -- What is due and leased by nobody was behind what was parked now, or is locked by somebody who may leave it.
+        v_free_at := (SELECT min(CASE WHEN w.leased_until > v_now THEN w.leased_until ELSE v_now + interval '20 milliseconds' END)
+                      FROM process_work w
                       WHERE w.process = p_process AND w.lane = p_lane::"char" AND NOT w.is_parked AND w.due_at <= v_now
-                        AND w.lease <> p_lease);
+                        AND w.lease IS DISTINCT FROM p_lease);
+        v_due_in_ms := least(ceil(extract(epoch FROM least(v_due_at, v_free_at) - v_now) * 1000), 2000000000);
     END IF;
     RETURN QUERY
-        SELECT NULL::uuid,
-               least(greatest(ceil(extract(epoch FROM least(v_due_at, v_free_at) - v_now) * 1000), 0), 2000000000)::integer,
+        SELECT NULL::uuid, v_due_in_ms,
                NULL::bigint, NULL::jsonb, NULL::text, NULL::jsonb, NULL::jsonb, NULL::double precision, NULL::boolean;
 END
 $$;

@@ -1,0 +1,105 @@
+//! `dispatch`: how soon work is fetched, carried out and asked after, against one thing at a time with a query for each part of it; and what
+//! a backlog takes.
+//!
+//! The baseline is an orchestrator as it is written first: it fetches its tasks, then the run of each and the workflow of each run; carries
+//! them out one after the other, and writes what came of each; and asks after them in the same way. Both do the same work: a
+//! handler takes so long, and so does a check.
+//!
+//! Times are those of connections without anything in between; statements are counted in a cycle of their own, at a proxy.
+
+mod backlog;
+mod baseline;
+mod cycle;
+mod report;
+mod tasks;
+
+use std::time::Duration;
+
+use crate::deliver::{Common, proxy, servers, settle};
+use crate::error::RunError;
+use crate::output::Output;
+use crate::verdict::Verdict;
+
+pub(crate) use backlog::part;
+use baseline::Orchestrator;
+use cycle::Cycles;
+use report::Report;
+use tasks::Mode;
+
+const SCHEMA: &str = "deliver_dispatch";
+
+/// What is to be done.
+#[derive(Debug, Clone)]
+pub(crate) struct DispatchPlan {
+    pub(crate) items: u64,
+    /// How long a handler takes.
+    pub(crate) handler: Duration,
+    /// How long a check takes.
+    pub(crate) check: Duration,
+    /// How much waits in the second part.
+    pub(crate) backlog: u64,
+    pub(crate) rounds: usize,
+    pub(crate) common: Common,
+}
+
+/// How long each phase took.
+#[derive(Debug, Clone, Copy, Default)]
+struct Measured {
+    fetch: Duration,
+    dispatch: Duration,
+    status: Duration,
+    cycle: Duration,
+}
+
+/// Carries it out and reports.
+pub(crate) async fn run(plan: DispatchPlan) -> Result<Verdict, RunError> {
+    let output = Output::open(plan.common.json.as_deref())?;
+    let servers = servers(&plan.common).await?;
+    let store = tasks::fresh(&servers).await?;
+    let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+    let orchestrator = Orchestrator::new(&servers.primary, plan.items).await?;
+    // Connections and plans are warm when it counts.
+    let mut cycles = Cycles { filler: store.clone(), items: plan.items, faults: 0 };
+    cycles.run(&store, Mode::Cycle(Duration::ZERO, Duration::ZERO)).await?;
+    for round in 1..=plan.rounds {
+        eprintln!("round {round} of {}: {} items", plan.rounds, plan.items);
+        settle(&servers).await?;
+        let dispatch = cycles.run(&store, Mode::Dispatch(plan.handler)).await?;
+        let status = cycles.run(&store, Mode::Cycle(Duration::ZERO, plan.check)).await?;
+        let whole = cycles.run(&store, Mode::Cycle(plan.handler, plan.check)).await?;
+        ours.push(Measured {
+            fetch: dispatch.until_first,
+            dispatch: dispatch.from_first,
+            status: status.whole,
+            cycle: whole.whole,
+        });
+        orchestrator.fill().await?;
+        theirs.push(orchestrator.cycle(&plan).await?);
+    }
+    eprintln!("statements are counted");
+    let statements = count(&mut cycles, &servers.primary, &plan).await?;
+    let backlogs = backlog::run(&store, &servers.primary, plan.backlog).await?;
+    store.close().await?;
+    let report = Report::new(&plan, (&ours, &theirs), statements, (backlogs, cycles.faults));
+    let is_right = report.is_right();
+    output.publish(&report)?;
+    Ok(if is_right { Verdict::Kept } else { Verdict::Violated })
+}
+
+/// The statements of a whole cycle, ours and the baseline's, seen by a proxy.
+async fn count(cycles: &mut Cycles, primary: &str, plan: &DispatchPlan) -> Result<[u64; 2], RunError> {
+    let proxy = proxy(primary).await?;
+    let (store, orchestrator) =
+        (tasks::connect(&proxy.dsn()).await?, Orchestrator::new(&proxy.dsn(), plan.items).await?);
+    // What is prepared once on each connection does not count.
+    cycles.run(&store, Mode::Cycle(Duration::ZERO, Duration::ZERO)).await?;
+    cycles.fill().await?;
+    let before = proxy.traffic().answers;
+    cycles.dispatch(&store, Mode::Cycle(plan.handler, plan.check)).await?;
+    let between = proxy.traffic().answers;
+    store.close().await?;
+    orchestrator.fill().await?;
+    let filled = proxy.traffic().answers;
+    orchestrator.cycle(plan).await?;
+    Ok([between - before, proxy.traffic().answers - filled])
+}
