@@ -93,6 +93,10 @@
 //! key. [`Query::if_newer_than`] reads only if there is something new. [`EventStore::cache`] keeps in memory what is read a hundred times
 //! more often than written, until an event changes it.
 //!
+//! [`EventStore::projection`] keeps views in tables of the log's database, where each event counts exactly once; a later version is built beside
+//! the live one. [`EventStore::process_manager`] does what follows from events: commands, tried again until they are done, and wake-ups, over
+//! days if need be.
+//!
 //! # Concurrency
 //!
 //! [`EventStore`] is cheap to clone and safe to share. One writer task per handle sends what waits as one batch (group
@@ -104,7 +108,8 @@
 //!
 //! - `axum`: `/health` and `/ready` over HTTP, in the module `health_http`.
 //! - `bb8`: that pool, besides `deadpool`; see [`PoolBackend`].
-//! - `cli`: the program `eventstore`, which creates a log, looks into it, moves events, declares paths, and looks after subscriptions and groups.
+//! - `cli`: the program `eventstore`, which creates a log, looks into it, moves events, declares paths, and looks after subscriptions, groups,
+//!   projections and process managers.
 //!
 //! For a pooler that lends sessions for a transaction at a time see [`Settings::prepared_statements`].
 

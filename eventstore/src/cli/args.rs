@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::consumer_args::{GroupsCommand, ProjectionsCommand, SubscriptionsCommand};
+use crate::consumer_args::{GroupsCommand, ProcessesCommand, ProjectionsCommand, SubscriptionsCommand};
 use crate::filter::FilterArgs;
 
 /// Administers a log of events on PostgreSQL: creates it, looks into it, moves events, declares indexes, looks after subscriptions,
-/// consumer groups and projections.
+/// consumer groups, projections and process managers.
 #[derive(Debug, Parser)]
 #[command(
     name = "eventstore",
@@ -104,6 +104,9 @@ Examples:
     /// List, rebuild, pause, resume and delete projections
     #[command(subcommand)]
     Projections(ProjectionsCommand),
+    /// List what process managers have to do; replay and drop what they have parked
+    #[command(subcommand)]
+    Processes(ProcessesCommand),
 }
 
 #[derive(Debug, Subcommand)]

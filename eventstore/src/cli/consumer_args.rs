@@ -1,6 +1,7 @@
-//! The command line of subscriptions, consumer groups and projections.
+//! The command line of subscriptions, consumer groups, projections and process managers.
 
 use clap::{Args, Subcommand};
+use uuid::Uuid;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum SubscriptionsCommand {
@@ -141,6 +142,49 @@ The function takes two bigint: the first and the last position that an append ha
     },
 }
 
+#[derive(Debug, Subcommand)]
+pub(crate) enum ProcessesCommand {
+    /// Print the processes that have something to do, one a line, as JSON
+    #[command(after_help = "\
+Example:
+  eventstore processes list
+What they have yet to react to, and the events that they could not react to, are those of the group process/NAME.")]
+    List,
+    /// Print the commands and wake-ups that have failed for good, the last one first, one a line, as JSON
+    #[command(after_help = "Example:\n  eventstore processes parked reminders --limit 20")]
+    Parked {
+        /// The process
+        name: String,
+        /// At most so many
+        #[arg(long, value_name = "NUMBER", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..))]
+        limit: u32,
+    },
+    /// Have parked work done again, and print how much there was
+    #[command(after_help = "\
+Examples:
+  eventstore processes replay reminders 0190a5e2-1d2c-7e3a-b7a1-0242ac120002
+  eventstore processes replay reminders --all")]
+    Replay(WorkArgs),
+    /// Drop parked work, which nobody does then, and print how much there was
+    #[command(after_help = "\
+Examples:
+  eventstore processes drop reminders 0190a5e2-1d2c-7e3a-b7a1-0242ac120002
+  eventstore processes drop reminders --all")]
+    Drop(WorkArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct WorkArgs {
+    /// The process
+    pub(crate) name: String,
+    /// As `processes parked` prints them
+    #[arg(value_name = "ID", required_unless_present = "all", conflicts_with = "all", value_parser = work_id)]
+    pub(crate) ids: Vec<Uuid>,
+    /// All that is parked now
+    #[arg(long)]
+    pub(crate) all: bool,
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct ResetArgs {
     /// As `list` prints it
@@ -169,6 +213,10 @@ pub(crate) enum Place {
     Now,
     /// After this position.
     After(u64),
+}
+
+fn work_id(text: &str) -> Result<Uuid, String> {
+    text.parse().map_err(|_| "expected an id, as `processes parked` prints it".to_owned())
 }
 
 fn place(text: &str) -> Result<Place, String> {

@@ -7,6 +7,7 @@ mod filter;
 mod groups;
 mod indexing;
 mod output;
+mod processes;
 mod projections;
 mod subscriptions;
 mod transfer;

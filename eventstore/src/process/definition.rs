@@ -126,7 +126,7 @@ pub trait Process: Send + Sync + 'static {
 #[non_exhaustive]
 pub struct Command {
     /// The same at each attempt: give it to whoever is asked, or to an event that says that it was done
-    /// ([`NewEvent::id`](crate::NewEvent::with_id)), so that once is enough.
+    /// ([`NewEvent::id`](crate::NewEvent::id)), so that once is enough.
     pub id: Uuid,
     /// The instance that it is of.
     pub key: Value,

@@ -5,10 +5,13 @@
 use std::io::{BufRead as _, BufReader};
 use std::process::{Command, Output, Stdio};
 
-use eventstore::{Filter, NewEvent, Start};
+use eventstore::{Filter, NewEvent, ProcessError, Progress, Start};
+use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
 
 use crate::fixture::Log;
+use crate::process_managers::{Running, Script, manager, settled, step};
+use crate::subscriptions::{log_with, soon};
 
 fn eventstore(arguments: &str) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_eventstore"));
@@ -278,6 +281,45 @@ async fn inline_projections_are_registered_listed_and_unregistered() {
     assert!(code == 3 && said.contains("noted"), "{code}: {said}");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn what_processes_have_parked_is_listed_replayed_and_dropped() {
+    let log = log_with(soon()).await;
+    assert_eq!(succeed(&mut on(&log, "processes list")), "");
+    let handle = |_: eventstore::Command| -> BoxFuture<'static, Result<Progress, ProcessError>> {
+        Box::pin(async { Ok(Progress::failed("no such book")) })
+    };
+    let script = Script { handle: Box::new(handle), ..Script::default() };
+    let running = Running::begin(&manager(&log.store, script));
+    for order in 0..3 {
+        step(&log.store, order, 1, json!({"command": "Lend"})).await;
+    }
+    assert_eq!(settled(&log.store).await, 3);
+    running.end().await;
+
+    let said = |arguments: &str| lines(&succeed(&mut on(&log, arguments)));
+    let parked = said("processes parked script");
+    let mut keys: Vec<_> = parked.iter().map(|work| work["key"].as_u64().unwrap()).collect();
+    keys.sort_unstable();
+    assert_eq!(keys, [0, 1, 2]);
+    assert_eq!((&parked[0]["kind"], &parked[0]["name"]), (&json!("command"), &json!("Lend")));
+    assert_eq!((&parked[0]["failure"], &parked[0]["attempts"]), (&json!("no such book"), &json!(1)));
+    assert!(parked[0]["parked_at"].as_str().unwrap().ends_with('Z'), "{parked:?}");
+    assert_eq!(said("processes parked script --limit 2").len(), 2);
+
+    let id = parked[0]["id"].as_str().unwrap();
+    assert_eq!(said(&format!("processes replay script {id}")), [json!({"replayed": 1})]);
+    assert_eq!(said(&format!("processes drop script {id}")), [json!({"dropped": 0})], "it is not parked now");
+    assert_eq!(said("processes drop script --all"), [json!({"dropped": 2})]);
+    assert_eq!(said("processes parked script"), [] as [Value; 0]);
+    let listed = said("processes list");
+    let [left] = &listed[..] else { panic!("{listed:?}") };
+    assert_eq!((&left["name"], &left["commands"], &left["parked"]), (&json!("script"), &json!(1), &json!(0)));
+    for command in ["parked none", &format!("replay none {id}"), "drop none --all"] {
+        let (code, said) = fail(&mut on(&log, &format!("processes {command}")));
+        assert!(code == 5 && said.contains("none"), "{code}: {said}");
+    }
+}
+
 #[test]
 fn bad_usage_is_refused_and_help_teaches() {
     for arguments in [
@@ -292,6 +334,10 @@ fn bad_usage_is_refused_and_help_teaches() {
         "subscriptions reset s --to yesterday",
         "groups parked drop g",
         "groups parked replay g 1 --all",
+        "processes parked",
+        "processes parked p --limit 0",
+        "processes drop p",
+        "processes replay p 4711",
     ] {
         assert_eq!(fail(&mut eventstore(arguments)).0, 2, "{arguments}");
     }
@@ -325,6 +371,10 @@ fn bad_usage_is_refused_and_help_teaches() {
         "projections inline list",
         "projections inline register",
         "projections inline unregister",
+        "processes list",
+        "processes parked",
+        "processes replay",
+        "processes drop",
     ] {
         let help = succeed(&mut eventstore(&format!("{command} --help")));
         assert!(help.contains("Example"), "{command}: {help}");

@@ -139,3 +139,23 @@ async fn projection() {
         ]
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn process_manager() {
+    let said = printed(&mut example("process_manager"));
+    let lines: Vec<_> = said.lines().collect();
+    assert_eq!(
+        lines,
+        [
+            "parcel 1 is on its way",
+            "parcel 1 has come",
+            r#"book 1: Mail {"to":"ada"}, attempt 2"#,
+            "parcel 2 is on its way",
+            "parcel 2 has come",
+            "the reminder of book 2 was cancelled",
+            "parcel 3 is on its way",
+            "parcel 3 has come",
+            r#"book 3: Call {"to":"eve","why":"eve has moved"}, attempt 1"#
+        ]
+    );
+}
