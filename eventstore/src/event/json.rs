@@ -12,7 +12,7 @@ use crate::error::Error;
 const MAX_DEPTH: usize = 127;
 
 /// Refuses what PostgreSQL would refuse: NUL characters and excessive nesting.
-pub(super) fn check(value: &Value, what: &str) -> Result<(), Error> {
+pub(crate) fn check(value: &Value, what: &str) -> Result<(), Error> {
     descend(value, what, 0)
 }
 

@@ -13,12 +13,14 @@ use crate::deadline;
 use crate::error::Error;
 use crate::pool::{self, Param, Pool};
 use crate::position::Position;
-use crate::process::lane::{Answer, Lane, Outcome, Work};
 use crate::process::reaction::{Reaction, When};
+use crate::process::work::{Answer, Lane, Outcome, Work};
 use crate::sql::{self, process};
 use crate::sqlstate;
 use crate::store::EventStore;
 
+/// How often what was claimed as often as it may be is claimed once more, to say that it has failed.
+const SPARE_ATTEMPTS: u32 = 3;
 /// No statement takes longer unless something is wrong.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -44,7 +46,7 @@ pub(super) struct Claims {
 /// What a reaction follows from, and who may say so.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Cause {
-    Event { group: i32, position: Position, lease: Uuid },
+    Event { group: i32, position: Position, id: Uuid, lease: Uuid },
     Work { id: Uuid, lease: Uuid },
 }
 
@@ -72,7 +74,8 @@ impl Calls {
     ) -> Result<Claims, Error> {
         let (lease, limit) = (Uuid::now_v7(), i32::try_from(limit).unwrap_or(i32::MAX));
         let (code, lasts) = (lane.code(), in_ms(lease_for));
-        let max_attempts = i32::try_from(max_attempts).unwrap_or(i32::MAX);
+        // Some more times, for whoever reacts to its failure.
+        let max_attempts = i32::try_from(max_attempts.saturating_add(SPARE_ATTEMPTS)).unwrap_or(i32::MAX);
         let params: [Param<'_>; 6] = [
             (&self.name, Type::TEXT),
             (&code, Type::TEXT),
@@ -147,14 +150,16 @@ impl Calls {
     /// Writes what follows, and the end of what it follows from. False if that was not to be settled any more.
     pub(super) async fn react(&self, cause: Cause, key: &Value, reaction: &Reaction) -> Result<bool, Error> {
         let (group, position, id, lease) = match cause {
-            Cause::Event { group, position, lease } => (Some(group), position.to_sql(), None, lease),
+            Cause::Event { group, position, lease, .. } => (Some(group), position.to_sql(), None, lease),
             Cause::Work { id, lease } => (None, 0, Some(id), lease),
         };
         let Reaction { commands, wake_ups, cancelled } = reaction;
-        let command_ids: Vec<_> = commands.iter().map(|command| command.id).collect();
+        let command_ids: Vec<_> =
+            (0..commands.len()).map(|nth| self.id(cause, &format!("command {nth}"))).collect();
         let command_names: Vec<_> = commands.iter().map(|command| command.name.as_str()).collect();
         let payloads: Vec<_> = commands.iter().map(|command| Json(&command.payload)).collect();
-        let wake_up_ids: Vec<_> = wake_ups.iter().map(|_| Uuid::now_v7()).collect();
+        let wake_up_ids: Vec<_> =
+            wake_ups.iter().map(|wake_up| self.id(cause, &format!("wake-up {}", wake_up.name))).collect();
         let wake_up_names: Vec<_> = wake_ups.iter().map(|wake_up| wake_up.name.as_str()).collect();
         let (mut at, mut after) = (Vec::<Option<OffsetDateTime>>::new(), Vec::<Option<f64>>::new());
         for wake_up in wake_ups {
@@ -183,6 +188,12 @@ impl Calls {
         let rows = self.call(&self.react, &params).await?;
         let row = rows.first().ok_or_else(|| Error::internal("a reaction was written without an answer"))?;
         row.try_get(0).map_err(|error| self.fault(&error))
+    }
+
+    /// Of what follows: the same whenever it follows from the same, also in another history that has the event.
+    fn id(&self, cause: Cause, what: &str) -> Uuid {
+        let (Cause::Event { id, .. } | Cause::Work { id, .. }) = cause;
+        Uuid::new_v5(&id, format!("{} {what}", self.name).as_bytes())
     }
 
     async fn ids(&self, sql: &str, params: &[Param<'_>]) -> Result<Vec<Uuid>, Error> {

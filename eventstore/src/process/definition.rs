@@ -15,7 +15,7 @@ use crate::process::Reaction;
 /// Why something could not be done.
 pub type ProcessError = Box<dyn std::error::Error + Send + Sync>;
 
-const CHECK_EVERY: Duration = Duration::from_secs(1);
+pub(super) const CHECK_EVERY: Duration = Duration::from_secs(1);
 
 /// What follows from events. Run it with [`EventStore::process_manager`](crate::EventStore::process_manager).
 ///
@@ -63,17 +63,22 @@ const CHECK_EVERY: Duration = Duration::from_secs(1);
 /// }
 /// ```
 pub trait Process: Send + Sync + 'static {
-    /// What is known of one instance, from its events.
+    /// What is known of one instance, from its events. It is kept as JSON in snapshots.
     type State: Default + Serialize + DeserializeOwned + Send + Sync;
 
     /// Its name: what is to be done is kept under it.
     fn name(&self) -> &str;
 
+    /// Raise it when `State` or [`apply`](Self::apply) change: snapshots of another version are not used.
+    fn version(&self) -> u32 {
+        1
+    }
+
     /// The events that it follows. They belong to the name: another filter needs another name.
     fn filter(&self) -> Filter;
 
     /// The path of the value that names an instance, `BookID` say: an indexed one, which every event of the filter has, as a string,
-    /// an integer or a boolean. Of an array the first value counts.
+    /// an integer or a boolean. One value: an event with several belongs to no instance.
     fn correlated_by(&self) -> &str;
 
     /// Has the state know of an event.
@@ -197,7 +202,8 @@ impl Progress {
         self
     }
 
-    /// How long it may take, from when it was started; without end unless said. Then it has failed.
+    /// How long it may take, from when it was started; without end unless said. It is asked after once more then, and has failed if it still
+    /// goes on.
     pub fn time_out_after(mut self, limit: Duration) -> Self {
         if let Stage::Running { time_out_after, .. } = &mut self.0 {
             *time_out_after = Some(limit);

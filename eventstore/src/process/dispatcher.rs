@@ -19,13 +19,14 @@ use crate::deadline;
 use crate::error::{Error, ErrorKind};
 use crate::process::calls::{Calls, Claims};
 use crate::process::definition::Process;
-use crate::process::handling::Hand;
-use crate::process::lane::{Answer, Held, Lane, Outcome, Queue, Work};
+use crate::process::handling::{Ended as Worked, Hand};
+use crate::process::held::Held;
 use crate::process::manager::ProcessManager;
+use crate::process::outcomes::Outcomes;
+use crate::process::queue::Queue;
+use crate::process::work::{Answer, Lane, Outcome, Work};
 use crate::telemetry::ProcessGauges;
 
-/// How long an outcome may wait for others to be said with it.
-const GATHER_FOR: Duration = Duration::from_millis(5);
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 /// How soon work is looked for that another one is just claiming.
@@ -37,14 +38,11 @@ pub(super) struct Dispatcher<P> {
     gauges: ProcessGauges,
     queues: [Queue; 3],
     held: Held,
-    hands: JoinSet<Option<Outcome>>,
+    hands: JoinSet<Worked>,
     /// What each task of these is at.
     tasks: HashMap<Id, (Uuid, Uuid, Lane)>,
-    answers: Vec<Answer>,
-    /// When the first of these came.
-    answered_at: Option<Instant>,
+    outcomes: Outcomes,
     statements: FuturesUnordered<BoxFuture<'static, Ended>>,
-    is_settling: bool,
     is_beating: bool,
     pause: Duration,
     stop: CancellationToken,
@@ -90,10 +88,8 @@ impl<P: Process> Dispatcher<P> {
             held: Held::default(),
             hands: JoinSet::new(),
             tasks: HashMap::new(),
-            answers: Vec::new(),
-            answered_at: None,
+            outcomes: Outcomes::default(),
             statements: FuturesUnordered::new(),
-            is_settling: false,
             is_beating: false,
             pause: FIRST_PAUSE,
             stop,
@@ -114,7 +110,11 @@ impl<P: Process> Dispatcher<P> {
                 self.hand_back();
             }
             self.begin(is_stopping);
-            if is_stopping && self.held.is_empty() {
+            for lane in Lane::ALL {
+                self.gauges.holds(lane.name(), self.held.len(lane));
+            }
+            // What is just being claimed is handed back, too.
+            if is_stopping && self.held.is_empty() && !self.queues.iter().any(Queue::claims_now) {
                 return Ok(());
             }
             let wake_at = self.wakes_at();
@@ -170,15 +170,9 @@ impl<P: Process> Dispatcher<P> {
 
     /// Says what came of work: at once where nothing more is about to end, else with what ends soon.
     fn settle(&mut self) {
-        let Some(first) = self.answered_at else { return };
-        let is_ripe = first.elapsed() >= GATHER_FOR
-            || self.queues.iter().all(Queue::is_idle)
-            || self.answers.len() >= self.hand.manager.profile.batch;
-        if self.is_settling || !is_ripe {
-            return;
-        }
-        (self.answered_at, self.is_settling) = (None, true);
-        let answers = std::mem::take(&mut self.answers);
+        let is_all = self.queues.iter().all(Queue::is_idle);
+        let enough = self.hand.manager.profile.batch;
+        let Some(answers) = self.outcomes.begin(enough, is_all) else { return };
         let calls = Arc::clone(&self.calls);
         self.statements.push(Box::pin(async move {
             let result = calls.settle(&answers).await;
@@ -213,7 +207,7 @@ impl<P: Process> Dispatcher<P> {
                 Ok(())
             }
             Ended::Rest { lane: None } => {
-                self.is_settling = false;
+                self.outcomes.has_rested();
                 Ok(())
             }
         }
@@ -235,7 +229,6 @@ impl<P: Process> Dispatcher<P> {
                 let dry_for = (work.len() < wanted)
                     .then(|| next.unwrap_or(poll_every).clamp(SHORTEST_DRY.min(poll_every), poll_every));
                 self.queue(lane).has_claimed(work, dry_for);
-                self.gauges.holds(lane.name(), self.held.len(lane));
                 Ok(())
             }
             Err(error) => self.rest(Some(lane), error),
@@ -246,29 +239,26 @@ impl<P: Process> Dispatcher<P> {
         let held = match result {
             Ok(held) => held,
             Err(error) => {
-                // Said again, with what has come since. What was said already is not held any more, and does no harm.
-                self.answers.splice(0..0, answers);
-                self.answered_at.get_or_insert_with(Instant::now);
+                self.outcomes.have_failed(answers);
                 return self.rest(None, error);
             }
         };
-        (self.is_settling, self.pause) = (false, FIRST_PAUSE);
+        let may_be_said = self.outcomes.were_said();
+        self.pause = FIRST_PAUSE;
         for answer in answers {
             self.held.forget(&answer.id, answer.lease);
-            if !held.contains(&answer.id) {
-                let process = self.hand.manager.process.name();
-                warn!(process, id = %answer.id, "the lease of work was lost before it was said what came of it");
-                continue;
-            }
-            self.gauges.settles(answer.lane.name(), answer.outcome.name());
             match &answer.outcome {
                 Outcome::Running { pause, .. } => self.queue(Lane::Checks).is_due_in(*pause),
                 Outcome::Failed { pause, .. } => self.queue(answer.lane).is_due_in(*pause),
                 _ => {}
             }
-        }
-        for lane in Lane::ALL {
-            self.gauges.holds(lane.name(), self.held.len(lane));
+            // Or it was said the first time.
+            if held.contains(&answer.id) || may_be_said {
+                self.gauges.settles(answer.lane.name(), answer.outcome.name());
+            } else {
+                let process = self.hand.manager.process.name();
+                warn!(process, id = %answer.id, "the lease of work was lost before it was said what came of it");
+            }
         }
         Ok(())
     }
@@ -302,7 +292,7 @@ impl<P: Process> Dispatcher<P> {
     }
 
     /// A piece of work has ended, one way or the other.
-    fn is_done(&mut self, done: Result<(Id, Option<Outcome>), JoinError>) {
+    fn is_done(&mut self, done: Result<(Id, Worked), JoinError>) {
         let (task, outcome) = match done {
             Ok((task, outcome)) => (task, Some(outcome)),
             // It was given up, as its lease was lost.
@@ -311,11 +301,10 @@ impl<P: Process> Dispatcher<P> {
         let Some((id, lease, lane)) = self.tasks.remove(&task) else { return };
         self.queue(lane).has_ended();
         match outcome {
-            Some(Some(outcome)) => self.answer(id, lease, outcome),
-            // What came of it was said by what follows from it.
-            Some(None) => {
+            Some(Worked::With(outcome)) => self.answer(id, lease, outcome),
+            Some(Worked::Followed(outcome)) => {
                 self.held.forget(&id, lease);
-                self.gauges.settles(lane.name(), "done");
+                self.gauges.settles(lane.name(), outcome);
             }
             None => self.held.forget(&id, lease),
         }
@@ -323,8 +312,7 @@ impl<P: Process> Dispatcher<P> {
 
     fn answer(&mut self, id: Uuid, lease: Uuid, outcome: Outcome) {
         if let Some(answer) = self.held.answer(id, lease, outcome) {
-            self.answers.push(answer);
-            self.answered_at.get_or_insert_with(Instant::now);
+            self.outcomes.push(answer);
         }
     }
 
@@ -359,8 +347,7 @@ impl<P: Process> Dispatcher<P> {
 
     fn wakes_at(&self) -> Option<Instant> {
         let dry = self.queues.iter().filter_map(Queue::dry_until);
-        let ripe = self.answered_at.filter(|_| !self.is_settling).map(|first| first + GATHER_FOR);
-        dry.chain(ripe).min()
+        dry.chain(self.outcomes.ripe_at()).min()
     }
 
     fn queue(&mut self, lane: Lane) -> &mut Queue {

@@ -1,25 +1,29 @@
 //! Doing one piece of work: carrying out a command, asking after one, or reacting to a wake-up.
 
 use std::any::Any;
-use std::panic::AssertUnwindSafe;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
+use serde_json::Value;
 use tokio::time::{sleep, timeout};
 use tracing::warn;
 
 use crate::error::{Error, ErrorKind};
+use crate::event::check_json;
 use crate::filter::FieldValue;
 use crate::panic;
 use crate::process::calls::{Calls, Cause};
-use crate::process::definition::{Command, Process, ProcessError, Progress, Stage, WakeUp};
-use crate::process::lane::{Lane, Outcome, Work};
+use crate::process::definition::{CHECK_EVERY, Command, Process, ProcessError, Progress, Stage, WakeUp};
 use crate::process::manager::ProcessManager;
 use crate::process::reaction::Reaction;
+use crate::process::work::{Lane, Outcome, Work};
 
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+/// Longer than anybody waits, and short enough to be stored: a hundred years.
+const LONGEST: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
 
 /// Who does it.
 pub(super) struct Hand<P> {
@@ -27,99 +31,127 @@ pub(super) struct Hand<P> {
     pub(super) calls: Arc<Calls>,
 }
 
+/// How a piece of work has ended.
+#[derive(Debug)]
+pub(super) enum Ended {
+    /// What came of it is still to be said.
+    With(Outcome),
+    /// That was said, together with what follows from it; as metrics name it.
+    Followed(&'static str),
+}
+
+/// Why something was not done.
+struct Failure {
+    why: String,
+    /// Another attempt would come to the same.
+    is_final: bool,
+}
+
 impl<P: Process> Hand<P> {
-    /// What came of it; `None` if that was said already, together with what follows from it.
-    pub(super) async fn work(&self, work: Work) -> Option<Outcome> {
+    pub(super) async fn work(&self, work: Work) -> Ended {
+        // Claimed more often than it may be, it is not tried again: it may be what killed whoever had it.
+        let is_spent = work.attempt > self.manager.max_attempts;
         let done = match work.lane {
+            _ if is_spent => {
+                let why = "it was claimed as often as it may be, and nobody said what came of it".to_owned();
+                Err(Failure { why, is_final: true })
+            }
             Lane::WakeUps => self.wake(&work).await,
-            Lane::Commands | Lane::Checks if work.is_late => Err((true, "it timed out".to_owned())),
-            Lane::Commands | Lane::Checks => self.progress(&work).await.map(Some),
+            Lane::Commands | Lane::Checks => self.progress(&work).await.map(Ended::With),
         };
         match done {
-            Ok(outcome) => outcome,
-            Err((is_final, why)) if is_final || work.attempt >= self.manager.max_attempts => {
-                self.give_up(&work, why).await
+            Ok(ended) => ended,
+            Err(failure) if failure.is_final || work.attempt == self.manager.max_attempts => {
+                self.give_up(&work, failure.why).await
             }
-            Err((_, why)) => {
+            Err(Failure { why, .. }) => {
                 let (process, id) = (self.manager.process.name(), work.id);
                 warn!(process, %id, name = work.name, attempt = work.attempt, why, "work was not done");
                 let attempt = i32::try_from(work.attempt).unwrap_or(i32::MAX);
-                Some(Outcome::Failed { pause: self.manager.backoff.after(attempt), why })
+                Ended::With(Outcome::Failed { pause: self.manager.backoff.after(attempt), why })
             }
         }
     }
 
-    /// How far a command has come; or why not, and whether for good.
-    async fn progress(&self, work: &Work) -> Result<Outcome, (bool, String)> {
+    /// How far a command has come.
+    async fn progress(&self, work: &Work) -> Result<Outcome, Failure> {
         let (command, process) = (work.command(), &self.manager.process);
         let progress = match work.lane {
             Lane::Checks => {
                 let reference = work.reference.clone().unwrap_or_default();
-                self.limited(process.check(&command, &reference)).await
+                self.limited(async { process.check(&command, &reference).await }).await
             }
-            _ => self.limited(process.handle(&command)).await,
+            _ => self.limited(async { process.handle(&command).await }).await,
         };
-        match progress.map_err(|why| (false, why))? {
+        // At its deadline it is asked after for the last time.
+        let is_late = work.is_late;
+        let failed = |why| Failure { why, is_final: is_late };
+        match progress.map_err(failed)? {
             Progress(Stage::Done) => Ok(Outcome::Done),
-            Progress(Stage::Failed { why }) => Err((true, why)),
+            Progress(Stage::Failed { why }) => Err(Failure { why, is_final: true }),
+            Progress(Stage::Running { .. }) if is_late => Err(failed("it timed out".to_owned())),
             Progress(Stage::Running { reference, check_after, time_out_after }) => {
-                let pause = check_after.or(work.check_every).unwrap_or(Duration::from_secs(1));
-                Ok(Outcome::Running { reference, pause, check_every: check_after, time_out_after })
+                if let Some(reference) = &reference {
+                    check_json(reference, "the reference of what was started")
+                        .map_err(|error| failed(error.to_string()))?;
+                }
+                let [check_every, time_out_after] =
+                    [check_after, time_out_after].map(|time| time.map(|time| time.min(LONGEST)));
+                let pause = check_every.or(work.check_every).unwrap_or(CHECK_EVERY);
+                Ok(Outcome::Running { reference, pause, check_every, time_out_after })
             }
         }
     }
 
-    async fn wake(&self, work: &Work) -> Result<Option<Outcome>, (bool, String)> {
-        let wake_up = WakeUp {
-            key: work.key.clone(),
-            name: work.name.clone(),
-            attempt: work.attempt,
-            cause: work.cause,
-        };
-        let reacting = async {
-            let state = self.state(work).await?;
-            let reaction = self.manager.process.wake(&state, &wake_up)?;
-            self.follow(work, &reaction).await?;
-            Ok(None)
-        };
-        self.limited(reacting).await.map_err(|why| (false, why))
+    async fn wake(&self, work: &Work) -> Result<Ended, Failure> {
+        let failed = |why| Failure { why, is_final: false };
+        let (key, name) = (work.key.clone(), work.name.clone());
+        let wake_up = WakeUp { key, name, attempt: work.attempt, cause: work.cause };
+        let state = self.state(work).await.map_err(failed)?;
+        let reaction = decided(|| self.manager.process.wake(&state, &wake_up)).map_err(failed)?;
+        self.follow(work, &reaction).await.map_err(failed)?;
+        Ok(Ended::Followed("done"))
     }
 
     /// What has failed for good is for the process to react to, or for a person.
-    async fn give_up(&self, work: &Work, why: String) -> Option<Outcome> {
+    async fn give_up(&self, work: &Work, why: String) -> Ended {
         let (process, id) = (self.manager.process.name(), work.id);
         warn!(process, %id, name = work.name, attempt = work.attempt, why, "work has failed");
         if work.lane == Lane::WakeUps {
-            return Some(Outcome::Parked { why });
+            return Ended::With(Outcome::Parked { why });
         }
         let reacting = async {
             let state = self.state(work).await?;
-            let Some(reaction) = self.manager.process.fail(&state, &work.command(), &why) else {
-                return Ok(false);
-            };
-            self.follow(work, &reaction).await?;
-            Ok(true)
+            let fail = || Ok(self.manager.process.fail(&state, &work.command(), &why));
+            match decided(fail)? {
+                Some(reaction) => self.follow(work, &reaction).await.map(|()| true),
+                None => Ok(false),
+            }
         };
-        match self.limited(reacting).await {
-            Ok(true) => None,
-            Ok(false) => Some(Outcome::Parked { why }),
+        match reacting.await {
+            Ok(true) => Ended::Followed("given_up"),
+            Ok(false) => Ended::With(Outcome::Parked { why }),
             Err(again) => {
-                Some(Outcome::Parked { why: format!("{why}; and what follows from that: {again}") })
+                Ended::With(Outcome::Parked { why: format!("{why}; and what follows from that: {again}") })
             }
         }
     }
 
-    async fn state(&self, work: &Work) -> Result<P::State, ProcessError> {
+    /// What is known of the instance by now.
+    async fn state(&self, work: &Work) -> Result<P::State, String> {
         let key = scalar(&work.key).ok_or("its instance is named by no string, integer or boolean")?;
-        Ok(self.manager.state(key, None).await?)
+        patiently(|| self.manager.state(key.clone(), None)).await.map_err(|error| error.to_string())
     }
 
-    async fn follow(&self, work: &Work, reaction: &Reaction) -> Result<(), ProcessError> {
-        reaction.check()?;
+    async fn follow(&self, work: &Work, reaction: &Reaction) -> Result<(), String> {
         let cause = Cause::Work { id: work.id, lease: work.lease };
-        // Where it was settled before, or set anew, nothing is to follow any more.
-        patiently(|| self.calls.react(cause, &work.key, reaction)).await?;
-        if !reaction.commands.is_empty() || !reaction.wake_ups.is_empty() {
+        let written = async {
+            reaction.check()?;
+            // Where it was settled before, or set anew, nothing is to follow any more.
+            patiently(|| self.calls.react(cause, &work.key, reaction)).await
+        };
+        written.await.map_err(|error| error.to_string())?;
+        if !reaction.is_none() {
             self.manager.news.send_replace(());
         }
         Ok(())
@@ -134,6 +166,14 @@ impl<P: Process> Hand<P> {
             Ok(Err(panicked)) => Err(panic_text(&*panicked)),
             Err(_) => Err(format!("it took longer than {limit:?}")),
         }
+    }
+}
+
+/// What the application decides, if it comes to that.
+fn decided<T>(decide: impl FnOnce() -> Result<T, ProcessError>) -> Result<T, String> {
+    match catch_unwind(AssertUnwindSafe(decide)) {
+        Ok(decided) => decided.map_err(|error| error.to_string()),
+        Err(panicked) => Err(panic_text(&*panicked)),
     }
 }
 
@@ -154,14 +194,17 @@ fn panic_text(panicked: &(dyn Any + Send)) -> String {
     format!("it panicked: {}", panic::text(panicked))
 }
 
-/// What names an instance.
-pub(super) fn scalar(key: &serde_json::Value) -> Option<FieldValue> {
+/// What names an instance. A float that is an integer counts as that, as it does for filters.
+pub(super) fn scalar(key: &Value) -> Option<FieldValue> {
     match key {
-        serde_json::Value::String(text) => Some(FieldValue::from(text)),
-        serde_json::Value::Bool(truth) => Some(FieldValue::from(*truth)),
-        serde_json::Value::Number(number) => {
+        Value::String(text) => Some(FieldValue::from(text)),
+        Value::Bool(truth) => Some(FieldValue::from(*truth)),
+        Value::Number(number) => {
             let integer = number.as_i64().map(FieldValue::from);
-            integer.or_else(|| number.as_u64().map(FieldValue::from))
+            integer.or_else(|| number.as_u64().map(FieldValue::from)).or_else(|| {
+                let integral = number.as_f64().filter(|float| float.fract() == 0.0)?;
+                format!("{integral}").parse().ok().map(FieldValue::Integer)
+            })
         }
         _ => None,
     }

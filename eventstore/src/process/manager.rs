@@ -18,11 +18,13 @@ use crate::subscription::Start;
 
 /// What comes before the name of a process in that of its group and its snapshots.
 const PREFIX: &str = "process/";
-const MAX_NAME_BYTES: usize = 255 - PREFIX.len();
+/// With room for the version of its snapshots.
+const MAX_NAME_BYTES: usize = 236;
 const LEASE: Duration = Duration::from_secs(30);
 const SHORTEST_LEASE: Duration = Duration::from_millis(100);
 /// What ends later than in a day was leased before the clock was set back.
 const LONGEST_LEASE: Duration = Duration::from_secs(12 * 60 * 60);
+const LONGEST_WAIT: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 const TIME_LIMIT: Duration = Duration::from_secs(300);
 const MAX_ATTEMPTS: u32 = 5;
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
@@ -139,6 +141,13 @@ impl<P: Process> ProcessManager<P> {
         if let Some((what, _)) = times.iter().find(|(_, time)| time.is_zero()) {
             return Err(Error::invalid(format!("process has a {what} of 0; nothing can be done in no time")));
         }
+        let pauses = [self.profile.poll_every, self.backoff.first, self.backoff.longest];
+        if pauses.iter().any(|pause| *pause > LONGEST_WAIT) || self.backoff.first > self.backoff.longest {
+            return Err(Error::invalid(format!(
+                "process has pauses of {pauses:?}: to the next look, the first and the longest before another attempt; expected at most \
+                 {LONGEST_WAIT:?}, and the first no longer than the longest"
+            )));
+        }
         let sizes = [
             ("batch", self.profile.batch),
             ("dispatches", self.profile.dispatches),
@@ -150,7 +159,7 @@ impl<P: Process> ProcessManager<P> {
         }
     }
 
-    /// The name of its group and its snapshots.
+    /// The name of its group.
     pub(super) fn reserved_name(&self) -> String {
         format!("{PREFIX}{}", self.process.name())
     }
@@ -159,7 +168,8 @@ impl<P: Process> ProcessManager<P> {
     pub(super) async fn state(&self, key: FieldValue, until: Option<Position>) -> Result<P::State, Error> {
         let filter = self.process.filter().and_all([(self.process.correlated_by(), key)]);
         let apply = |state: &mut P::State, event: &_| self.process.apply(state, event);
-        let mut fold = self.store.fold(self.reserved_name(), &filter, P::State::default(), apply);
+        let snapshots = format!("{}@{}", self.reserved_name(), self.process.version());
+        let mut fold = self.store.fold(snapshots, &filter, P::State::default(), apply);
         if let Some(position) = until {
             fold = fold.until(position);
         }

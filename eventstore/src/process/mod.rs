@@ -49,13 +49,16 @@ mod calls;
 mod definition;
 mod dispatcher;
 mod handling;
-mod lane;
+mod held;
 mod manager;
+mod outcomes;
 mod profile;
+mod queue;
 mod reacting;
 mod reaction;
 mod run;
 mod status;
+mod work;
 
 pub use definition::{Command, Process, ProcessError, Progress, WakeUp};
 pub use manager::ProcessManager;

@@ -36,7 +36,7 @@ impl<P: Process> Reacting<P> {
         }
         reaction.check()?;
         let (group, lease) = delivery.lease();
-        let cause = Cause::Event { group, position: delivery.position, lease };
+        let cause = Cause::Event { group, position: delivery.position, id: delivery.id.uuid(), lease };
         let key = key_json(&key);
         if patiently(|| self.calls.react(cause, &key, &reaction)).await? {
             self.manager.news.send_replace(());
@@ -47,13 +47,20 @@ impl<P: Process> Reacting<P> {
     }
 
     fn key(&self, event: &RecordedEvent) -> Result<FieldValue, ProcessError> {
-        let mut found = None;
+        let mut found = Vec::new();
         self.correlated_by.any(&event.payload, &mut |value| {
-            found = scalar(value);
-            found.is_some()
+            found.extend(scalar(value));
+            false
         });
-        found.ok_or_else(|| {
-            let (path, event_type) = (self.correlated_by.canonical(), &event.event_type);
+        found.dedup();
+        let (path, event_type) = (self.correlated_by.canonical(), &event.event_type);
+        if found.len() > 1 {
+            return Err(format!(
+                "the event ({event_type}) has several values at {path:?}, and belongs to no instance"
+            )
+            .into());
+        }
+        found.pop().ok_or_else(|| {
             format!("the event ({event_type}) has no string, integer or boolean at {path:?}, which names the instance").into()
         })
     }

@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use serde_json::Value;
 use time::OffsetDateTime;
-use uuid::Uuid;
 
 use crate::error::Error;
-use crate::event::check_instant;
+use crate::event::{check_instant, check_json};
 
 const MAX_NAME_BYTES: usize = 255;
+/// What can be added to the time of today in PostgreSQL: a thousand years.
+const LONGEST: Duration = Duration::from_secs(1_000 * 365 * 24 * 60 * 60);
 
 /// What follows from an event, a wake-up or a failure: commands to be carried out, and wake-ups. All of it takes effect at once, or nothing.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -22,7 +23,6 @@ pub struct Reaction {
 
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct NewCommand {
-    pub(super) id: Uuid,
     pub(super) name: String,
     pub(super) payload: Value,
 }
@@ -45,16 +45,16 @@ impl Reaction {
         Self::default()
     }
 
-    /// Has a command carried out.
+    /// Has a command carried out. Its id is made of what it follows from and of its place in the reaction: the same where that is reacted to again.
     pub fn command(mut self, name: impl Into<String>, payload: impl Into<Value>) -> Self {
-        self.commands.push(NewCommand { id: Uuid::now_v7(), name: name.into(), payload: payload.into() });
+        self.commands.push(NewCommand { name: name.into(), payload: payload.into() });
         self
     }
 
     /// Has the instance told when so much time has passed, by the database's clock. An instance has one wake-up of a name: this takes the place of
     /// what there was.
     pub fn wake_up_after(self, name: impl Into<String>, pause: Duration) -> Self {
-        self.wake_up(name.into(), When::After(pause))
+        self.wake_up(name.into(), When::After(pause.min(LONGEST)))
     }
 
     /// The same, at an instant.
@@ -92,6 +92,9 @@ impl Reaction {
                 )));
             }
         }
+        for command in &self.commands {
+            check_json(&command.payload, "the payload of a command")?;
+        }
         for wake_up in &self.wake_ups {
             if let When::At(instant) = wake_up.when {
                 check_instant(instant, "the instant of a wake-up")?;
@@ -123,5 +126,6 @@ mod tests {
             assert!(Reaction::none().wake_up_after(name, Duration::ZERO).check().is_err(), "{name:?}");
         }
         assert!(Reaction::none().command("x".repeat(255), 1).check().is_ok());
+        assert!(Reaction::none().command("x", "a\0b").check().is_err());
     }
 }

@@ -22,7 +22,8 @@ use crate::process::reacting::Reacting;
 /// # Errors
 /// [`Invalid`](crate::ErrorKind::Invalid) for a name, setting, filter or path that is not valid, or another filter than the
 /// process had before; [`HistoryDiverged`](crate::ErrorKind::HistoryDiverged) as [`ConsumerGroup::start`](crate::ConsumerGroup::start);
-/// [`Closed`](crate::ErrorKind::Closed). Servers that do not answer are waited for. What is under way is finished first.
+/// [`Closed`](crate::ErrorKind::Closed). Servers that do not answer are waited for. What is being carried out when it
+/// fails is carried out again.
 ///
 /// # Cancellation
 /// Dropping it gives up what is being done; others go on with it when its leases run out.

@@ -201,7 +201,7 @@ impl Metrics {
             process_outcomes: IntCounterVec::new(
                 opts(
                     "process_outcomes_total",
-                    "Commands, checks and wake-ups by what came of them: done, running, failed, parked, or untouched.",
+                    "Commands, checks and wake-ups by what came of them: done, running, failed, given_up (for good, and reacted to), parked, or untouched.",
                 ),
                 &["process", "kind", "outcome"],
             )?,

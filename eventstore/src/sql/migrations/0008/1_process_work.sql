@@ -5,7 +5,7 @@
 -- Claims change no column that an index has, so that rows are changed in place.
 CREATE TABLE process_work (
     id             uuid             PRIMARY KEY,
-    process        text             COLLATE "C" NOT NULL CHECK (octet_length(process) BETWEEN 1 AND 247),
+    process        text             COLLATE "C" NOT NULL CHECK (octet_length(process) BETWEEN 1 AND 236),
     lane           "char"           NOT NULL,
     is_parked      boolean          NOT NULL DEFAULT false,
     due_at         timestamptz      NOT NULL,

@@ -24,26 +24,22 @@ DECLARE
     v_claimed integer;
     v_due_at timestamptz;
     v_free_at timestamptz;
-    v_due_in_ms integer;
+    v_due_in_ms bigint;
 BEGIN
     PERFORM require_read_committed_v1();
     PERFORM set_config('synchronous_commit', 'off', true);
     RETURN QUERY
-        WITH due AS MATERIALIZED (
-            SELECT w.id, w.due_at, w.attempts FROM process_work w
-            WHERE w.process = p_process AND w.lane = p_lane::"char" AND NOT w.is_parked AND w.due_at <= v_now
-              AND (w.leased_until IS NULL OR w.leased_until <= v_now OR w.leased_until > v_now + interval '1 day')
-            ORDER BY w.due_at LIMIT p_limit
-            FOR UPDATE SKIP LOCKED
-        ), spent AS (
-            UPDATE process_work AS w
-            SET is_parked = true, parked_at = v_now, lease = NULL, leased_until = NULL,
-                failure = 'it was claimed as often as it may be, and nobody said what came of it'
-            FROM due AS d WHERE w.id = d.id AND d.attempts >= p_max_attempts
-        ), leased AS (
+        WITH leased AS (
             UPDATE process_work AS w
             SET lease = p_lease, leased_until = v_now + p_for, attempts = w.attempts + 1
-            FROM due AS d WHERE w.id = d.id AND d.attempts < p_max_attempts
+            -- Locked until the end, they stay where they are.
+            WHERE w.ctid = ANY (ARRAY(
+                SELECT d.ctid FROM process_work d
+                WHERE d.process = p_process AND d.lane = p_lane::"char" AND NOT d.is_parked AND d.due_at <= v_now
+                  AND (d.leased_until IS NULL OR d.leased_until <= v_now OR d.leased_until > v_now + interval '1 day')
+                  AND d.attempts < p_max_attempts
+                ORDER BY d.due_at LIMIT p_limit
+                FOR UPDATE SKIP LOCKED))
             RETURNING w.*
         )
         SELECT l.id, l.attempts, l.cause, l.key, l.name, l.payload, l.reference, l.check_every_ms,
@@ -54,15 +50,21 @@ BEGIN
         v_due_at := (SELECT w.due_at FROM process_work w
                      WHERE w.process = p_process AND w.lane = p_lane::"char" AND NOT w.is_parked AND w.due_at > v_now
                      ORDER BY w.due_at LIMIT 1);
-        -- What is due and leased by nobody was behind what was parked now, or is locked by somebody who may leave it.
-        v_free_at := (SELECT min(CASE WHEN w.leased_until > v_now THEN w.leased_until ELSE v_now + interval '20 milliseconds' END)
-                      FROM process_work w
+        v_free_at := (SELECT min(w.leased_until) FROM process_work w
                       WHERE w.process = p_process AND w.lane = p_lane::"char" AND NOT w.is_parked AND w.due_at <= v_now
-                        AND w.lease IS DISTINCT FROM p_lease);
-        v_due_in_ms := least(ceil(extract(epoch FROM least(v_due_at, v_free_at) - v_now) * 1000), 2000000000);
+                        AND w.leased_until > v_now AND w.lease <> p_lease);
+        v_due_in_ms := ceil(extract(epoch FROM least(v_due_at, v_free_at) - v_now) * 1000);
+        UPDATE process_work AS w
+        SET is_parked = true, parked_at = v_now, lease = NULL, leased_until = NULL,
+            failure = 'it was claimed as often as it may be, and nobody said what came of it'
+        WHERE w.ctid = ANY (ARRAY(
+            SELECT d.ctid FROM process_work d
+            WHERE d.process = p_process AND d.lane = p_lane::"char" AND NOT d.is_parked AND d.due_at <= v_now
+              AND (d.leased_until IS NULL OR d.leased_until <= v_now) AND d.attempts >= p_max_attempts
+            FOR UPDATE SKIP LOCKED));
     END IF;
     RETURN QUERY
-        SELECT NULL::uuid, v_due_in_ms,
+        SELECT NULL::uuid, CASE WHEN v_due_in_ms < 2000000000 THEN v_due_in_ms::integer END,
                NULL::bigint, NULL::jsonb, NULL::text, NULL::jsonb, NULL::jsonb, NULL::double precision, NULL::boolean;
 END
 $$;

@@ -36,7 +36,10 @@ BEGIN
         UPDATE process_work AS w
         SET lease = NULL, leased_until = NULL, attempts = s.attempts,
             lane = CASE WHEN s.outcome = 's' THEN 's' ELSE w.lane END,
-            due_at = CASE WHEN s.outcome = 'p' THEN w.due_at ELSE v_now + s.pause_ms * interval '1 millisecond' END,
+            -- Not after its deadline, at which it is asked after for the last time.
+            due_at = CASE WHEN s.outcome = 'p' THEN w.due_at
+                          ELSE least(v_now + s.pause_ms * interval '1 millisecond', w.deadline_at,
+                                     v_now + s.deadline_ms * interval '1 millisecond') END,
             reference = coalesce(s.reference, w.reference),
             check_every_ms = coalesce(s.check_every_ms, w.check_every_ms),
             deadline_at = coalesce(w.deadline_at, v_now + s.deadline_ms * interval '1 millisecond'),

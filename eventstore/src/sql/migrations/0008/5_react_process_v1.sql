@@ -3,7 +3,7 @@
 -- failed. False, and nothing is written, if the lease does not hold any more: it was settled before, or somebody else has it.
 --
 -- Guarantee: what follows is written once, together with the end of what it follows from. A wake-up takes the place of the one of the
--- same process, key and name; whoever is at work on that one can not settle it any more.
+-- same process, key and name; whoever is at work on that one can not settle it any more. Ids are made of what they follow from.
 --
 -- SECURITY DEFINER as claim_process_work_v1 is. Indexes: process_work_pkey, process_work_wake_ups, those of settle_group_v1.
 CREATE FUNCTION react_process_v1(
@@ -33,8 +33,14 @@ SET lock_timeout = '1s'
 AS $$
 DECLARE
     v_now timestamptz := clock_timestamp();
+    v_ids uuid[];
 BEGIN
     PERFORM require_read_committed_v1();
+    IF cardinality(p_wake_up_names) > 0 OR cardinality(p_cancelled_names) > 0 THEN
+        -- In one order, whoever reacts: so that nobody waits for one who waits for them.
+        v_ids := ARRAY(SELECT w.id FROM process_work w WHERE w.process = p_process AND w.key = p_key AND w.lane = 'w');
+        PERFORM FROM process_work w WHERE w.id = ANY (v_ids || p_id) ORDER BY w.id FOR UPDATE;
+    END IF;
     IF p_group_id IS NOT NULL THEN
         PERFORM settle_group_v1(p_group_id, ARRAY[p_position], ARRAY[p_lease], ARRAY['d'], ARRAY[1], ARRAY[0::float8], ARRAY[NULL::text]);
     ELSE
@@ -59,7 +65,9 @@ BEGIN
     IF cardinality(p_command_ids) > 0 THEN
         INSERT INTO process_work (id, process, lane, due_at, cause, key, name, payload)
         SELECT n.id, p_process, 'c', v_now, p_position, p_key, n.name, n.payload
-        FROM unnest(p_command_ids, p_command_names, p_payloads) AS n(id, name, payload);
+        FROM unnest(p_command_ids, p_command_names, p_payloads) AS n(id, name, payload)
+        -- Where an event is reacted to again, after a failover or as the group was reset, and the command waits still.
+        ON CONFLICT (id) DO NOTHING;
     END IF;
     RETURN true;
 END

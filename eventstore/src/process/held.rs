@@ -1,0 +1,112 @@
+//! What a manager has leased: pure, no IO.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use tokio::task::AbortHandle;
+use tokio::time::Instant;
+use uuid::Uuid;
+
+use crate::process::work::{Answer, Lane, Outcome, Work};
+
+#[derive(Debug)]
+enum Stage {
+    /// Waits for its turn.
+    Kept,
+    Running(AbortHandle),
+    Answered,
+}
+
+#[derive(Debug)]
+struct Entry {
+    lease: Uuid,
+    lane: Lane,
+    attempt: u32,
+    stage: Stage,
+    /// When it is known to have been leased last.
+    leased: Instant,
+}
+
+/// All that is leased here, by what becomes of it.
+#[derive(Debug, Default)]
+pub(super) struct Held {
+    entries: HashMap<Uuid, Entry>,
+    /// How many of them each lane has.
+    of_lane: [usize; 3],
+}
+
+impl Held {
+    pub(super) fn len(&self, lane: Lane) -> usize {
+        self.of_lane[lane as usize]
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    pub(super) fn has(&self, id: &Uuid) -> bool {
+        self.entries.contains_key(id)
+    }
+
+    /// Claimed by a statement that began then. What is here already was claimed again, as its lease had run out: the earlier is given up.
+    pub(super) fn add(&mut self, work: &Work, leased: Instant) {
+        let (lease, lane, attempt) = (work.lease, work.lane, work.attempt);
+        let entry = Entry { lease, lane, attempt, stage: Stage::Kept, leased };
+        self.of_lane[lane as usize] += 1;
+        if let Some(earlier) = self.entries.insert(work.id, entry) {
+            self.of_lane[earlier.lane as usize] -= 1;
+            if let Stage::Running(task) = earlier.stage {
+                task.abort();
+            }
+        }
+    }
+
+    /// Whether it is to be begun still.
+    pub(super) fn is_kept(&self, work: &Work) -> bool {
+        self.entries
+            .get(&work.id)
+            .is_some_and(|entry| entry.lease == work.lease && matches!(entry.stage, Stage::Kept))
+    }
+
+    pub(super) fn begins(&mut self, id: &Uuid, task: AbortHandle) {
+        if let Some(entry) = self.entries.get_mut(id) {
+            entry.stage = Stage::Running(task);
+        }
+    }
+
+    /// What is to be said of it; nothing if it is not held under this lease any more.
+    pub(super) fn answer(&mut self, id: Uuid, lease: Uuid, outcome: Outcome) -> Option<Answer> {
+        let entry = self.entries.get_mut(&id).filter(|entry| entry.lease == lease)?;
+        entry.stage = Stage::Answered;
+        Some(Answer { id, lease, lane: entry.lane, attempt: entry.attempt, outcome })
+    }
+
+    pub(super) fn forget(&mut self, id: &Uuid, lease: Uuid) {
+        if let Some(entry) = self.entries.get(id).filter(|entry| entry.lease == lease) {
+            self.of_lane[entry.lane as usize] -= 1;
+            self.entries.remove(id);
+        }
+    }
+
+    /// What was lost is done elsewhere.
+    pub(super) fn lose(&mut self, id: &Uuid, lease: Uuid) {
+        if let Some(Stage::Running(task)) =
+            self.entries.get(id).filter(|entry| entry.lease == lease).map(|entry| &entry.stage)
+        {
+            task.abort();
+        }
+        self.forget(id, lease);
+    }
+
+    /// Those whose leases are that old.
+    pub(super) fn older_than(&self, age: Duration) -> (Vec<Uuid>, Vec<Uuid>) {
+        let old = self.entries.iter().filter(|(_, entry)| entry.leased.elapsed() >= age);
+        old.map(|(id, entry)| (*id, entry.lease)).unzip()
+    }
+
+    pub(super) fn is_leased_since(&mut self, id: &Uuid, leased: Instant) {
+        if let Some(entry) = self.entries.get_mut(id) {
+            entry.leased = leased;
+        }
+    }
+}
