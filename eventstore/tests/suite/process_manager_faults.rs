@@ -1,9 +1,10 @@
 //! Process managers when somebody dies, fails, or loses the connection.
 
+use std::future::IntoFuture as _;
 use std::sync::Arc;
 use std::time::Duration;
 
-use eventstore::{Command, NewEvent, ProcessError, Progress};
+use eventstore::{Command, ErrorKind, NewEvent, ProcessError, Progress};
 use futures_util::future::BoxFuture;
 use serde_json::json;
 use testutil::proxy::{DropWhen, Proxy};
@@ -95,6 +96,19 @@ async fn the_end_waits_for_what_is_under_way_and_hands_back_the_rest() {
         (20, 0)
     );
     assert!(handled.try_recv().is_err(), "nothing is begun any more");
+}
+
+#[tokio::test]
+async fn it_ends_with_its_store() {
+    let log = log_with(soon()).await;
+    let other = log.handle().await;
+    let running = tokio::spawn(manager(&other, telling().0).run().into_future());
+    timeout(LONG, async { while log.store.group_status("process/script").await.unwrap().is_none() {} })
+        .await
+        .unwrap();
+    other.close().await.unwrap();
+    let error = timeout(LONG, running).await.expect("it goes on").unwrap().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Closed, "{error}");
 }
 
 #[tokio::test]

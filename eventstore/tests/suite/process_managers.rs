@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use eventstore::{
     Command, Error, ErrorKind, EventStore, Filter, NewEvent, Process, ProcessError, ProcessManager, Profile,
-    Progress, Reaction, RecordedEvent, WakeUp,
+    Progress, Reaction, RecordedEvent, Start, WakeUp,
 };
 use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
@@ -435,6 +435,57 @@ async fn work_in_memory_and_at_once_is_bounded() {
 }
 
 #[tokio::test]
+async fn an_answer_that_can_not_be_kept_fails_its_command_alone() {
+    let log = log().await;
+    let handle = |command: Command| -> BoxFuture<'static, Result<Progress, ProcessError>> {
+        Box::pin(async move {
+            Ok(match command.name.as_str() {
+                "Bad" => Progress::started("a\0b"),
+                // Longer than can be stored, and than anybody waits.
+                "Long" => Progress::started("x").check_after(Duration::MAX).time_out_after(Duration::MAX),
+                _ => Progress::done(),
+            })
+        })
+    };
+    let running =
+        Running::begin(&manager(&log.store, Script { handle: Box::new(handle), ..Script::default() }));
+    for (order, name) in ["Bad", "Long", "Fine"].iter().enumerate() {
+        step(&log.store, order as u64, 1, json!({"command": name})).await;
+    }
+    timeout(LONG, async {
+        while log
+            .store
+            .processes()
+            .await
+            .unwrap()
+            .first()
+            .is_none_or(|it| (it.commands, it.parked, it.started) != (0, 1, 1))
+        {}
+    })
+    .await
+    .unwrap();
+    let parked = log.store.parked_work("script", 10).await.unwrap();
+    assert!(parked[0].name == "Bad" && parked[0].failure.contains("NUL character"), "{parked:?}");
+    running.end().await;
+}
+
+#[tokio::test]
+async fn an_event_that_is_reacted_to_again_makes_the_same_ids() {
+    let log = log().await;
+    let (script, mut handled) = telling();
+    let manager = manager(&log.store, script);
+    step(&log.store, 1, 1, json!({"command": "Go"})).await;
+    let mut ids = Vec::new();
+    for _ in 0..2 {
+        let running = Running::begin(&manager);
+        ids.push(next(&mut handled).await.id);
+        running.end().await;
+        log.store.reset_group("process/script", Start::Beginning).await.unwrap();
+    }
+    assert_eq!(ids[0], ids[1], "so that whoever is asked twice can tell");
+}
+
+#[tokio::test]
 async fn what_can_not_be_done_is_refused_before_anything_is() {
     let log = log().await;
     let refused = async |manager: ProcessManager<Script>| {
@@ -453,5 +504,6 @@ async fn what_can_not_be_done_is_refused_before_anything_is() {
         change(&mut profile);
         assert!(refused(valid().profile(profile)).await.contains("expected at least 1"));
     }
+    assert!(refused(valid().backoff(Duration::MAX, Duration::MAX)).await.contains("pauses"));
     assert!(log.store.processes().await.unwrap().is_empty());
 }
