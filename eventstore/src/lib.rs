@@ -91,7 +91,8 @@
 //! [`EventStore::subscription`] hands over everything that matches, from some point on, in order, at least once; its checkpoint can be
 //! committed in a transaction of yours. [`EventStore::consumer_group`] shares the same among many workers, with leases, retries and order by
 //! key. [`Query::if_newer_than`] reads only if there is something new. [`EventStore::cache`] keeps in memory what is read a hundred times
-//! more often than written, until an event changes it.
+//! more often than written, until an event changes it. [`EventStore::recomputed`] has a view of hot keys computed
+//! anew from the log, now and then, instead of changed with each event.
 //!
 //! # Concurrency
 //!
@@ -131,6 +132,7 @@ pub mod health_http;
 mod host;
 mod keys;
 mod known_history;
+mod lent;
 mod migration;
 mod notifier;
 mod panic;
@@ -139,6 +141,7 @@ mod position;
 mod process;
 mod projection;
 mod query;
+mod recompute;
 mod routing;
 mod schema;
 mod session;
@@ -180,6 +183,7 @@ pub use projection::{
     ApplyError, InlineProjection, Projection, ProjectionFailure, ProjectionStatus, Projector, ProjectorRun,
 };
 pub use query::{EventStream, History, IfNewer, Query};
+pub use recompute::{RecomputeFailure, RecomputeRun, RecomputeStatus, Recomputed, Recomputer};
 pub use session::Session;
 pub use settings::{ReplicaFallback, Settings};
 pub use snapshot::{Fold, Folded, Snapshot, SnapshotKey};
