@@ -91,7 +91,8 @@
 //! [`EventStore::subscription`] hands over everything that matches, from some point on, in order, at least once; its checkpoint can be
 //! committed in a transaction of yours. [`EventStore::consumer_group`] shares the same among many workers, with leases, retries and order by
 //! key. [`Query::if_newer_than`] reads only if there is something new. [`EventStore::cache`] keeps in memory what is read a hundred times
-//! more often than written, until an event changes it.
+//! more often than written, until an event changes it. [`EventStore::recomputed`] has a view of hot keys computed
+//! anew from the log, now and then, instead of changed with each event.
 //!
 //! [`EventStore::projection`] keeps views in tables of the log's database, where each event counts exactly once; a later version is built beside
 //! the live one. [`EventStore::process_manager`] does what follows from events: commands, tried again until they are done, and wake-ups, over
@@ -136,6 +137,7 @@ pub mod health_http;
 mod host;
 mod keys;
 mod known_history;
+mod lent;
 mod migration;
 mod notifier;
 mod panic;
@@ -144,6 +146,7 @@ mod position;
 mod process;
 mod projection;
 mod query;
+mod recompute;
 mod routing;
 mod schema;
 mod session;
@@ -185,6 +188,7 @@ pub use projection::{
     ApplyError, InlineProjection, Projection, ProjectionFailure, ProjectionStatus, Projector, ProjectorRun,
 };
 pub use query::{EventStream, History, IfNewer, Query};
+pub use recompute::{RecomputeFailure, RecomputeRun, RecomputeStatus, Recomputed, Recomputer};
 pub use session::Session;
 pub use settings::{ReplicaFallback, Settings};
 pub use snapshot::{Fold, Folded, Snapshot, SnapshotKey};

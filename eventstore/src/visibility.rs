@@ -9,6 +9,8 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
 use crate::error::{Error, ErrorKind};
+use crate::store::EventStore;
+use crate::token::Token;
 
 /// Together 988 ms: a thousand times what it takes, unless a standby is waited for, and most of what that takes.
 const PAUSES_MS: [u64; 10] = [1, 2, 5, 10, 20, 50, 100, 200, 300, 300];
@@ -30,4 +32,22 @@ where
         result = call().await;
     }
     result
+}
+
+/// Refuses a token whose event the log does not have, or has not soon.
+pub(crate) async fn check_event(store: &EventStore, token: Token, deadline: Instant) -> Result<(), Error> {
+    once_visible(deadline, || has_event(store, token)).await
+}
+
+async fn has_event(store: &EventStore, token: Token) -> Result<(), Error> {
+    if token == Token::START {
+        return Ok(());
+    }
+    match store.event_at(token.position()).await? {
+        Some(event) if event.id == token.event_id() => Ok(()),
+        _ => Err(Error::diverged(
+            token.position(),
+            "the log does not have the event that a view is waited for",
+        )),
+    }
 }

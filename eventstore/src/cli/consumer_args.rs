@@ -113,6 +113,20 @@ pub(crate) enum ProjectionsCommand {
         /// As `projections list` prints it
         name: String,
     },
+    /// Print the recomputed projections, one a line, as JSON
+    #[command(after_help = "Example:\n  eventstore projections recomputed")]
+    Recomputed,
+    /// Have a key of a recomputed projection recomputed, or all of its keys; print how many there are
+    #[command(after_help = "\
+Examples:
+  eventstore projections recompute votes
+  eventstore projections recompute votes SIP3Kg")]
+    Recompute {
+        /// As `projections recomputed` prints it
+        name: String,
+        /// Only this key
+        key: Option<String>,
+    },
     /// List, register and unregister functions that every append calls
     #[command(subcommand)]
     Inline(InlineCommand),

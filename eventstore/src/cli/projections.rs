@@ -1,6 +1,6 @@
 //! `eventstore projections`.
 
-use eventstore::{EventStore, InlineProjection, ProjectionStatus};
+use eventstore::{EventStore, InlineProjection, ProjectionStatus, RecomputeStatus};
 use serde_json::{Value, json};
 
 use crate::consumer_args::{InlineCommand, ProjectionsCommand};
@@ -23,6 +23,17 @@ pub(crate) async fn run(store: &EventStore, command: ProjectionsCommand) -> Resu
             print(&store.projection_status(&name).await?)
         }
         ProjectionsCommand::Delete { name } => Ok(store.delete_projection(&name).await?),
+        ProjectionsCommand::Recomputed => store.recomputes(None).await?.iter().try_for_each(print_recomputed),
+        ProjectionsCommand::Recompute { name, key: Some(key) } => {
+            store.recompute_key(&name, &key).await?;
+            output::line(1)
+        }
+        ProjectionsCommand::Recompute { name, key: None } => match store.recompute_all(&name).await? {
+            0 if store.recomputes(Some(&name)).await?.is_empty() => {
+                Err(Failure::NotFound(format!("there is no recomputed projection {name:?}")))
+            }
+            keys => output::line(keys),
+        },
         ProjectionsCommand::Inline(command) => inline(store, command).await,
     }
 }
@@ -36,6 +47,24 @@ async fn inline(store: &EventStore, command: InlineCommand) -> Result<(), Failur
         }
         InlineCommand::Unregister { name } => Ok(store.unregister_inline_projection(&name).await?),
     }
+}
+
+fn print_recomputed(status: &RecomputeStatus) -> Result<(), Failure> {
+    output::line(json!({
+        "name": status.name,
+        "keys": status.keys,
+        "due": status.due,
+        "running": status.running,
+        "failing": status.failing,
+        "oldest_wait_seconds": status.oldest_wait.as_secs_f64(),
+        "checkpoint": status.checkpoint.position().get(),
+        "events_behind": status.events_behind,
+        "run_by": status.run_by,
+        "alive": status.is_alive,
+        "failed_key": status.failure.as_ref().map(|failure| &failure.key),
+        "failed_attempts": status.failure.as_ref().map(|failure| failure.attempts),
+        "failed_by": status.failure.as_ref().map(|failure| &failure.why),
+    }))
 }
 
 fn print_inline(inline: &InlineProjection) -> Result<(), Failure> {

@@ -136,6 +136,21 @@ pub(super) const STEPS: &[Step] = &[
             include_str!("../sql/migrations/0008/6_unpark_process_work_v1.sql"),
         ],
     },
+    Step {
+        version: 9,
+        name: "recomputed projections",
+        works_with: 1,
+        objects: &[
+            include_str!("../sql/migrations/0009/1_recompute_queue.sql"),
+            include_str!("../sql/migrations/0009/2_queue_recomputes_v1.sql"),
+            include_str!("../sql/migrations/0009/3_claim_recomputes_v1.sql"),
+            include_str!("../sql/migrations/0009/4_settle_recompute_v1.sql"),
+            include_str!("../sql/migrations/0009/5_fail_recompute_v1.sql"),
+            include_str!("../sql/migrations/0009/6_beat_recomputes_v1.sql"),
+            include_str!("../sql/migrations/0009/7_requeue_recomputes_v1.sql"),
+            include_str!("../sql/migrations/0009/8_delete_recomputes_v1.sql"),
+        ],
+    },
 ];
 
 /// The version that this library's schema has.

@@ -4,6 +4,7 @@ use tokio_postgres::types::Type;
 use tokio_postgres::{Row, Transaction};
 
 use crate::error::Error;
+use crate::lent::Borrower;
 use crate::pool::{self, Param};
 use crate::position::Position;
 use crate::projection::definition::{Views, quoted};
@@ -49,6 +50,11 @@ pub(super) enum Swap {
 }
 
 impl Calls {
+    /// As it borrows connections.
+    pub(super) fn borrower(&self) -> Borrower<'_> {
+        Borrower { store: &self.store, projection: &self.name }
+    }
+
     /// Begins it too, if it may be.
     pub(super) async fn join(&self, version: i32, may_begin: bool) -> Result<Joined, Error> {
         let params: [Param<'_>; 3] =

@@ -7,8 +7,9 @@ use tracing::{info, warn};
 
 use crate::error::{Error, ErrorKind};
 use crate::event::RecordedEvent;
+use crate::lent::{Fault, is_passing};
 use crate::projection::Projector;
-use crate::projection::applying::{self, Applied, Fault, is_passing};
+use crate::projection::applying::{self, Applied};
 use crate::projection::calls::{Calls, Swap};
 use crate::projection::definition::Projection;
 use crate::subscription::{Batch, Start, Subscribe, Subscription};

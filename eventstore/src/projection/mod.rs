@@ -39,6 +39,8 @@
 //!
 //! An *inline* projection is another thing: a function of the database that every append calls, see [`EventStore::register_inline_projection`].
 //!
+//! Where a key is hot, what is shown of it can be [recomputed](crate::EventStore::recomputed) instead.
+//!
 //! [`EventStore::register_inline_projection`]: crate::EventStore::register_inline_projection
 
 mod applying;

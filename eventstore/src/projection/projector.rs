@@ -15,7 +15,7 @@ use crate::projection::definition::{Projection, Views};
 use crate::projection::run::ProjectorRun;
 use crate::store::EventStore;
 use crate::token::Token;
-use crate::visibility::once_visible;
+use crate::visibility::check_event;
 
 const MAX_ATTEMPTS: u32 = 5;
 /// How long whoever waits for a view lets pass until the checkpoint is looked at again, where another process applies events.
@@ -97,7 +97,7 @@ impl<P: Projection> Projector<P> {
     /// Safe.
     pub async fn wait_for(&self, token: Token, within: Duration) -> Result<(), Error> {
         let (calls, until) = (self.calls()?, deadline::after(within));
-        once_visible(until, || self.has_event(token)).await?;
+        check_event(&self.store, token, until).await?;
         let (mut moved, mut looks) = (self.moved.subscribe(), 0);
         loop {
             moved.mark_unchanged();
@@ -125,19 +125,6 @@ impl<P: Projection> Projector<P> {
                 Ok(()) = moved.changed() => {}
                 () = sleep_until(Instant::now() + pause) => {}
             }
-        }
-    }
-
-    async fn has_event(&self, token: Token) -> Result<(), Error> {
-        if token == Token::START {
-            return Ok(());
-        }
-        match self.store.event_at(token.position()).await? {
-            Some(event) if event.id == token.event_id() => Ok(()),
-            _ => Err(Error::diverged(
-                token.position(),
-                "the log does not have the event that a view is waited for",
-            )),
         }
     }
 

@@ -10,6 +10,7 @@ pub(crate) mod migrate;
 mod probe;
 pub(crate) mod process;
 pub(crate) mod projection;
+pub(crate) mod recompute;
 pub(crate) mod snapshot;
 pub(crate) mod subscription;
 

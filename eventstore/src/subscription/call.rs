@@ -69,7 +69,7 @@ impl Subscribe {
         Self { store, name, filter, side, allow_scan: false, has_checkpoint: true, is_of_projection: false }
     }
 
-    /// The checkpoint of a projection's generation.
+    /// The checkpoint of a projection's generation, or of a recomputed projection's keys.
     pub(crate) fn of_projection(store: &EventStore, name: String) -> Self {
         Self { is_of_projection: true, ..Self::new(store, name) }
     }

@@ -52,6 +52,8 @@ use crate::error::Error;
 const MAX_NAME_BYTES: usize = 255;
 /// How the names of projections' checkpoints begin.
 const PROJECTIONS: &str = "projection/";
+/// And those of recomputed projections.
+pub(crate) const RECOMPUTED: &str = "recompute/";
 
 /// Refuses names of subscriptions and groups that can not be stored.
 pub(crate) fn check_name(kind: &str, name: &str) -> Result<(), Error> {
@@ -69,6 +71,12 @@ pub(crate) fn check_not_reserved(name: &str) -> Result<(), Error> {
     if name.starts_with(PROJECTIONS) {
         return Err(Error::invalid(format!(
             "subscription name {name:?} is that of a projection, whose checkpoint belongs to its tables; rebuild or delete the projection"
+        )));
+    }
+    if name.starts_with(RECOMPUTED) {
+        return Err(Error::invalid(format!(
+            "subscription name {name:?} is that of a recomputed projection, whose checkpoint belongs to its keys; recompute or delete the \
+             projection"
         )));
     }
     Ok(())

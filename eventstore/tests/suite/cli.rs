@@ -368,6 +368,8 @@ fn bad_usage_is_refused_and_help_teaches() {
         "groups parked list",
         "groups parked replay",
         "groups parked drop",
+        "projections recomputed",
+        "projections recompute",
         "projections inline list",
         "projections inline register",
         "projections inline unregister",

@@ -36,6 +36,7 @@ mod projection_swaps;
 mod projections;
 mod query;
 mod race;
+mod recomputes;
 mod replicas;
 mod snapshots;
 mod subscription_faults;
