@@ -79,6 +79,7 @@ fn main() -> ExitCode {
             Command::Live(plan) => deliver::live(plan).await.map(|()| Verdict::Kept),
             Command::Count(plan) => deliver::count(plan).await,
             Command::View(plan) => deliver::view(plan).await,
+            Command::HotStream(plan) => deliver::hot_stream(plan).await,
             Command::CountPart(common) => deliver::count_part(common).await.map(|()| Verdict::Kept),
         }
     });

@@ -16,7 +16,8 @@ use crate::cli::chaos::ChaosArgs;
 use crate::cli::deliver::DeliverArgs;
 use crate::cli::run::RunArgs;
 use crate::deliver::{
-    ClaimPlan, Common, CountPlan, CrashPlan, LivePlan, PartPlan as CrashPartPlan, SubscribePlan, ViewPlan,
+    ClaimPlan, Common, CountPlan, CrashPlan, HotStreamPlan, LivePlan, PartPlan as CrashPartPlan,
+    SubscribePlan, ViewPlan,
 };
 use crate::plan::Plan;
 use crate::seats::{PartPlan, SeatsPlan};
@@ -104,6 +105,7 @@ pub(crate) enum Command {
     Count(CountPlan),
     CountPart(Common),
     View(ViewPlan),
+    HotStream(HotStreamPlan),
 }
 
 /// Reads the command line; prints usage and ends the process if it can not be understood.
@@ -219,6 +221,10 @@ mod tests {
             "deliver subscribe --fallback 0s",
             "deliver crashes --part group",
             "deliver live --rate 0",
+            "deliver hot-stream --ramp 50",
+            "deliver hot-stream --ramp 50=12s,20=5s",
+            "deliver hot-stream --opinions 0",
+            "deliver hot-stream --window 1ms",
         ] {
             assert!(resolve_line(&format!("load-generator {flags}")).is_err(), "{flags}");
         }
