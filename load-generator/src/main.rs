@@ -83,6 +83,7 @@ fn main() -> ExitCode {
             Command::DispatchPart { profile, backlog, common } => {
                 deliver::dispatch_part(profile, backlog, common).await.map(|()| Verdict::Kept)
             }
+            Command::HotStream(plan) => deliver::hot_stream(plan).await,
             Command::CountPart(common) => deliver::count_part(common).await.map(|()| Verdict::Kept),
         }
     });

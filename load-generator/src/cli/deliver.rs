@@ -7,7 +7,8 @@ use clap::{Args, Subcommand, ValueEnum};
 
 use crate::cli::{Command, ServerArgs, positive_duration};
 use crate::deliver::{
-    ClaimPlan, Common, CountPlan, CrashPlan, DispatchPlan, LivePlan, PartPlan, SubscribePlan, ViewPlan,
+    Before, ClaimPlan, Common, CountPlan, CrashPlan, DispatchPlan, HotStreamPlan, LivePlan, PartPlan, Ramp,
+    SubscribePlan, ViewPlan,
 };
 
 #[derive(Debug, Args)]
@@ -20,8 +21,10 @@ Examples:
   load-generator deliver count --kills 50
   load-generator deliver view --events 1000000 --rate 300
   load-generator deliver dispatch --rounds 3
+  load-generator deliver hot-stream --ramp 50=12s,200=108s
 
-Exit status: 0 every promise was kept, 1 the run could not be carried out, 2 usage, 4 a promise was broken.")]
+Exit status: 0 every promise was kept, 1 the run could not be carried out, 2 usage, 3 counters were late, 4 a promise was
+broken.")]
 pub(super) struct DeliverArgs {
     #[command(subcommand)]
     scenario: Scenario,
@@ -159,6 +162,31 @@ enum Scenario {
         #[arg(long, hide = true, requires = "primary")]
         part: Option<String>,
     },
+    /// More and more very active users of one large conversation: appends and counters that are recomputed, against a row of counters
+    /// that every request writes and counts for, which is the baseline
+    HotStream {
+        /// How many users there are after how long, phase by phase, beginning with one. Each gives 5 to 10 opinions and casts
+        /// 5 to 15 votes, and then begins again as another user
+        #[arg(long, default_value = "50=12s,200=108s", value_name = "USERS=DURATION,…")]
+        ramp: Ramp,
+        /// The longest pause of a user before the next request; the shortest is a quarter of it
+        #[arg(long, default_value = "2s", value_parser = positive_duration)]
+        longest_pause: Duration,
+        /// Opinions that are there before
+        #[arg(long, default_value_t = 19_000, value_parser = clap::value_parser!(u64).range(1..=10_000_000))]
+        opinions: u64,
+        /// Votes that are there before, at most 23 by each user
+        #[arg(long, default_value_t = 113_000, value_parser = clap::value_parser!(u64).range(1..=100_000_000))]
+        votes: u64,
+        /// How often the counters are recomputed at most; they have to equal the log within 20 s
+        #[arg(long, default_value = "5s", value_parser = positive_duration)]
+        every: Duration,
+        /// Users are held as long as in each such time no request fails and the p95 of votes is below a second
+        #[arg(long, default_value = "5s", value_parser = window)]
+        window: Duration,
+        #[command(flatten)]
+        common: CommonArgs,
+    },
     /// How long after its append an event is delivered, from a replica and from the primary
     Live {
         /// Appends a second
@@ -170,6 +198,14 @@ enum Scenario {
         #[command(flatten)]
         common: CommonArgs,
     },
+}
+
+/// Notes are kept of each window.
+fn window(text: &str) -> Result<Duration, String> {
+    match positive_duration(text)? {
+        window if window < Duration::from_millis(100) => Err("must not be shorter than 100ms".to_owned()),
+        window => Ok(window),
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -239,6 +275,10 @@ impl From<DeliverArgs> for Command {
             Scenario::Dispatch { items, handler, check, backlog, rounds, common, part: None } => {
                 let (rounds, common) = (rounds as usize, common.into());
                 Self::Dispatch(DispatchPlan { items, handler, check, backlog, rounds, common })
+            }
+            Scenario::HotStream { ramp, longest_pause, opinions, votes, every, window, common } => {
+                let (before, common) = (Before { opinions, votes }, common.into());
+                Self::HotStream(HotStreamPlan { ramp, longest_pause, before, every, window, common })
             }
             Scenario::Live { rate, duration, common } => {
                 Self::Live(LivePlan { rate, duration, common: common.into() })

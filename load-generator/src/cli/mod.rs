@@ -16,8 +16,8 @@ use crate::cli::chaos::ChaosArgs;
 use crate::cli::deliver::DeliverArgs;
 use crate::cli::run::RunArgs;
 use crate::deliver::{
-    ClaimPlan, Common, CountPlan, CrashPlan, DispatchPlan, LivePlan, PartPlan as CrashPartPlan,
-    SubscribePlan, ViewPlan,
+    ClaimPlan, Common, CountPlan, CrashPlan, DispatchPlan, HotStreamPlan, LivePlan,
+    PartPlan as CrashPartPlan, SubscribePlan, ViewPlan,
 };
 use crate::plan::Plan;
 use crate::seats::{PartPlan, SeatsPlan};
@@ -107,6 +107,7 @@ pub(crate) enum Command {
     Dispatch(DispatchPlan),
     DispatchPart { profile: String, backlog: u64, common: Common },
     View(ViewPlan),
+    HotStream(HotStreamPlan),
 }
 
 /// Reads the command line; prints usage and ends the process if it can not be understood.
@@ -222,6 +223,10 @@ mod tests {
             "deliver subscribe --fallback 0s",
             "deliver crashes --part group",
             "deliver live --rate 0",
+            "deliver hot-stream --ramp 50",
+            "deliver hot-stream --ramp 50=12s,20=5s",
+            "deliver hot-stream --opinions 0",
+            "deliver hot-stream --window 1ms",
         ] {
             assert!(resolve_line(&format!("load-generator {flags}")).is_err(), "{flags}");
         }

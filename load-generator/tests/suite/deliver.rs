@@ -83,3 +83,41 @@ fn a_view_is_rebuilt_under_requests() {
     }
     assert!(report["during_rebuild"]["made"].as_u64().unwrap() > 0, "{report:#}");
 }
+
+#[test]
+fn a_hot_stream_is_compared_with_a_hot_row_and_its_counters_are_audited() {
+    let flags = "hot-stream --ramp 2=1s,6=2s --longest-pause 100ms --opinions 40 --votes 300 --every 300ms --window 1s";
+    let report = report(flags);
+    for side in ["ours", "baseline"] {
+        let rows = report[side]["rows"].as_array().unwrap();
+        // Two phases, and all of it.
+        assert_eq!(rows.len(), 3, "{report:#}");
+        let (parts, overall) = rows.split_at(2);
+        let requests = |row: &Value| row["requests"].as_u64().unwrap();
+        assert_eq!(parts.iter().map(requests).sum::<u64>(), requests(&overall[0]), "{report:#}");
+        assert!(requests(&overall[0]) > 0, "{report:#}");
+        assert_eq!(
+            (&overall[0]["errors"], &overall[0]["timeouts"]),
+            (&Value::from(0), &Value::from(0)),
+            "{report:#}"
+        );
+        for kind in ["votes", "opinions"] {
+            let at = |quantile: &str| overall[0][kind][quantile].as_f64().unwrap();
+            assert!(at("p50_ms") > 0.0 && at("p50_ms") <= at("p99_ms"), "{report:#}");
+        }
+    }
+    assert_eq!(report["ours"]["count_statements"], 0, "{report:#}");
+    assert!(report["baseline"]["count_statements"].as_u64().unwrap() > 0, "{report:#}");
+    assert_eq!(report["p95_ratios"].as_array().unwrap().len(), 3, "{report:#}");
+    let audit = &report["audit"];
+    for field in ["overlapping_recomputes", "lost_votes", "doubled_votes", "unacknowledged_votes"] {
+        assert_eq!(audit[field], 0, "{report:#}");
+    }
+    assert_eq!(audit["counters"], audit["log"], "{report:#}");
+    assert!(audit["counters_equal_after_ms"].as_f64().is_some(), "{report:#}");
+    let [recomputes, acknowledged, votes] =
+        [&audit["recomputes"], &audit["acknowledged_votes"], &audit["log"]["votes"]]
+            .map(|count| count.as_u64().unwrap());
+    assert!(recomputes >= 2 && acknowledged > 0, "{report:#}");
+    assert_eq!(votes, 300 + acknowledged, "{report:#}");
+}
