@@ -1,5 +1,7 @@
 //! An orchestrator as it is written first: a query for each part of each task, and one task after the other.
 
+use std::time::Duration;
+
 use tokio::time::Instant;
 use tokio_postgres::{Client, Statement};
 
@@ -25,6 +27,7 @@ pub(super) struct Orchestrator {
     by_status: Statement,
     run: Statement,
     workflow: Statement,
+    claim: Statement,
     update: Statement,
 }
 
@@ -36,8 +39,10 @@ impl Orchestrator {
         let by_status = prepare("SELECT id, run, execution FROM tasks WHERE status = $1 ORDER BY id").await?;
         let run = prepare("SELECT workflow, requested_at FROM runs WHERE id = $1").await?;
         let workflow = prepare("SELECT executor, command FROM workflows WHERE id = $1").await?;
+        let claim =
+            prepare("UPDATE tasks SET status = 'dispatched' WHERE id = $1 AND status = 'pending'").await?;
         let update = prepare("UPDATE tasks SET status = $2, execution = $3 WHERE id = $1").await?;
-        Ok(Self { items: items.cast_signed(), by_status, run, workflow, update, client })
+        Ok(Self { items: items.cast_signed(), by_status, run, workflow, claim, update, client })
     }
 
     /// Has so many tasks wait.
@@ -67,7 +72,21 @@ impl Orchestrator {
             self.write(id, "done").await?;
         }
         let (fetch, dispatch) = (fetched - began, dispatched - fetched);
-        Ok(Measured { fetch, dispatch, status: dispatched.elapsed(), cycle: began.elapsed() })
+        let fetches = [fetch, Duration::ZERO, Duration::ZERO];
+        Ok(Measured { fetches, dispatch, status: dispatched.elapsed(), cycle: began.elapsed() })
+    }
+
+    /// Fetches, and claims each task so that another orchestrator does not carry it out, too. Claims are flushed or not; ours are not.
+    pub(super) async fn fetch_claiming(&self, flushes: bool) -> Result<Duration, RunError> {
+        let set = format!("SET synchronous_commit = {flushes}");
+        self.client.batch_execute(&set).await.map_err(of_server)?;
+        let began = Instant::now();
+        for id in self.fetch("pending").await? {
+            self.client.execute(&self.claim, &[&id]).await.map_err(of_server)?;
+        }
+        let took = began.elapsed();
+        self.client.batch_execute("RESET synchronous_commit").await.map_err(of_server)?;
+        Ok(took)
     }
 
     /// The tasks of a status, with the run of each and the workflow of that.

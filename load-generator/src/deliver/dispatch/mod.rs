@@ -3,7 +3,8 @@
 //!
 //! The baseline is an orchestrator as it is written first: it fetches its tasks, then the run of each and the workflow of each run; carries
 //! them out one after the other, and writes what came of each; and asks after them in the same way. Both do the same work: a
-//! handler takes so long, and so does a check.
+//! handler takes so long, and so does a check. What it leaves out is that two orchestrators carry out the same task; so its fetch is measured
+//! with a claim for each task as well, not flushed, as ours are not, and flushed.
 //!
 //! Times are those of connections without anything in between; statements are counted in a cycle of their own, at a proxy.
 
@@ -27,6 +28,8 @@ use report::Report;
 use tasks::Mode;
 
 const SCHEMA: &str = "deliver_dispatch";
+/// Each of the pool's connections has its plans then.
+const WARM_UPS: usize = 5;
 
 /// What is to be done.
 #[derive(Debug, Clone)]
@@ -43,9 +46,10 @@ pub(crate) struct DispatchPlan {
 }
 
 /// How long each phase took.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy)]
 struct Measured {
-    fetch: Duration,
+    /// Of the baseline: reads alone, with a claim for each task, and with claims that are flushed.
+    fetches: [Duration; 3],
     dispatch: Duration,
     status: Duration,
     cycle: Duration,
@@ -60,7 +64,9 @@ pub(crate) async fn run(plan: DispatchPlan) -> Result<Verdict, RunError> {
     let orchestrator = Orchestrator::new(&servers.primary, plan.items).await?;
     // Connections and plans are warm when it counts.
     let mut cycles = Cycles { filler: store.clone(), items: plan.items, faults: 0 };
-    cycles.run(&store, Mode::Cycle(Duration::ZERO, Duration::ZERO)).await?;
+    for _ in 0..WARM_UPS {
+        cycles.run(&store, Mode::Cycle(Duration::ZERO, Duration::ZERO)).await?;
+    }
     for round in 1..=plan.rounds {
         eprintln!("round {round} of {}: {} items", plan.rounds, plan.items);
         settle(&servers).await?;
@@ -68,13 +74,18 @@ pub(crate) async fn run(plan: DispatchPlan) -> Result<Verdict, RunError> {
         let status = cycles.run(&store, Mode::Cycle(Duration::ZERO, plan.check)).await?;
         let whole = cycles.run(&store, Mode::Cycle(plan.handler, plan.check)).await?;
         ours.push(Measured {
-            fetch: dispatch.until_first,
+            fetches: [dispatch.until_first; 3],
             dispatch: dispatch.from_first,
             status: status.whole,
             cycle: whole.whole,
         });
         orchestrator.fill().await?;
-        theirs.push(orchestrator.cycle(&plan).await?);
+        let claiming = orchestrator.fetch_claiming(false).await?;
+        orchestrator.fill().await?;
+        let flushing = orchestrator.fetch_claiming(true).await?;
+        orchestrator.fill().await?;
+        let cycle = orchestrator.cycle(&plan).await?;
+        theirs.push(Measured { fetches: [cycle.fetches[0], claiming, flushing], ..cycle });
     }
     eprintln!("statements are counted");
     let statements = count(&mut cycles, &servers.primary, &plan).await?;
@@ -92,7 +103,9 @@ async fn count(cycles: &mut Cycles, primary: &str, plan: &DispatchPlan) -> Resul
     let (store, orchestrator) =
         (tasks::connect(&proxy.dsn()).await?, Orchestrator::new(&proxy.dsn(), plan.items).await?);
     // What is prepared once on each connection does not count.
-    cycles.run(&store, Mode::Cycle(Duration::ZERO, Duration::ZERO)).await?;
+    for _ in 0..WARM_UPS {
+        cycles.run(&store, Mode::Cycle(Duration::ZERO, Duration::ZERO)).await?;
+    }
     cycles.fill().await?;
     let before = proxy.traffic().answers;
     cycles.dispatch(&store, Mode::Cycle(plan.handler, plan.check)).await?;
