@@ -10,7 +10,7 @@ use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
 
 use crate::fixture::Log;
-use crate::process_managers::{Running, Script, manager, settled, step};
+use crate::process_script::{Script, begin, manager, settled, step};
 use crate::subscriptions::{log_with, soon};
 
 fn eventstore(arguments: &str) -> Command {
@@ -289,7 +289,7 @@ async fn what_processes_have_parked_is_listed_replayed_and_dropped() {
         Box::pin(async { Ok(Progress::failed("no such book")) })
     };
     let script = Script { handle: Box::new(handle), ..Script::default() };
-    let running = Running::begin(&manager(&log.store, script));
+    let running = begin(&manager(&log.store, script));
     for order in 0..3 {
         step(&log.store, order, 1, json!({"command": "Lend"})).await;
     }

@@ -12,7 +12,7 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio::time::timeout;
 
 use crate::fixture;
-use crate::process_managers::{Running, Script, manager, next, settled, step, telling};
+use crate::process_script::{Script, begin, manager, next, settled, step, telling};
 use crate::subscriptions::{LONG, log_with, soon};
 
 /// Tells of each command, and does not end before it may.
@@ -35,12 +35,12 @@ fn gated() -> (Script, mpsc::UnboundedReceiver<Command>, Arc<Semaphore>) {
 async fn what_was_carried_out_by_one_who_dies_before_saying_so_is_carried_out_again_with_the_same_id() {
     let log = log_with(soon()).await;
     let (script, mut handled, _gate) = gated();
-    let dying = Running::begin(&manager(&log.store, script).lease(Duration::from_millis(300)));
+    let dying = begin(&manager(&log.store, script).lease(Duration::from_millis(300)));
     step(&log.store, 1, 1, json!({"command": "Pay"})).await;
     let first = next(&mut handled).await;
     dying.kill().await;
     let (script, mut handled) = telling();
-    let heir = Running::begin(&manager(&log.handle().await, script).lease(Duration::from_millis(300)));
+    let heir = begin(&manager(&log.handle().await, script).lease(Duration::from_millis(300)));
     let again = next(&mut handled).await;
     assert_eq!((again.id, again.attempt), (first.id, 2));
     assert_eq!(settled(&log.store).await, 0);
@@ -54,12 +54,12 @@ async fn what_kills_whoever_has_it_is_parked() {
     step(&log.store, 1, 1, json!({"command": "Poison"})).await;
     for attempt in 1..=3 {
         let (script, mut handled, _gate) = gated();
-        let dying = Running::begin(&manager(&log.store, script).lease(Duration::from_millis(100)));
+        let dying = begin(&manager(&log.store, script).lease(Duration::from_millis(100)));
         assert_eq!(next(&mut handled).await.attempt, attempt);
         dying.kill().await;
     }
     let (script, mut handled) = telling();
-    let heir = Running::begin(&manager(&log.store, script).lease(Duration::from_millis(100)));
+    let heir = begin(&manager(&log.store, script).lease(Duration::from_millis(100)));
     assert_eq!(settled(&log.store).await, 1);
     let parked = log.store.parked_work("script", 1).await.unwrap();
     assert!(parked[0].failure.contains("nobody said what came of it"), "{parked:?}");
@@ -72,7 +72,7 @@ async fn the_end_waits_for_what_is_under_way_and_hands_back_the_rest() {
     let log = log_with(soon()).await;
     let (script, mut handled, gate) = gated();
     let manager = manager(&log.store, script);
-    let running = Running::begin(&manager);
+    let running = begin(&manager);
     let events = (0..30).map(|n| NewEvent::new("Step", json!({"order": n, "n": n, "do": {"command": "Go"}})));
     log.store.append(events).await.unwrap();
     for _ in 0..10 {
@@ -116,7 +116,7 @@ async fn leases_last_as_long_as_the_work() {
     let log = log_with(soon()).await;
     let (script, mut handled, gate) = gated();
     let short = Duration::from_millis(150);
-    let working = Running::begin(&manager(&log.store, script).lease(short));
+    let working = begin(&manager(&log.store, script).lease(short));
     step(&log.store, 1, 1, json!({"command": "Long"})).await;
     let first = next(&mut handled).await;
     let sql = log.sql().await;
@@ -125,7 +125,7 @@ async fn leases_last_as_long_as_the_work() {
     let begun = leased_until().await;
     // Somebody else is there who would have it.
     let (script, mut others) = telling();
-    let other = Running::begin(&manager(&log.handle().await, script).lease(short));
+    let other = begin(&manager(&log.handle().await, script).lease(short));
     timeout(LONG, async { while leased_until().await < begun + 4 * short {} }).await.unwrap();
     gate.add_permits(1);
     assert_eq!(settled(&log.store).await, 0);
@@ -142,7 +142,7 @@ async fn answers_and_reactions_whose_answer_is_lost_count_once() {
     let proxy = Proxy::start(primary.get_ports()[0]).await.unwrap();
     let store = fixture::store().primary(proxy.dsn()).schema(log.schema.name()).connect().await.unwrap();
     let (script, mut handled) = telling();
-    let running = Running::begin(&manager(&store, script));
+    let running = begin(&manager(&store, script));
     for (n, statement) in
         ["react_process_v1", "settle_process_work_v1", "claim_process_work_v1"].iter().enumerate()
     {
@@ -162,7 +162,7 @@ async fn answers_and_reactions_whose_answer_is_lost_count_once() {
 async fn an_event_that_can_not_be_reacted_to_holds_up_its_instance_alone() {
     let log = log_with(soon()).await;
     let (script, mut handled) = telling();
-    let running = Running::begin(&manager(&log.store, script));
+    let running = begin(&manager(&log.store, script));
     step(&log.store, 1, 1, json!({"fail": true})).await;
     step(&log.store, 1, 2, json!({"command": "Behind"})).await;
     log.store

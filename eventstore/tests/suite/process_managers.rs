@@ -7,173 +7,16 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use eventstore::{
-    Command, Error, ErrorKind, EventStore, Filter, NewEvent, Process, ProcessError, ProcessManager, Profile,
-    Progress, Reaction, RecordedEvent, Start, WakeUp,
+    Command, ErrorKind, NewEvent, ProcessError, ProcessManager, Profile, Progress, Reaction, Start,
 };
 use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
 use tokio::sync::{Semaphore, mpsc};
-use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use crate::fixture::Log;
-use crate::subscriptions::{LONG, log_with, soon};
-
-type Handler = dyn Fn(Command) -> BoxFuture<'static, Result<Progress, ProcessError>> + Send + Sync;
-type Decider = dyn Fn(&[u64], &Value) -> Result<Reaction, ProcessError> + Send + Sync;
-
-/// A process whose events say what follows: `{"order": 7, "n": 1, "do": …}`. Its state is the numbers of the events so far.
-pub(crate) struct Script {
-    pub(crate) handle: Box<Handler>,
-    pub(crate) check: Box<Handler>,
-    pub(crate) wake: Box<Decider>,
-    pub(crate) fails_with: Option<&'static str>,
-}
-
-impl Default for Script {
-    fn default() -> Self {
-        Self {
-            handle: Box::new(|_| Box::pin(async { Ok(Progress::done()) })),
-            check: Box::new(|_| Box::pin(async { Ok(Progress::done()) })),
-            wake: Box::new(|seen, name| {
-                Ok(Reaction::none().command("Woken", json!({"seen": seen, "name": name})))
-            }),
-            fails_with: None,
-        }
-    }
-}
-
-impl Process for Script {
-    type State = Vec<u64>;
-
-    fn name(&self) -> &str {
-        "script"
-    }
-
-    fn filter(&self) -> Filter {
-        Filter::event_types(["Step"])
-    }
-
-    fn correlated_by(&self) -> &str {
-        "order"
-    }
-
-    fn apply(&self, seen: &mut Vec<u64>, event: &RecordedEvent) {
-        seen.push(event.payload["n"].as_u64().unwrap());
-    }
-
-    fn react(&self, seen: &Vec<u64>, event: &RecordedEvent) -> Result<Reaction, ProcessError> {
-        let told = &event.payload["do"];
-        let mut reaction = Reaction::none();
-        if let Some(name) = told["command"].as_str() {
-            reaction = reaction.command(name, json!({"seen": seen}));
-        }
-        if let Some(ms) = told["wake_in_ms"].as_u64() {
-            reaction = reaction.wake_up_after("later", Duration::from_millis(ms));
-        }
-        if told["cancel"] == true {
-            reaction = reaction.cancel("later");
-        }
-        if told["fail"] == true {
-            return Err("it is not to be reacted to".into());
-        }
-        Ok(reaction)
-    }
-
-    fn wake(&self, seen: &Vec<u64>, wake_up: &WakeUp) -> Result<Reaction, ProcessError> {
-        (self.wake)(seen, &wake_up.name.clone().into())
-    }
-
-    fn fail(&self, seen: &Vec<u64>, command: &Command, why: &str) -> Option<Reaction> {
-        let name = self.fails_with.filter(|name| *name != command.name)?;
-        Some(Reaction::none().command(name, json!({"seen": seen, "of": command.name, "why": why})))
-    }
-
-    async fn handle(&self, command: &Command) -> Result<Progress, ProcessError> {
-        (self.handle)(command.clone()).await
-    }
-
-    async fn check(&self, command: &Command, reference: &Value) -> Result<Progress, ProcessError> {
-        let mut command = command.clone();
-        command.payload = reference.clone();
-        (self.check)(command).await
-    }
-}
-
-/// Hands what is carried out to the test.
-pub(crate) fn telling() -> (Script, mpsc::UnboundedReceiver<Command>) {
-    let (told, handled) = mpsc::unbounded_channel();
-    let handle = move |command: Command| -> BoxFuture<'static, Result<Progress, ProcessError>> {
-        told.send(command).unwrap();
-        Box::pin(async { Ok(Progress::done()) })
-    };
-    (Script { handle: Box::new(handle), ..Script::default() }, handled)
-}
-
-pub(crate) fn manager(store: &EventStore, script: Script) -> ProcessManager<Script> {
-    let mut profile = Profile::balanced();
-    profile.poll_every = Duration::from_millis(50);
-    let manager = store.process_manager(script).profile(profile);
-    manager.backoff(Duration::from_millis(5), Duration::from_millis(20)).max_attempts(3)
-}
-
-/// A manager at work, until the test says so.
-pub(crate) struct Running {
-    stop: CancellationToken,
-    task: JoinHandle<Result<(), Error>>,
-}
-
-impl Running {
-    pub(crate) fn begin(manager: &ProcessManager<Script>) -> Self {
-        let stop = CancellationToken::new();
-        let task = tokio::spawn(manager.run().until(stop.clone().cancelled_owned()).into_future());
-        Self { stop, task }
-    }
-
-    pub(crate) async fn end(self) {
-        self.stop.cancel();
-        timeout(LONG, self.task).await.expect("it does not end").unwrap().unwrap();
-    }
-
-    /// As if its process had died.
-    pub(crate) async fn kill(self) {
-        self.task.abort();
-        assert!(self.task.await.unwrap_err().is_cancelled());
-    }
-}
-
-pub(crate) async fn next(handled: &mut mpsc::UnboundedReceiver<Command>) -> Command {
-    timeout(LONG, handled.recv()).await.expect("nothing was carried out").unwrap()
-}
-
-pub(crate) async fn step(store: &EventStore, order: u64, n: u64, told: Value) {
-    store.append([NewEvent::new("Step", json!({"order": order, "n": n, "do": told}))]).await.unwrap();
-}
-
-/// Returns when the process has nothing left to do, or nothing but what is parked; how much that is.
-pub(crate) async fn settled(store: &EventStore) -> u64 {
-    timeout(LONG, async {
-        loop {
-            let group = store.group_status("process/script").await.unwrap();
-            let is_behind = group.is_none_or(|group| {
-                group.events_behind > 0 && group.parked == 0 || group.ready + group.leased > 0
-            });
-            let processes = store.processes().await.unwrap();
-            let left = processes.first().map_or(0, |it| it.commands + it.started + it.wake_ups);
-            if !is_behind && left == 0 {
-                return processes.first().map_or(0, |it| it.parked);
-            }
-            tokio::task::yield_now().await;
-        }
-    })
-    .await
-    .expect("something is left to do")
-}
-
-async fn log() -> Log {
-    log_with(soon()).await
-}
+use crate::process_script::{Script, begin, log, manager, next, settled, step, telling};
+use crate::subscriptions::LONG;
 
 #[tokio::test]
 async fn each_event_is_followed_once_in_order_and_with_the_state_of_its_time() {
@@ -181,7 +24,7 @@ async fn each_event_is_followed_once_in_order_and_with_the_state_of_its_time() {
     let (script, mut handled) = telling();
     let (other_script, mut others) = telling();
     let (one, two) = (manager(&log.store, script), manager(&log.handle().await, other_script));
-    let running = [Running::begin(&one), Running::begin(&two)];
+    let running = [begin(&one), begin(&two)];
     for n in 1..=10 {
         for order in 0..10 {
             step(&log.store, order, n, json!({"command": "Go"})).await;
@@ -230,7 +73,7 @@ async fn a_command_that_fails_is_tried_again_and_parked_in_the_end() {
     };
     let script = Script { handle: Box::new(handle), ..Script::default() };
     let manager = manager(&log.store, script).time_limit(Duration::from_millis(100));
-    let running = Running::begin(&manager);
+    let running = begin(&manager);
     for (order, name) in ["Flaky", "Panics", "Slow", "Hopeless", "Fine"].iter().enumerate() {
         step(&log.store, order as u64, 1, json!({"command": name})).await;
     }
@@ -281,7 +124,7 @@ async fn a_process_may_react_to_what_has_failed() {
         Box::pin(async { ends })
     };
     let script = Script { handle: Box::new(handle), fails_with: Some("Undo"), ..Script::default() };
-    let running = Running::begin(&manager(&log.store, script));
+    let running = begin(&manager(&log.store, script));
     step(&log.store, 1, 1, json!({"command": "Pay"})).await;
     assert_eq!(next(&mut handled).await.name, "Pay");
     let undo = next(&mut handled).await;
@@ -318,7 +161,7 @@ async fn what_was_started_is_asked_after_until_it_is_done_has_failed_or_is_late(
         Box::pin(async { answer })
     };
     let script = Script { handle: Box::new(handle), check: Box::new(check), ..Script::default() };
-    let running = Running::begin(&manager(&log.store, script));
+    let running = begin(&manager(&log.store, script));
     for (order, name) in ["Done", "Fails", "Shaky", "Late"].iter().enumerate() {
         step(&log.store, order as u64, 1, json!({"command": name})).await;
     }
@@ -337,7 +180,7 @@ async fn what_was_started_is_asked_after_until_it_is_done_has_failed_or_is_late(
 async fn wake_ups_come_once_unless_they_are_set_anew_or_cancelled() {
     let log = log().await;
     let (script, mut handled) = telling();
-    let running = Running::begin(&manager(&log.store, script));
+    let running = begin(&manager(&log.store, script));
     // Set anew, to an earlier time.
     step(&log.store, 1, 1, json!({"wake_in_ms": 3_600_000})).await;
     step(&log.store, 1, 2, json!({"wake_in_ms": 1})).await;
@@ -374,7 +217,7 @@ async fn a_wake_up_that_is_cancelled_while_it_is_reacted_to_has_no_effect() {
         Ok(Reaction::none().command("Woken", json!({})))
     };
     let script = Script { wake: Box::new(wake), ..script };
-    let running = Running::begin(&manager(&log.store, script));
+    let running = begin(&manager(&log.store, script));
     step(&log.store, 1, 1, json!({"wake_in_ms": 0})).await;
     timeout(LONG, is_entered.recv()).await.unwrap();
     step(&log.store, 1, 2, json!({"cancel": true, "command": "Cancelled"})).await;
@@ -447,8 +290,7 @@ async fn an_answer_that_can_not_be_kept_fails_its_command_alone() {
             })
         })
     };
-    let running =
-        Running::begin(&manager(&log.store, Script { handle: Box::new(handle), ..Script::default() }));
+    let running = begin(&manager(&log.store, Script { handle: Box::new(handle), ..Script::default() }));
     for (order, name) in ["Bad", "Long", "Fine"].iter().enumerate() {
         step(&log.store, order as u64, 1, json!({"command": name})).await;
     }
@@ -477,7 +319,7 @@ async fn an_event_that_is_reacted_to_again_makes_the_same_ids() {
     step(&log.store, 1, 1, json!({"command": "Go"})).await;
     let mut ids = Vec::new();
     for _ in 0..2 {
-        let running = Running::begin(&manager);
+        let running = begin(&manager);
         ids.push(next(&mut handled).await.id);
         running.end().await;
         log.store.reset_group("process/script", Start::Beginning).await.unwrap();

@@ -1,215 +1,18 @@
 //! What recomputed projections promise: few recomputes, one of a key at a time, and in the end what the log says.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::future::IntoFuture as _;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
-use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::sync::atomic::Ordering;
+use std::time::Duration;
 
-use eventstore::{
-    ApplyError, Consistency, Error, ErrorKind, EventStore, Filter, NewEvent, RecomputeStatus, Recomputed,
-    Recomputer, RecordedEvent, Start, Token,
-};
+use eventstore::{Consistency, ErrorKind, NewEvent, RecomputeStatus, Start};
 use serde_json::json;
-use tokio::sync::{Semaphore, mpsc};
-use tokio::task::JoinHandle;
 use tokio::time::timeout;
-use tokio_postgres::Transaction;
-use tokio_util::sync::CancellationToken;
 
-use crate::fixture::{self, Log};
-use crate::projections::settings;
-use crate::subscriptions::{LONG, log_with};
-
-/// Shorter than anything that a test waits for.
-const BRIEF: Duration = Duration::from_millis(20);
-
-/// What all runners of a test share.
-struct Script {
-    /// That many computations may end with what they have read; the others wait.
-    gate: Semaphore,
-    /// The keys that somebody is computing.
-    at_work: Mutex<HashSet<String>>,
-    /// Two were at a key at once.
-    has_collided: AtomicBool,
-    /// So many computations of the key `bad` fail, every second one by a panic.
-    failures: AtomicI64,
-    /// When each computation began.
-    began: mpsc::UnboundedSender<(String, Instant)>,
-    /// Computations that ended, whether they were dropped or not.
-    ended: mpsc::UnboundedSender<String>,
-}
-
-/// What a test hears of.
-struct Told {
-    began: mpsc::UnboundedReceiver<(String, Instant)>,
-    ended: mpsc::UnboundedReceiver<String>,
-}
-
-/// Sums up the numbers of a key, into a table of the test's.
-struct Sums {
-    store: EventStore,
-    table: String,
-    script: Arc<Script>,
-}
-
-/// A computation of a key, until it is dropped.
-struct AtWork<'a>(&'a Script, &'a str);
-
-impl<'a> AtWork<'a> {
-    fn at(script: &'a Script, key: &'a str) -> Self {
-        if !script.at_work.lock().unwrap().insert(key.to_owned()) {
-            script.has_collided.store(true, Ordering::Relaxed);
-        }
-        Self(script, key)
-    }
-}
-
-impl Drop for AtWork<'_> {
-    fn drop(&mut self) {
-        self.0.at_work.lock().unwrap().remove(self.1);
-        let _ = self.0.ended.send(self.1.to_owned());
-    }
-}
-
-impl Recomputed for Sums {
-    type View = i64;
-
-    fn name(&self) -> &str {
-        "sums"
-    }
-
-    fn filter(&self) -> Filter {
-        Filter::event_types(["Counted"])
-    }
-
-    fn keys(&self, event: &RecordedEvent) -> Vec<String> {
-        assert!(event.payload["k"] != "panic", "no key");
-        event.payload["k"].as_str().map(str::to_owned).into_iter().collect()
-    }
-
-    async fn compute(&self, key: &str, at_least: Token) -> Result<i64, ApplyError> {
-        let _working = AtWork::at(&self.script, key);
-        self.script.began.send((key.to_owned(), Instant::now()))?;
-        let total = sum(&self.store, key, Consistency::AtLeast(at_least)).await?;
-        self.script.gate.acquire().await?.forget();
-        if key == "bad" {
-            let left = self.script.failures.fetch_sub(1, Ordering::Relaxed);
-            assert!(left <= 0 || left % 2 == 1, "it is {left}");
-            if left > 0 {
-                return Err(format!("it fails {left} times").into());
-            }
-        }
-        Ok(total)
-    }
-
-    async fn save(&self, transaction: &Transaction<'_>, key: &str, total: i64) -> Result<(), ApplyError> {
-        let save = format!(
-            "INSERT INTO {} VALUES ($1, $2) ON CONFLICT (key) DO UPDATE SET total = excluded.total",
-            self.table
-        );
-        transaction.execute(&save, &[&key, &total]).await?;
-        Ok(())
-    }
-}
-
-/// A log with a table for what is shown.
-async fn log() -> Log {
-    let log = log_with(settings()).await;
-    let table = format!("CREATE TABLE {} (key text PRIMARY KEY, total bigint NOT NULL)", table(&log));
-    log.sql().await.batch_execute(&table).await.unwrap();
-    log
-}
-
-fn table(log: &Log) -> String {
-    format!("{}.shown", log.schema.name())
-}
-
-fn script(gate: usize) -> (Arc<Script>, Told) {
-    let ((began, begins), (ended, ends)) = (mpsc::unbounded_channel(), mpsc::unbounded_channel());
-    let script = Script {
-        gate: Semaphore::new(gate),
-        at_work: Mutex::default(),
-        has_collided: AtomicBool::new(false),
-        failures: AtomicI64::new(0),
-        began,
-        ended,
-    };
-    (Arc::new(script), Told { began: begins, ended: ends })
-}
-
-const OPEN: usize = 1_000_000;
-
-fn sums(log: &Log, store: &EventStore, script: &Arc<Script>) -> Recomputer<Sums> {
-    let (store, table, script) = (store.clone(), table(log), Arc::clone(script));
-    store.recomputed(Sums { store: store.clone(), table, script }).every(BRIEF).at_once(4)
-}
-
-/// Another process of the same.
-async fn other_handle(log: &Log) -> EventStore {
-    fixture::builder(&log.schema).settings(settings()).connect().await.unwrap()
-}
-
-async fn count(store: &EventStore, key: &str, n: i64) -> Token {
-    store.append([NewEvent::new("Counted", json!({"k": key, "n": n}))]).await.unwrap().token()
-}
-
-/// What the log says of a key.
-async fn sum(store: &EventStore, key: &str, consistency: Consistency) -> Result<i64, Error> {
-    let filter = Filter::event_types(["Counted"]).and_all([("k", key)]);
-    let history = store.query(&filter).consistency(consistency).await?;
-    Ok(history.iter().map(|event| event.payload["n"].as_i64().unwrap_or_default()).sum())
-}
-
-/// What is shown of all keys.
-async fn shown(log: &Log) -> HashMap<String, i64> {
-    let rows = log.sql().await.query(&format!("SELECT key, total FROM {}", table(log)), &[]).await.unwrap();
-    rows.iter().map(|row| (row.get(0), row.get(1))).collect()
-}
-
-async fn status(log: &Log) -> Option<RecomputeStatus> {
-    log.store.recomputes(Some("sums")).await.unwrap().pop()
-}
-
-async fn until(log: &Log, is_so: impl Fn(&RecomputeStatus) -> bool) -> RecomputeStatus {
-    let waiting = async {
-        loop {
-            if let Some(status) = status(log).await.filter(&is_so) {
-                return status;
-            }
-        }
-    };
-    timeout(LONG, waiting).await.expect("it did not come to that")
-}
-
-async fn next<T>(told: &mut mpsc::UnboundedReceiver<T>) -> T {
-    timeout(LONG, told.recv()).await.expect("nothing was told").unwrap()
-}
-
-/// A runner at work, until the test says so.
-struct Running {
-    stop: CancellationToken,
-    task: JoinHandle<Result<(), Error>>,
-}
-
-impl Running {
-    fn begin(recomputer: &Recomputer<Sums>) -> Self {
-        let stop = CancellationToken::new();
-        let task = tokio::spawn(recomputer.run().until(stop.clone().cancelled_owned()).into_future());
-        Self { stop, task }
-    }
-
-    async fn end(self) {
-        self.stop.cancel();
-        timeout(LONG, self.task).await.expect("it does not end").unwrap().unwrap();
-    }
-
-    /// As if its process had died.
-    async fn kill(self) {
-        self.task.abort();
-        assert!(self.task.await.unwrap_err().is_cancelled());
-    }
-}
+use crate::recompute_script::{
+    OPEN, begin, count, log, next, other_handle, script, shown, status, sum, sums, table, until,
+};
+use crate::subscriptions::LONG;
 
 #[tokio::test]
 async fn what_is_shown_is_what_the_log_says_and_a_key_is_computed_by_one_at_a_time() {
@@ -217,7 +20,7 @@ async fn what_is_shown_is_what_the_log_says_and_a_key_is_computed_by_one_at_a_ti
     let (script, _told) = script(OPEN);
     let other = other_handle(&log).await;
     let runners = [sums(&log, &log.store, &script), sums(&log, &other, &script)];
-    let running = runners.each_ref().map(|runner| Running::begin(&runner.clone().every(Duration::ZERO)));
+    let running = runners.each_ref().map(|runner| begin(&runner.clone().every(Duration::ZERO)));
     let writers = (0..4_i64).map(|writer| {
         let store = if writer % 2 == 0 { log.store.clone() } else { other.clone() };
         tokio::spawn(async move {
@@ -251,7 +54,7 @@ async fn a_thousand_events_of_a_key_make_few_recomputes() {
     let events = (0..1_000).map(|n| NewEvent::new("Counted", json!({"k": "hot", "n": n})));
     let token = log.store.append(events).await.unwrap().token();
     let recomputer = sums(&log, &log.store, &script).every(Duration::from_secs(3_600));
-    let running = Running::begin(&recomputer);
+    let running = begin(&recomputer);
     next(&mut told.began).await;
     // What was noted after the first one began is not due for an hour; most often that is nothing.
     until(&log, |status| status.events_behind == 0 && status.running == 0).await;
@@ -269,7 +72,7 @@ async fn a_key_is_begun_once_in_its_interval() {
     let (script, mut told) = script(OPEN);
     let every = Duration::from_millis(400);
     let other = other_handle(&log).await;
-    let running = [&log.store, &other].map(|store| Running::begin(&sums(&log, store, &script).every(every)));
+    let running = [&log.store, &other].map(|store| begin(&sums(&log, store, &script).every(every)));
     let mut begun = Vec::new();
     for n in 0.. {
         count(&log.store, "hot", n).await;
@@ -295,7 +98,7 @@ async fn an_event_that_comes_during_a_recompute_is_seen_without_another_one() {
     let log = log().await;
     let (script, mut told) = script(0);
     let recomputer = sums(&log, &log.store, &script);
-    let running = Running::begin(&recomputer);
+    let running = begin(&recomputer);
     count(&log.store, "a", 1).await;
     next(&mut told.began).await;
     // It has begun; whether it has read already is nothing that anybody has to know.
@@ -313,7 +116,7 @@ async fn one_that_is_killed_is_followed_by_another_when_its_lease_runs_out() {
     let log = log().await;
     let (script, mut told) = script(0);
     let short = Duration::from_millis(300);
-    let dying = Running::begin(&sums(&log, &log.store, &script).lease(short));
+    let dying = begin(&sums(&log, &log.store, &script).lease(short));
     let token = count(&log.store, "a", 1).await;
     next(&mut told.began).await;
     dying.kill().await;
@@ -321,7 +124,7 @@ async fn one_that_is_killed_is_followed_by_another_when_its_lease_runs_out() {
     assert_eq!(shown(&log).await, HashMap::new());
     script.gate.add_permits(OPEN);
     let heir = sums(&log, &other_handle(&log).await, &script).lease(short);
-    let running = Running::begin(&heir);
+    let running = begin(&heir);
     heir.wait_for("a", token, LONG).await.unwrap();
     assert_eq!(shown(&log).await["a"], 1);
     running.end().await;
@@ -331,7 +134,7 @@ async fn one_that_is_killed_is_followed_by_another_when_its_lease_runs_out() {
 async fn whoever_lost_the_lease_of_a_key_does_not_save_it() {
     let log = log().await;
     let (script, mut told) = script(0);
-    let stalled = Running::begin(&sums(&log, &log.store, &script));
+    let stalled = begin(&sums(&log, &log.store, &script));
     count(&log.store, "a", 1).await;
     next(&mut told.began).await;
     // Somebody else has it, and has saved something newer.
@@ -356,7 +159,7 @@ async fn what_has_lost_its_lease_is_given_up_and_leases_last_as_long_as_the_work
     let log = log().await;
     let (script, mut told) = script(0);
     let recomputer = sums(&log, &log.store, &script).lease(Duration::from_millis(300));
-    let running = Running::begin(&recomputer);
+    let running = begin(&recomputer);
     let token = count(&log.store, "a", 1).await;
     next(&mut told.began).await;
     let sql = log.sql().await;
@@ -385,7 +188,7 @@ async fn what_fails_or_panics_is_tried_again_and_told_while_others_go_on() {
     let (script, _told) = script(OPEN);
     script.failures.store(2, Ordering::Relaxed);
     let recomputer = sums(&log, &log.store, &script);
-    let running = Running::begin(&recomputer);
+    let running = begin(&recomputer);
     let bad = count(&log.store, "bad", 1).await;
     let panicked = until(&log, |status| status.failing == 1).await.failure.unwrap();
     assert_eq!(
@@ -416,7 +219,7 @@ async fn appends_write_nothing_to_the_queue() {
     assert_eq!(log.sql().await.query_one(&queued, &[]).await.unwrap().get::<_, i64>(0), 0);
     let late = recomputer.wait_for("a", token, Duration::from_millis(1)).await.unwrap_err();
     assert!(late.to_string().contains("nobody has run"), "{late}");
-    let running = Running::begin(&recomputer);
+    let running = begin(&recomputer);
     recomputer.wait_for("a", token, LONG).await.unwrap();
     // What does not change the key, or matches nothing, is not waited for.
     running.end().await;
@@ -432,7 +235,7 @@ async fn the_end_waits_for_what_is_under_way_and_begins_nothing() {
     let log = log().await;
     let (script, mut told) = script(0);
     let recomputer = sums(&log, &log.store, &script).at_once(1);
-    let running = Running::begin(&recomputer);
+    let running = begin(&recomputer);
     count(&log.store, "a", 1).await;
     next(&mut told.began).await;
     let waiting = count(&log.store, "b", 1).await;
@@ -453,7 +256,7 @@ async fn keys_are_recomputed_when_somebody_says_so_and_projections_deleted() {
     let log = log().await;
     let (script, mut told) = script(OPEN);
     let recomputer = sums(&log, &log.store, &script);
-    let running = Running::begin(&recomputer);
+    let running = begin(&recomputer);
     for key in ["a", "b"] {
         let token = count(&log.store, key, 1).await;
         recomputer.wait_for(key, token, LONG).await.unwrap();
@@ -483,7 +286,7 @@ async fn keys_are_recomputed_when_somebody_says_so_and_projections_deleted() {
 async fn a_recompute_that_was_asked_for_during_another_one_is_done_after_it() {
     let log = log().await;
     let (script, mut told) = script(0);
-    let running = Running::begin(&sums(&log, &log.store, &script));
+    let running = begin(&sums(&log, &log.store, &script));
     count(&log.store, "a", 1).await;
     next(&mut told.began).await;
     log.store.recompute_key("sums", "a").await.unwrap();
