@@ -85,6 +85,11 @@ impl Error {
         self.0.kind
     }
 
+    /// Whether what failed may succeed when it is done again as it is.
+    pub(crate) fn is_passing(&self) -> bool {
+        matches!(self.kind(), ErrorKind::Unavailable | ErrorKind::Indeterminate)
+    }
+
     /// Whether an append was refused because its condition did not hold.
     #[must_use]
     pub fn is_conflict(&self) -> bool {

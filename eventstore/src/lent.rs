@@ -37,11 +37,6 @@ impl From<Error> for Fault {
     }
 }
 
-/// Whether what failed may succeed when it is done again as it is.
-pub(crate) fn is_passing(error: &Error) -> bool {
-    matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::Indeterminate)
-}
-
 /// A connection with a transaction of the application's. Unless that has come to its end it is closed, and not used again.
 pub(crate) struct Lent(Option<Box<dyn PooledConnection>>);
 
@@ -110,7 +105,7 @@ pub(crate) async fn guarded<T>(
     match AssertUnwindSafe(doing).catch_unwind().await {
         Ok(Ok(done)) => Ok(done),
         Ok(Err(error)) => Err(match database_error(&error).map(|error| borrower.fault(error)) {
-            Some(passing) if is_passing(&passing) => Fault::Store(passing),
+            Some(passing) if passing.is_passing() => Fault::Store(passing),
             Some(error) => Fault::Application(error.to_string()),
             None => Fault::Application(error.to_string()),
         }),

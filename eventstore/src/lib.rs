@@ -141,6 +141,7 @@ mod lent;
 mod migration;
 mod notifier;
 mod panic;
+mod patience;
 mod pool;
 mod position;
 mod process;

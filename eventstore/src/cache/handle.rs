@@ -189,7 +189,7 @@ pub(super) struct Shared<V> {
 
 impl<V> Shared<V> {
     pub(super) fn new(store: &EventStore, name: String, entries: Entries<V>) -> Self {
-        let (counters, losses) = (store.metrics().cache(&name), AtomicU64::new(0));
+        let (counters, losses) = (store.metrics().consumers.cache(&name), AtomicU64::new(0));
         // Those before are nothing to what is not kept yet.
         store.inner().known.lost_since(&losses);
         Self { store: store.clone(), name, counters, losses, entries: Mutex::new(entries) }

@@ -73,7 +73,7 @@ impl Task {
         commands: mpsc::UnboundedReceiver<Command>,
         answers_to: mpsc::WeakUnboundedSender<Command>,
     ) -> Self {
-        let gauges = membership.store.metrics().group(&membership.name);
+        let gauges = membership.store.metrics().consumers.group(&membership.name);
         Self {
             membership,
             commands,

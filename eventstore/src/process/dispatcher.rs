@@ -16,7 +16,7 @@ use tracing::{Instrument as _, info_span, warn};
 use uuid::Uuid;
 
 use crate::deadline;
-use crate::error::{Error, ErrorKind};
+use crate::error::Error;
 use crate::process::calls::{Calls, Claims};
 use crate::process::definition::Process;
 use crate::process::handling::{Ended as Worked, Hand};
@@ -83,7 +83,7 @@ impl<P: Process> Dispatcher<P> {
         Self {
             hand: Arc::new(Hand { manager: manager.clone(), calls: Arc::clone(&calls) }),
             calls,
-            gauges: manager.store.metrics().process(manager.process.name()),
+            gauges: manager.store.metrics().consumers.process(manager.process.name()),
             queues: Lane::ALL.map(queue),
             held: Held::default(),
             hands: JoinSet::new(),
@@ -271,7 +271,7 @@ impl<P: Process> Dispatcher<P> {
     ) -> Result<(), Error> {
         let still = match result {
             Ok(still) => still,
-            Err(error) if is_passing(&error) => {
+            Err(error) if error.is_passing() => {
                 warn!(%error, "leases can not be made to last longer now");
                 return Ok(());
             }
@@ -327,7 +327,7 @@ impl<P: Process> Dispatcher<P> {
 
     /// A statement has failed: the next one follows after a pause, unless that would fail, too.
     fn rest(&mut self, lane: Option<Lane>, error: Error) -> Result<(), Error> {
-        if !is_passing(&error) {
+        if !error.is_passing() {
             return Err(error);
         }
         warn!(%error, process = self.hand.manager.process.name(), "waiting for the primary");
@@ -354,8 +354,4 @@ impl<P: Process> Dispatcher<P> {
         let queue = self.queues.iter_mut().find(|queue| queue.lane == lane);
         queue.expect("there is a queue for each lane")
     }
-}
-
-fn is_passing(error: &Error) -> bool {
-    matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::Indeterminate)
 }

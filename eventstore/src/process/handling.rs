@@ -7,21 +7,19 @@ use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use serde_json::Value;
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 use tracing::warn;
 
-use crate::error::{Error, ErrorKind};
 use crate::event::check_json;
 use crate::filter::FieldValue;
 use crate::panic;
+use crate::patience::patiently;
 use crate::process::calls::{Calls, Cause};
 use crate::process::definition::{CHECK_EVERY, Command, Process, ProcessError, Progress, Stage, WakeUp};
 use crate::process::manager::ProcessManager;
 use crate::process::reaction::Reaction;
 use crate::process::work::{Lane, Outcome, Work};
 
-const FIRST_PAUSE: Duration = Duration::from_millis(50);
-const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 /// Longer than anybody waits, and short enough to be stored: a hundred years.
 const LONGEST: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
 
@@ -207,23 +205,5 @@ pub(super) fn scalar(key: &Value) -> Option<FieldValue> {
             })
         }
         _ => None,
-    }
-}
-
-/// As long as the server does not answer.
-pub(super) async fn patiently<T, F>(mut call: impl FnMut() -> F) -> Result<T, Error>
-where
-    F: Future<Output = Result<T, Error>>,
-{
-    let mut pause = FIRST_PAUSE;
-    loop {
-        match call().await {
-            Err(error) if matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::Indeterminate) => {
-                warn!(%error, "waiting for the primary");
-                sleep(pause).await;
-                pause = (pause * 2).min(LONGEST_PAUSE);
-            }
-            result => return result,
-        }
     }
 }

@@ -8,9 +8,10 @@ use crate::error::Error;
 use crate::event::RecordedEvent;
 use crate::filter::{FieldValue, Path};
 use crate::group::Delivery;
+use crate::patience::patiently;
 use crate::process::calls::{Calls, Cause};
 use crate::process::definition::{Process, ProcessError};
-use crate::process::handling::{patiently, scalar};
+use crate::process::handling::scalar;
 use crate::process::manager::ProcessManager;
 
 pub(super) struct Reacting<P> {

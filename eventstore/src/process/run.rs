@@ -9,12 +9,14 @@ use futures_util::future::BoxFuture;
 use tokio_util::sync::CancellationToken;
 
 use crate::error::Error;
+use crate::patience::patiently;
 use crate::process::calls::Calls;
 use crate::process::definition::Process;
 use crate::process::dispatcher::Dispatcher;
-use crate::process::handling::patiently;
 use crate::process::manager::ProcessManager;
 use crate::process::reacting::Reacting;
+
+type CarryOut = dyn FnOnce(Parts, CancellationToken) -> BoxFuture<'static, Result<(), Error>> + Send;
 
 /// A process that goes on while this is awaited. It has no end but an error, or [`until`](Self::until) it is told.
 /// See [`ProcessManager::run`].
@@ -29,7 +31,7 @@ use crate::process::reacting::Reacting;
 /// Dropping it gives up what is being done; others go on with it when its leases run out.
 #[must_use = "nothing is done until it is awaited"]
 pub struct ProcessRun {
-    carry_out: Box<dyn FnOnce(Parts, CancellationToken) -> BoxFuture<'static, Result<(), Error>> + Send>,
+    carry_out: Box<CarryOut>,
     parts: Parts,
     until: BoxFuture<'static, ()>,
 }

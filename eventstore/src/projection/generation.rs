@@ -7,7 +7,8 @@ use tracing::{info, warn};
 
 use crate::error::{Error, ErrorKind};
 use crate::event::RecordedEvent;
-use crate::lent::{Fault, is_passing};
+use crate::lent::Fault;
+use crate::patience::patiently;
 use crate::projection::Projector;
 use crate::projection::applying::{self, Applied};
 use crate::projection::calls::{Calls, Swap};
@@ -59,7 +60,7 @@ impl<P: Projection> Generation<P> {
 
     /// Whether it is live; `None` if it is not there any more.
     async fn status(&self) -> Result<Option<bool>, Error> {
-        let all = self.patiently(|| self.calls.store.projection_status(&self.calls.name)).await?;
+        let all = patiently(|| self.calls.store.projection_status(&self.calls.name)).await?;
         let own = all.into_iter().find(|status| i32::try_from(status.generation) == Ok(self.number));
         Ok(own.map(|status| status.is_live))
     }
@@ -73,7 +74,7 @@ impl<P: Projection> Generation<P> {
             match applying::make(&self.calls, &*self.projector.projection, self.number, self.is_live).await {
                 Ok(true) => {}
                 Ok(false) => return Ok(None),
-                Err(Fault::Store(error)) if error.kind() == ErrorKind::Unavailable => {
+                Err(Fault::Store(error)) if error.is_passing() => {
                     warn!(%error, projection = self.calls.name, "its tables can not be made now");
                     sleep(pause).await;
                     continue;
@@ -95,7 +96,7 @@ impl<P: Projection> Generation<P> {
             let subscription = subscription.filter(&self.projector.projection.filter());
             match subscription.start(Start::Beginning).await {
                 Ok(subscription) => {
-                    self.patiently(|| self.calls.resume(self.number)).await?;
+                    patiently(|| self.calls.resume(self.number)).await?;
                     return Ok(Some(subscription));
                 }
                 Err(error) if error.kind() == ErrorKind::Unavailable => sleep(pause).await,
@@ -190,7 +191,7 @@ impl<P: Projection> Generation<P> {
                     continue;
                 }
                 Ok(Applied::Gone) => return Err(self.was_replaced()),
-                Err(Fault::Store(error)) if is_passing(&error) => {
+                Err(Fault::Store(error)) if error.is_passing() => {
                     warn!(%error, projection = self.calls.name, "events can not be applied now");
                 }
                 Err(Fault::Store(error)) => return Err(error),
@@ -221,17 +222,17 @@ impl<P: Projection> Generation<P> {
 
     /// Whether it may be as far as the live one.
     async fn is_close(&self, reached: Token) -> Result<bool, Error> {
-        let head = self.patiently(|| self.calls.store.head()).await?;
+        let head = patiently(|| self.calls.store.head()).await?;
         Ok(head.position().get() <= reached.position().get() + CLOSE)
     }
 
     /// Takes the place of the live one, if it is as far.
     async fn take_over(&mut self) -> Result<(), Error> {
-        let generations = self.patiently(|| self.calls.store.projection_status(&self.calls.name)).await?;
+        let generations = patiently(|| self.calls.store.projection_status(&self.calls.name)).await?;
         let own = generations.iter().find(|status| i32::try_from(status.generation) == Ok(self.number));
         let own = own.map(|status| status.checkpoint).ok_or_else(|| self.was_replaced())?;
         let filter = self.projector.projection.filter();
-        match self.patiently(|| applying::swap(&self.calls, self.number, (&filter, own))).await? {
+        match patiently(|| applying::swap(&self.calls, self.number, (&filter, own))).await? {
             Swap::Behind(_) => {}
             Swap::Gone => return Err(self.was_replaced()),
             Swap::IsLive => self.is_live = true,
@@ -257,23 +258,5 @@ impl<P: Projection> Generation<P> {
 
     fn was_replaced(&self) -> Error {
         Error::new(ErrorKind::LeaseLost, format!("projection {:?} was replaced, or deleted", self.calls.name))
-    }
-
-    /// As long as the server does not answer.
-    async fn patiently<T, F>(&self, mut call: impl FnMut() -> F) -> Result<T, Error>
-    where
-        F: Future<Output = Result<T, Error>>,
-    {
-        let mut pause = FIRST_PAUSE;
-        loop {
-            match call().await {
-                Err(error) if is_passing(&error) => {
-                    warn!(%error, projection = self.calls.name, "waiting for the primary");
-                    sleep(pause).await;
-                    pause = (pause * 2).min(LONGEST_PAUSE);
-                }
-                result => return result,
-            }
-        }
     }
 }

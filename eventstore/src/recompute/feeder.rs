@@ -16,9 +16,9 @@ use crate::error::{Error, ErrorKind};
 use crate::event::RecordedEvent;
 use crate::lent::{Lent, in_time};
 use crate::panic;
+use crate::patience::patiently;
 use crate::recompute::calls::{Calls, Changes};
 use crate::recompute::definition::Recomputed;
-use crate::recompute::hand::patiently;
 use crate::recompute::recomputer::Recomputer;
 use crate::subscription::{Batch, Start, Subscribe, Subscription};
 

@@ -3,26 +3,26 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 use tracing::{info, warn};
 
 use crate::error::Error;
 use crate::group::Backoff;
-use crate::lent::{Fault, Lent, commit, guarded, in_time, is_passing};
+use crate::lent::{Fault, Lent, commit, guarded, in_time};
+use crate::patience::patiently;
 use crate::recompute::calls::Calls;
 use crate::recompute::definition::Recomputed;
 use crate::recompute::held::Claim;
 use crate::recompute::recomputer::Recomputer;
+use crate::telemetry::RecomputeCounters;
 
 const BACKOFF: Backoff = Backoff { first: Duration::from_secs(1), longest: Duration::from_secs(300) };
-/// How long to wait for a server that does not answer until it is asked again.
-const FIRST_PAUSE: Duration = Duration::from_millis(50);
-const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
 /// Who does it.
 pub(super) struct Hand<R> {
     pub(super) recomputer: Recomputer<R>,
     pub(super) calls: Arc<Calls>,
+    pub(super) counters: RecomputeCounters,
 }
 
 impl<R: Recomputed> Hand<R> {
@@ -31,9 +31,11 @@ impl<R: Recomputed> Hand<R> {
         let why = match self.attempt(claim).await {
             Ok(true) => {
                 self.recomputer.saved.send_replace(());
+                self.counters.ends("done");
                 return;
             }
             Ok(false) => {
+                self.counters.ends("lost");
                 info!(
                     key = claim.key,
                     "what was computed is not saved, as the key is leased to somebody else now"
@@ -43,6 +45,7 @@ impl<R: Recomputed> Hand<R> {
             Err(Fault::Store(error)) => error.to_string(),
             Err(Fault::Application(why)) => why,
         };
+        self.counters.ends("failed");
         warn!(key = claim.key, attempt = claim.attempt, why, "a key was not recomputed");
         let pause = BACKOFF.after(claim.attempt);
         let saying = patiently(|| self.calls.fail(claim, pause, &why));
@@ -50,7 +53,7 @@ impl<R: Recomputed> Hand<R> {
         match timeout(self.recomputer.lease, saying).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => {
-                warn!(%error, key = claim.key, "that a key was not recomputed could not be noted")
+                warn!(%error, key = claim.key, "that a key was not recomputed could not be noted");
             }
             Err(_) => warn!(key = claim.key, "that a key was not recomputed could not be noted in time"),
         }
@@ -81,23 +84,5 @@ impl<R: Recomputed> Hand<R> {
         let mut lent = Lent::of(self.calls.borrower()).await?;
         in_time(self.calls.borrower(), lent.client().batch_execute("")).await?;
         Ok(lent)
-    }
-}
-
-/// As long as the server does not answer.
-pub(super) async fn patiently<T, F>(mut call: impl FnMut() -> F) -> Result<T, Error>
-where
-    F: Future<Output = Result<T, Error>>,
-{
-    let mut pause = FIRST_PAUSE;
-    loop {
-        match call().await {
-            Err(error) if is_passing(&error) => {
-                warn!(%error, "waiting for the primary");
-                sleep(pause).await;
-                pause = (pause * 2).min(LONGEST_PAUSE);
-            }
-            result => return result,
-        }
     }
 }

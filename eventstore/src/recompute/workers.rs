@@ -18,7 +18,6 @@ use uuid::Uuid;
 
 use crate::deadline;
 use crate::error::Error;
-use crate::lent::is_passing;
 use crate::recompute::calls::{Calls, Claims};
 use crate::recompute::definition::Recomputed;
 use crate::recompute::hand::Hand;
@@ -57,8 +56,9 @@ enum Ended {
 
 impl<R: Recomputed> Workers<R> {
     pub(super) fn new(recomputer: Recomputer<R>, calls: Arc<Calls>) -> Self {
+        let counters = recomputer.store.metrics().consumers.recompute(&calls.name);
         Self {
-            hand: Arc::new(Hand { recomputer, calls }),
+            hand: Arc::new(Hand { recomputer, calls, counters }),
             held: Held::default(),
             hands: JoinSet::new(),
             tasks: HashMap::new(),
@@ -154,7 +154,7 @@ impl<R: Recomputed> Workers<R> {
     ) -> Result<(), Error> {
         let claims = match result {
             Ok(claims) => claims,
-            Err(error) if is_passing(&error) => {
+            Err(error) if error.is_passing() => {
                 warn!(%error, projection = self.hand.calls.name, "waiting for the primary");
                 self.dry_until = Some(Instant::now() + self.pause);
                 self.pause = (self.pause * 2).min(LONGEST_PAUSE);
@@ -203,7 +203,7 @@ impl<R: Recomputed> Workers<R> {
     ) -> Result<(), Error> {
         let still = match result {
             Ok(still) => still,
-            Err(error) if is_passing(&error) => {
+            Err(error) if error.is_passing() => {
                 warn!(%error, "leases can not be made to last longer now");
                 return Ok(());
             }

@@ -83,7 +83,7 @@ impl Link {
             .map_err(|why| why.unwrap_or_else(|error| sqlstate::classify(&error, primary.server())))?;
         let places = Places { handed: place, reached: place, committed: place.position() };
         let (places, lost) = (Mutex::new(places), CancellationToken::new());
-        let gauges = store.metrics().subscription(name);
+        let gauges = store.metrics().consumers.subscription(name);
         Ok((Self { store: store.clone(), name: name.to_owned(), holder, places, lost, gauges }, place))
     }
 

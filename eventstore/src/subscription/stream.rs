@@ -70,7 +70,7 @@ impl Subscription {
     fn release(&mut self) -> Option<oneshot::Receiver<()>> {
         let link = self.link.take()?;
         if !link.was_lost() {
-            self.store.metrics().forget_subscription(&link.name);
+            self.store.metrics().consumers.forget_subscription(&link.name);
         }
         let held = Held { name: link.name.clone(), holder: link.holder };
         Some(self.store.inner().heart.release(held))

@@ -133,3 +133,16 @@ impl LagGauges {
         self.seconds.set(heads.lag_of(done).as_secs_f64());
     }
 }
+
+/// What became of recomputes.
+#[derive(Debug)]
+pub(crate) struct RecomputeCounters {
+    pub(super) name: String,
+    pub(super) outcomes: IntCounterVec,
+}
+
+impl RecomputeCounters {
+    pub(crate) fn ends(&self, outcome: &str) {
+        self.outcomes.with_label_values(&[self.name.as_str(), outcome]).inc();
+    }
+}

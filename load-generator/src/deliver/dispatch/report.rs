@@ -9,6 +9,9 @@ use crate::deliver::dispatch::backlog::Backlog;
 use crate::deliver::dispatch::{DispatchPlan, Measured};
 use crate::deliver::ms;
 
+/// What of a round is looked at.
+type Part = fn(&Measured) -> Duration;
+
 #[derive(Debug, Serialize)]
 pub(super) struct Report {
     scenario: &'static str,
@@ -49,7 +52,7 @@ impl Report {
         [statements, baseline]: [u64; 2],
         (backlogs, faults): (Vec<Backlog>, u64),
     ) -> Self {
-        let of: [(&str, fn(&Measured) -> Duration); 6] = [
+        let parts: [(&str, Part); 6] = [
             ("fetch, reads only", |it| it.fetches[0]),
             ("fetch and claim", |it| it.fetches[1]),
             ("fetch and claim, flushed", |it| it.fetches[2]),
@@ -57,7 +60,7 @@ impl Report {
             ("status", |it| it.status),
             ("cycle", |it| it.cycle),
         ];
-        let phases = of.map(|(phase, part)| {
+        let phases = parts.map(|(phase, part)| {
             let (ours, theirs) = (median(ours.iter().map(part)), median(theirs.iter().map(part)));
             let times = to_two_digits(theirs.as_secs_f64() / ours.as_secs_f64());
             Phase { phase, ms: ms(ours), baseline_ms: ms(theirs), times }
