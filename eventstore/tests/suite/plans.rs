@@ -14,6 +14,8 @@ use serde_json::{Value, json};
 use testutil::Cluster;
 
 use crate::fixture;
+use crate::process_script::{self, manager, next, step, telling};
+use crate::recompute_script::{self, OPEN, count};
 
 const EVENTS: u64 = 300_000;
 const SCHEMA: &str = "plans";
@@ -228,6 +230,58 @@ async fn claims_touch_few_rows_of_the_work() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn claims_of_processes_and_recomputes_touch_few_rows_of_what_waits() {
+    let (cluster, store) = filled(10, &[]).await;
+    // Wake-ups in a year, what was parked, and keys that are done: none of them is in the way.
+    let session = testutil::connect(&cluster.primary().dsn()).await.unwrap();
+    let waiting = format!(
+        "SET search_path = {SCHEMA};
+         INSERT INTO process_work (id, process, lane, due_at, cause, key, name)
+         SELECT gen_random_uuid(), 'script', 'w', now() + interval '1 year', n, to_jsonb(n), 'later' FROM generate_series(1, 30000) AS n;
+         INSERT INTO process_work (id, process, lane, due_at, cause, key, name, is_parked, parked_at)
+         SELECT gen_random_uuid(), 'script', 'c', now(), n, to_jsonb(n), 'Go', true, now() FROM generate_series(1, 30000) AS n;
+         INSERT INTO recompute_queue (projection, key, wanted, wanted_id, done)
+         SELECT 'sums', 'k' || n, 0, '00000000-0000-0000-0000-000000000000', 0 FROM generate_series(1, 30000) AS n"
+    );
+    session.batch_execute(&waiting).await.unwrap();
+    let handle = explained(&cluster, "processes").await;
+    let (script, mut handled) = telling();
+    let running = process_script::begin(&manager(&handle, script));
+    for order in 0..20 {
+        step(&store, order, 1, json!({"command": "Go"})).await;
+        next(&mut handled).await;
+    }
+    running.end().await;
+    let handle = explained(&cluster, "recomputes").await;
+    session
+        .batch_execute(&format!("CREATE TABLE {SCHEMA}.shown (key text PRIMARY KEY, total bigint)"))
+        .await
+        .unwrap();
+    let (script, mut told) = recompute_script::script(OPEN);
+    let table = format!("{SCHEMA}.shown");
+    let running = recompute_script::begin(&recompute_script::sums_into(&handle, table, &script));
+    for n in 0..10 {
+        count(&store, &format!("new{n}"), 1).await;
+        recompute_script::next(&mut told.ended).await;
+    }
+    running.end().await;
+    let plans = logged_plans(&cluster).await;
+    for (name, table, least) in [("processes", "process_work", 60), ("recomputes", "recompute_queue", 30)] {
+        let mut seen = 0;
+        for (_, plan) in plans.iter().filter(|(of, _)| of == name) {
+            let mut touched = 0;
+            visit(&plan["Plan"], &mut |node| {
+                if node["Relation Name"] == table && node["Node Type"] != "ModifyTable" {
+                    (seen, touched) = (seen + 1, touched + rows_of(node));
+                }
+            });
+            assert!(touched <= 20, "{name}: {touched} rows touched\n{plan:#}");
+        }
+        assert!(seen >= least, "{name}: {seen} looks at {table} were logged");
+    }
+}
+
 /// That all plans of the named handles touch no more rows than they may.
 async fn assert_within(cluster: &Cluster, allowed: &BTreeMap<String, u64>) {
     let plans = logged_plans(cluster).await;
@@ -317,7 +371,7 @@ async fn logged_plans(cluster: &Cluster) -> Vec<(String, Value)> {
         let (_, plan) = entry["message"].as_str()?.split_once("plan:\n")?;
         let plan: Value = serde_json::from_str(plan).ok()?;
         let text = plan["Query Text"].as_str()?;
-        ["events", "keys", "position", "group_work"]
+        ["events", "keys", "position", "group_work", "process_work", "recompute_queue"]
             .iter()
             .any(|of_the_log| text.contains(of_the_log))
             .then_some(())?;

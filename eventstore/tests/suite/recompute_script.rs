@@ -139,7 +139,11 @@ pub(crate) fn script(gate: usize) -> (Arc<Script>, Told) {
 pub(crate) const OPEN: usize = 1_000_000;
 
 pub(crate) fn sums(log: &Log, store: &EventStore, script: &Arc<Script>) -> Recomputer<Sums> {
-    let (store, table, script) = (store.clone(), table(log), Arc::clone(script));
+    sums_into(store, table(log), script)
+}
+
+pub(crate) fn sums_into(store: &EventStore, table: String, script: &Arc<Script>) -> Recomputer<Sums> {
+    let (store, script) = (store.clone(), Arc::clone(script));
     store.recomputed(Sums { store: store.clone(), table, script }).every(BRIEF).at_once(4)
 }
 

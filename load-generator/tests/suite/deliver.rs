@@ -121,3 +121,27 @@ fn a_hot_stream_is_compared_with_a_hot_row_and_its_counters_are_audited() {
     assert!(recomputes >= 2 && acknowledged > 0, "{report:#}");
     assert_eq!(votes, 300 + acknowledged, "{report:#}");
 }
+
+#[test]
+fn dispatching_many_at_once_is_compared_with_one_at_a_time() {
+    let report = report("dispatch --items 20 --handler 10ms --check 10ms --backlog 300");
+    let phases = report["phases"].as_array().unwrap();
+    let times = |phase: &str| {
+        let row = phases.iter().find(|row| row["phase"] == phase).unwrap();
+        row["times"].as_f64().unwrap()
+    };
+    // 20 handlers of 10 ms, one after the other or ten at once.
+    assert!(times("dispatch") > 2.0 && times("status") > 2.0, "{report:#}");
+    assert!(report["statements"]["share"].as_f64().unwrap() < 0.5, "{report:#}");
+    let backlogs = report["backlogs"].as_array().unwrap();
+    assert_eq!(backlogs.len(), 3, "{report:#}");
+    for backlog in backlogs {
+        assert_eq!(
+            (&backlog["waiting"], &backlog["faults"]),
+            (&Value::from(300), &Value::from(0)),
+            "{backlog}"
+        );
+        assert!(backlog["memory_more_mib"].as_f64().unwrap() > 0.0, "{backlog}");
+    }
+    assert_eq!(report["faults"], 0);
+}
