@@ -75,8 +75,16 @@ pub(crate) async fn in_time<T>(
     borrower: Borrower<'_>,
     statement: impl Future<Output = Result<T, tokio_postgres::Error>>,
 ) -> Result<T, Error> {
-    match timeout_at(borrower.store.read_deadline(), statement).await {
-        Ok(result) => result.map_err(|error| borrower.fault(&error)),
+    in_time_of(borrower, async { statement.await.map_err(|error| borrower.fault(&error)) }).await
+}
+
+/// The same of more than one.
+pub(crate) async fn in_time_of<T>(
+    borrower: Borrower<'_>,
+    statements: impl Future<Output = Result<T, Error>>,
+) -> Result<T, Error> {
+    match timeout_at(borrower.store.read_deadline(), statements).await {
+        Ok(result) => result,
         Err(_) => Err(Error::timeout(
             ErrorKind::Unavailable,
             format!("projection {:?}: a statement timed out", borrower.projection),

@@ -80,15 +80,16 @@ pub(crate) fn is_rolled_back(error: &tokio_postgres::Error) -> bool {
 }
 
 /// Whether the server may have refused a value and not the call as such (a bad value, a constraint, a limit, what a
-/// trigger raises): then one bad request spoils a batch.
+/// trigger raises, two rows where an inline projection expects one): then one bad request spoils a batch.
 pub(crate) fn is_bad_value(error: &tokio_postgres::Error) -> bool {
-    error.as_db_error().is_some_and(|db| matches!(class(db.code().code()), "22" | "23" | "54" | "P0"))
+    error.as_db_error().is_some_and(|db| matches!(class(db.code().code()), "21" | "22" | "23" | "54" | "P0"))
 }
 
-/// Whether a call that was rolled back may succeed when it is sent again: the log's lock was not free in time, or see
-/// [`spoils_session`].
+/// Whether a call that was rolled back may succeed when it is sent again: the log's lock was not free in time, an inline projection and
+/// a transaction of somebody's waited for each other, or see [`spoils_session`].
 pub(crate) fn is_passing(error: &tokio_postgres::Error) -> bool {
-    spoils_session(error) || error.as_db_error().is_some_and(|db| db.code().code() == "55P03")
+    let again = |db: &DbError| matches!(db.code().code(), "55P03" | "40001" | "40P01");
+    spoils_session(error) || error.as_db_error().is_some_and(again)
 }
 
 /// Whether another connection is needed: to a server that can write (25006), or one that has the prepared statements

@@ -110,11 +110,14 @@ impl<V> Entries<V> {
         self.heard
     }
 
-    /// All events up to a place have been told.
-    pub(super) fn hears(&mut self, place: Position, now: Instant) {
-        if let Some(heard) = &mut self.heard {
-            *heard = Heard { at: now, place: place.max(heard.place) };
+    /// All events up to a place have been told. After a silence that was longer than anybody is patient there may be many more to come, and
+    /// what was kept goes.
+    pub(super) fn hears(&mut self, place: Position, now: Instant, patience: Duration) {
+        let Some(heard) = self.heard else { return };
+        if now.saturating_duration_since(heard.at) >= patience {
+            self.clear();
         }
+        self.heard = Some(Heard { at: now, place: place.max(heard.place) });
     }
 
     /// How many are kept, those included that have become too old and were not asked for since.
@@ -336,7 +339,7 @@ mod tests {
         assert_eq!(kept(&mut entries, "a", 0, now), Some(2));
         entries.end();
         assert!(entries.heard().is_none() && entries.len() == 0);
-        entries.hears(at(12), now);
+        entries.hears(at(12), now, Duration::from_secs(1));
         assert!(entries.heard().is_none(), "nobody tells");
     }
 

@@ -63,8 +63,11 @@ impl<V: Send + Sync + 'static> Follower<V> {
     /// Tells of what comes, until that fails.
     async fn follow(&self, from: Token) -> Result<Infallible, Error> {
         let mut feed = Feed::new(&self.shared.store, &self.filter, Side::Replica, false, from)?;
-        // Everything up to there has been handed over when this is called: what is kept from before a silence holds.
-        let progress = |place: Token| self.shared.entries().hears(place.position(), Instant::now());
+        // Everything up to there has been handed over when this is called.
+        let progress = |place: Token| {
+            let patience = self.shared.patience();
+            self.shared.entries().hears(place.position(), Instant::now(), patience);
+        };
         loop {
             let chunk = feed.next(&progress).await?;
             self.tell(&chunk);
@@ -78,7 +81,7 @@ impl<V: Send + Sync + 'static> Follower<V> {
         let dropped = {
             let mut entries = self.shared.entries();
             let dropped = changes.iter().filter(|(key, at)| entries.has_changed(key, *at)).count();
-            entries.hears(chunk.complete().position(), Instant::now());
+            entries.hears(chunk.complete().position(), Instant::now(), self.shared.patience());
             dropped
         };
         self.shared.counters.changes(changes.len(), dropped);

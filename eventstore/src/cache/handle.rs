@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::cache::entries::{Entries, Look, Ticket};
@@ -146,9 +146,15 @@ impl<V: Send + Sync + 'static> Cache<V> {
                 Some(Look::Absent(ticket)) => break Some(Flight { shared: Arc::clone(shared), ticket }),
                 Some(Look::Underway(underway)) if waits < MOST_WAITS => {
                     waits += 1;
-                    if let Some(value) = underway.value().await {
-                        shared.counters.shared.inc();
-                        return Ok(value);
+                    // A load may never end: it may wait for this one.
+                    let limit = shared.store.settings().query_timeout;
+                    match timeout(limit, underway.value()).await {
+                        Ok(Some(value)) => {
+                            shared.counters.shared.inc();
+                            return Ok(value);
+                        }
+                        Ok(None) => {}
+                        Err(_) => break None,
                     }
                 }
                 Some(Look::Underway(_)) | None => break None,
@@ -210,9 +216,14 @@ impl<V> Shared<V> {
         self.is_open(&entries, now).then(|| entries.look(key, at_least, now))
     }
 
+    /// How long nothing may be heard.
+    pub(super) fn patience(&self) -> Duration {
+        self.store.poll_every().saturating_mul(2).saturating_add(SLACK)
+    }
+
     /// Whether events come: something was heard lately, and no event is known that has been missing for long.
     fn is_open(&self, entries: &Entries<V>, now: Instant) -> bool {
-        let patience = self.store.poll_every().saturating_mul(2).saturating_add(SLACK);
+        let patience = self.patience();
         entries.heard().is_some_and(|heard| {
             now.saturating_duration_since(heard.at) < patience
                 && self.store.inner().heads.lag_of(heard.place) < patience

@@ -26,8 +26,8 @@
 //!            └────────── events can not be followed ─────▶ stopped
 //! ```
 //!
-//! Open, it serves. Silent or stopped, every read loads for itself, as if there were no cache. What was kept before a silence is served
-//! after it: all events up to then have come by that time, in their order.
+//! Open, it serves. Silent or stopped, every read loads for itself, as if there were no cache. What was kept goes in a silence, as
+//! many events may come after it.
 //!
 //! *What is too long.* A healthy feed is heard of at least once in each [`poll_every`](crate::Settings::poll_every), also where nothing
 //! happens. Twice that and a second without a word is a silence; so is the same time behind a head of the log that this handle knows. A stall

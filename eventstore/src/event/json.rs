@@ -12,8 +12,18 @@ use crate::error::Error;
 const MAX_DEPTH: usize = 127;
 
 /// Refuses what PostgreSQL would refuse: NUL characters and excessive nesting.
-pub(crate) fn check(value: &Value, what: &str) -> Result<(), Error> {
+pub(super) fn check(value: &Value, what: &str) -> Result<(), Error> {
     descend(value, what, 0)
+}
+
+/// The same of what is kept beside events, and may be so long.
+pub(crate) fn check_stored(value: &Value, what: &str, most: usize) -> Result<(), Error> {
+    check(value, what)?;
+    let bytes = value.to_string().len();
+    if bytes > most {
+        return Err(Error::invalid(format!("{what} has {bytes} bytes of JSON; expected at most {most}")));
+    }
+    Ok(())
 }
 
 fn descend(value: &Value, what: &str, depth: usize) -> Result<(), Error> {

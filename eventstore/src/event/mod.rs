@@ -11,7 +11,7 @@ pub(crate) use checked::{CheckedEvent, check_event, check_events, check_instant}
 pub use draft::NewEvent;
 pub use event_id::EventId;
 pub use event_type::EventType;
-pub(crate) use json::check as check_json;
+pub(crate) use json::check_stored as check_json;
 #[cfg(fuzzing)]
 pub(crate) use json::parse as parse_json;
 pub(crate) use json::write as write_json;

@@ -1,5 +1,6 @@
 //! The statements of a process manager, on the primary.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,8 +20,8 @@ use crate::sql::{self, process};
 use crate::sqlstate;
 use crate::store::EventStore;
 
-/// How often what was claimed as often as it may be is claimed once more, to say that it has failed.
-const SPARE_ATTEMPTS: u32 = 3;
+/// How much of a reason is kept.
+const MAX_REASON_CHARS: usize = 1_000;
 /// No statement takes longer unless something is wrong.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -74,8 +75,7 @@ impl Calls {
     ) -> Result<Claims, Error> {
         let (lease, limit) = (Uuid::now_v7(), i32::try_from(limit).unwrap_or(i32::MAX));
         let (code, lasts) = (lane.code(), in_ms(lease_for));
-        // Some more times, for whoever reacts to its failure.
-        let max_attempts = i32::try_from(max_attempts.saturating_add(SPARE_ATTEMPTS)).unwrap_or(i32::MAX);
+        let max_attempts = i32::try_from(max_attempts).unwrap_or(i32::MAX);
         let params: [Param<'_>; 6] = [
             (&self.name, Type::TEXT),
             (&code, Type::TEXT),
@@ -135,16 +135,18 @@ impl Calls {
         self.ids(&self.settle, &params).await
     }
 
-    /// Has leases last longer; the ids for which they still held.
+    /// Has leases last longer; the ids for which they still held, and whether they do.
     pub(super) async fn beat(
         &self,
         (ids, leases): (Vec<Uuid>, Vec<Uuid>),
         lease_for: Duration,
-    ) -> Result<Vec<Uuid>, Error> {
+    ) -> Result<HashMap<Uuid, bool>, Error> {
         let lasts = in_ms(lease_for);
         let params: [Param<'_>; 3] =
             [(&ids, Type::UUID_ARRAY), (&leases, Type::UUID_ARRAY), (&lasts, Type::FLOAT8)];
-        self.ids(&self.beat, &params).await
+        let rows = self.call(&self.beat, &params).await?;
+        let held = rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect::<Result<_, _>>();
+        held.map_err(|error| self.fault(&error))
     }
 
     /// Writes what follows, and the end of what it follows from. False if that was not to be settled any more.
@@ -154,12 +156,16 @@ impl Calls {
             Cause::Work { id, lease } => (None, 0, Some(id), lease),
         };
         let Reaction { commands, wake_ups, cancelled } = reaction;
-        let command_ids: Vec<_> =
-            (0..commands.len()).map(|nth| self.id(cause, &format!("command {nth}"))).collect();
+        // The nth of its name: where a later release has more follow, what there was keeps its id.
+        let nth =
+            |at: usize| commands[..at].iter().filter(|earlier| earlier.name == commands[at].name).count();
+        let command_ids: Vec<_> = (0..commands.len())
+            .map(|at| self.id(cause, &format!("command\0{}\0{}", commands[at].name, nth(at))))
+            .collect();
         let command_names: Vec<_> = commands.iter().map(|command| command.name.as_str()).collect();
         let payloads: Vec<_> = commands.iter().map(|command| Json(&command.payload)).collect();
         let wake_up_ids: Vec<_> =
-            wake_ups.iter().map(|wake_up| self.id(cause, &format!("wake-up {}", wake_up.name))).collect();
+            wake_ups.iter().map(|wake_up| self.id(cause, &format!("wake-up\0{}", wake_up.name))).collect();
         let wake_up_names: Vec<_> = wake_ups.iter().map(|wake_up| wake_up.name.as_str()).collect();
         let (mut at, mut after) = (Vec::<Option<OffsetDateTime>>::new(), Vec::<Option<f64>>::new());
         for wake_up in wake_ups {
@@ -193,7 +199,7 @@ impl Calls {
     /// Of what follows: the same whenever it follows from the same, also in another history that has the event.
     fn id(&self, cause: Cause, what: &str) -> Uuid {
         let (Cause::Event { id, .. } | Cause::Work { id, .. }) = cause;
-        Uuid::new_v5(&id, format!("{} {what}", self.name).as_bytes())
+        Uuid::new_v5(&id, format!("{}\0{what}", self.name).as_bytes())
     }
 
     async fn ids(&self, sql: &str, params: &[Param<'_>]) -> Result<Vec<Uuid>, Error> {
@@ -237,9 +243,9 @@ fn claimed(
     }))
 }
 
-/// PostgreSQL takes no NUL.
+/// PostgreSQL takes no NUL, and nobody reads more.
 fn stored(why: &str) -> String {
-    why.replace('\0', "\u{fffd}")
+    why.chars().filter(|char| *char != '\0').take(MAX_REASON_CHARS).collect()
 }
 
 fn in_ms(duration: Duration) -> f64 {

@@ -48,6 +48,8 @@ pub(super) struct Dispatcher<P> {
     stop: CancellationToken,
     /// When it was told to.
     stopped_at: Option<Instant>,
+    /// Since when the primary does not answer.
+    silent_since: Option<Instant>,
 }
 
 /// A statement that has ended.
@@ -65,12 +67,18 @@ enum Ended {
     Beat {
         asked: (Vec<Uuid>, Vec<Uuid>),
         began: Instant,
-        result: Result<Vec<Uuid>, Error>,
+        result: Result<HashMap<Uuid, bool>, Error>,
     },
     /// A pause after a failure has passed.
-    Rest {
-        lane: Option<Lane>,
-    },
+    Rest(Failed),
+}
+
+/// Which statement has failed.
+#[derive(Debug, Clone, Copy)]
+enum Failed {
+    Claim(Lane),
+    Settle,
+    Beat,
 }
 
 impl<P: Process> Dispatcher<P> {
@@ -94,6 +102,7 @@ impl<P: Process> Dispatcher<P> {
             pause: FIRST_PAUSE,
             stop,
             stopped_at: None,
+            silent_since: None,
         }
     }
 
@@ -121,8 +130,8 @@ impl<P: Process> Dispatcher<P> {
             tokio::select! {
                 Some(ended) = self.statements.next() => self.has_ended(ended)?,
                 Some(done) = self.hands.join_next_with_id() => self.is_done(done),
-                Ok(()) = news.changed() => self.queues.iter_mut().for_each(Queue::may_claim),
-                _ = beats.tick() => self.beat(every),
+                Ok(()) = news.changed() => self.is_told(),
+                _ = beats.tick() => self.beat(every / 2),
                 () = stop.cancelled(), if !is_stopping => {}
                 () = sleep_until(wake_at.unwrap_or_else(Instant::now)), if wake_at.is_some() => {
                     self.queues.iter_mut().for_each(Queue::look_at_clock);
@@ -131,21 +140,34 @@ impl<P: Process> Dispatcher<P> {
         }
     }
 
-    /// Everything that can be begun now.
+    /// Everything that can be begun now. Where leases may have run out, after an outage, it is first asked which of them still hold: nothing
+    /// is begun that others may have, and nothing claimed that is held here.
     fn begin(&mut self, is_stopping: bool) {
-        for nth in 0..self.queues.len() {
-            while let Some(work) = self.queues[nth].begins() {
-                if self.held.is_kept(&work) {
-                    self.hand_out(work);
-                } else {
-                    self.queues[nth].has_ended();
+        let lease = self.hand.manager.lease;
+        if self.held.has_older_than(lease) {
+            self.beat(Duration::ZERO);
+        } else {
+            for nth in 0..self.queues.len() {
+                while let Some(work) = self.queues[nth].begins() {
+                    if self.held.is_kept(&work) {
+                        self.hand_out(work);
+                    } else {
+                        self.queues[nth].has_ended();
+                    }
                 }
-            }
-            if !is_stopping {
-                self.claim(nth);
+                if !is_stopping {
+                    self.claim(nth);
+                }
             }
         }
         self.settle();
+    }
+
+    /// Others are asked after when it is time.
+    fn is_told(&mut self) {
+        for queue in self.queues.iter_mut().filter(|queue| queue.lane != Lane::Checks) {
+            queue.may_claim();
+        }
     }
 
     fn hand_out(&mut self, work: Work) {
@@ -180,9 +202,9 @@ impl<P: Process> Dispatcher<P> {
         }));
     }
 
-    /// Leases that have lasted for a third of their time are made to last longer.
-    fn beat(&mut self, every: Duration) {
-        let asked = self.held.older_than(every / 2);
+    /// Leases that are so old are made to last longer.
+    fn beat(&mut self, age: Duration) {
+        let asked = self.held.older_than(age);
         if self.is_beating || asked.0.is_empty() {
             return;
         }
@@ -198,16 +220,17 @@ impl<P: Process> Dispatcher<P> {
         match ended {
             Ended::Claim { lane, wanted, began, result } => self.has_claimed(lane, (wanted, began), result),
             Ended::Settle { answers, result } => self.has_settled(answers, result),
-            Ended::Beat { asked, began, result } => {
-                self.is_beating = false;
-                self.has_beaten(&asked, began, result)
-            }
-            Ended::Rest { lane: Some(lane) } => {
+            Ended::Beat { asked, began, result } => self.has_beaten(&asked, began, result),
+            Ended::Rest(Failed::Claim(lane)) => {
                 self.queue(lane).has_claimed(Vec::new(), None);
                 Ok(())
             }
-            Ended::Rest { lane: None } => {
+            Ended::Rest(Failed::Settle) => {
                 self.outcomes.has_rested();
+                Ok(())
+            }
+            Ended::Rest(Failed::Beat) => {
+                self.is_beating = false;
                 Ok(())
             }
         }
@@ -221,7 +244,7 @@ impl<P: Process> Dispatcher<P> {
     ) -> Result<(), Error> {
         match result {
             Ok(Claims { work, next }) => {
-                self.pause = FIRST_PAUSE;
+                (self.pause, self.silent_since) = (FIRST_PAUSE, None);
                 for one in &work {
                     self.held.add(one, began);
                 }
@@ -231,7 +254,7 @@ impl<P: Process> Dispatcher<P> {
                 self.queue(lane).has_claimed(work, dry_for);
                 Ok(())
             }
-            Err(error) => self.rest(Some(lane), error),
+            Err(error) => self.rest(Failed::Claim(lane), error),
         }
     }
 
@@ -240,11 +263,11 @@ impl<P: Process> Dispatcher<P> {
             Ok(held) => held,
             Err(error) => {
                 self.outcomes.have_failed(answers);
-                return self.rest(None, error);
+                return self.rest(Failed::Settle, error);
             }
         };
         let may_be_said = self.outcomes.were_said();
-        self.pause = FIRST_PAUSE;
+        (self.pause, self.silent_since) = (FIRST_PAUSE, None);
         for answer in answers {
             self.held.forget(&answer.id, answer.lease);
             match &answer.outcome {
@@ -267,26 +290,29 @@ impl<P: Process> Dispatcher<P> {
         &mut self,
         (ids, leases): &(Vec<Uuid>, Vec<Uuid>),
         began: Instant,
-        result: Result<Vec<Uuid>, Error>,
+        result: Result<HashMap<Uuid, bool>, Error>,
     ) -> Result<(), Error> {
         let still = match result {
             Ok(still) => still,
-            Err(error) if error.is_passing() => {
-                warn!(%error, "leases can not be made to last longer now");
-                return Ok(());
-            }
-            Err(error) => return Err(error),
+            Err(error) => return self.rest(Failed::Beat, error),
         };
+        (self.is_beating, self.silent_since) = (false, None);
         for (id, lease) in ids.iter().zip(leases) {
-            if still.contains(id) {
-                self.held.is_leased_since(id, began);
-            } else {
-                self.held.lose(id, *lease);
+            match still.get(id) {
+                Some(true) => self.held.is_leased_since(id, *lease, began),
+                // Somebody locks it, to say what came of it or to take its place: the next one tells.
+                Some(false) => {}
+                None => self.held.lose(id, *lease),
             }
         }
         let held = &self.held;
         for queue in &mut self.queues {
             queue.drop_lost(|id| held.has(id));
+        }
+        if self.held.has_older_than(self.hand.manager.lease) {
+            // Whoever locks it may take a while.
+            self.is_beating = true;
+            self.rest_until(Instant::now() + LONGEST_PAUSE, Failed::Beat);
         }
         Ok(())
     }
@@ -326,23 +352,24 @@ impl<P: Process> Dispatcher<P> {
     }
 
     /// A statement has failed: the next one follows after a pause, unless that would fail, too.
-    fn rest(&mut self, lane: Option<Lane>, error: Error) -> Result<(), Error> {
-        if !error.is_passing() {
+    fn rest(&mut self, failed: Failed, error: Error) -> Result<(), Error> {
+        let silent_since = *self.silent_since.get_or_insert_with(Instant::now);
+        // At the end nobody is waited for who may never answer: leases have run out by then.
+        let has_waited = |stopped: Instant| stopped.max(silent_since).elapsed() > self.hand.manager.lease;
+        if !error.is_passing() || self.stopped_at.is_some_and(has_waited) {
             return Err(error);
         }
         warn!(%error, process = self.hand.manager.process.name(), "waiting for the primary");
-        // Nobody is waited for who may never answer: leases have run out by then.
-        let has_waited = |at: Instant| at.elapsed() > self.hand.manager.lease;
-        if self.hands.is_empty() && self.stopped_at.is_some_and(has_waited) {
-            return Err(error);
-        }
-        let until = Instant::now() + self.pause;
+        self.rest_until(Instant::now() + self.pause, failed);
         self.pause = (self.pause * 2).min(LONGEST_PAUSE);
+        Ok(())
+    }
+
+    fn rest_until(&self, until: Instant, failed: Failed) {
         self.statements.push(Box::pin(async move {
             sleep_until(until).await;
-            Ended::Rest { lane }
+            Ended::Rest(failed)
         }));
-        Ok(())
     }
 
     fn wakes_at(&self) -> Option<Instant> {

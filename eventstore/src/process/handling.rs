@@ -47,20 +47,22 @@ struct Failure {
 
 impl<P: Process> Hand<P> {
     pub(super) async fn work(&self, work: Work) -> Ended {
-        // Claimed more often than it may be, it is not tried again: it may be what killed whoever had it.
-        let is_spent = work.attempt > self.manager.max_attempts;
+        match AssertUnwindSafe(self.attempt(&work)).catch_unwind().await {
+            Ok(ended) => ended,
+            // What folds the state, say. Another attempt is likely to come to the same.
+            Err(panicked) => Ended::With(Outcome::Parked { why: panic_text(&*panicked) }),
+        }
+    }
+
+    async fn attempt(&self, work: &Work) -> Ended {
         let done = match work.lane {
-            _ if is_spent => {
-                let why = "it was claimed as often as it may be, and nobody said what came of it".to_owned();
-                Err(Failure { why, is_final: true })
-            }
-            Lane::WakeUps => self.wake(&work).await,
-            Lane::Commands | Lane::Checks => self.progress(&work).await.map(Ended::With),
+            Lane::WakeUps => self.wake(work).await,
+            Lane::Commands | Lane::Checks => self.progress(work).await.map(Ended::With),
         };
         match done {
             Ok(ended) => ended,
-            Err(failure) if failure.is_final || work.attempt == self.manager.max_attempts => {
-                self.give_up(&work, failure.why).await
+            Err(failure) if failure.is_final || work.attempt >= self.manager.max_attempts => {
+                self.give_up(work, failure.why).await
             }
             Err(Failure { why, .. }) => {
                 let (process, id) = (self.manager.process.name(), work.id);
@@ -81,16 +83,18 @@ impl<P: Process> Hand<P> {
             }
             _ => self.limited(async { process.handle(&command).await }).await,
         };
-        // At its deadline it is asked after for the last time.
-        let is_late = work.is_late;
-        let failed = |why| Failure { why, is_final: is_late };
+        let failed = |why| Failure { why, is_final: false };
         match progress.map_err(failed)? {
             Progress(Stage::Done) => Ok(Outcome::Done),
             Progress(Stage::Failed { why }) => Err(Failure { why, is_final: true }),
-            Progress(Stage::Running { .. }) if is_late => Err(failed("it timed out".to_owned())),
+            // At its deadline it is asked after until there is an answer.
+            Progress(Stage::Running { .. }) if work.is_late => {
+                Err(Failure { why: "it timed out".to_owned(), is_final: true })
+            }
             Progress(Stage::Running { reference, check_after, time_out_after }) => {
                 if let Some(reference) = &reference {
-                    check_json(reference, "the reference of what was started")
+                    let most = self.manager.store.settings().max_payload_bytes;
+                    check_json(reference, "the reference of what was started", most)
                         .map_err(|error| failed(error.to_string()))?;
                 }
                 let [check_every, time_out_after] =
@@ -105,9 +109,12 @@ impl<P: Process> Hand<P> {
         let failed = |why| Failure { why, is_final: false };
         let (key, name) = (work.key.clone(), work.name.clone());
         let wake_up = WakeUp { key, name, attempt: work.attempt, cause: work.cause };
-        let state = self.state(work).await.map_err(failed)?;
-        let reaction = decided(|| self.manager.process.wake(&state, &wake_up)).map_err(failed)?;
-        self.follow(work, &reaction).await.map_err(failed)?;
+        let reacting = async {
+            let state = self.state(work).await?;
+            let reaction = decided(|| self.manager.process.wake(&state, &wake_up))?;
+            self.follow(work, &reaction).await
+        };
+        self.in_time(reacting).await.map_err(failed)?;
         Ok(Ended::Followed("done"))
     }
 
@@ -126,7 +133,7 @@ impl<P: Process> Hand<P> {
                 None => Ok(false),
             }
         };
-        match reacting.await {
+        match self.in_time(reacting).await {
             Ok(true) => Ended::Followed("given_up"),
             Ok(false) => Ended::With(Outcome::Parked { why }),
             Err(again) => {
@@ -144,7 +151,7 @@ impl<P: Process> Hand<P> {
     async fn follow(&self, work: &Work, reaction: &Reaction) -> Result<(), String> {
         let cause = Cause::Work { id: work.id, lease: work.lease };
         let written = async {
-            reaction.check()?;
+            reaction.check(self.manager.store.settings().max_payload_bytes)?;
             // Where it was settled before, or set anew, nothing is to follow any more.
             patiently(|| self.calls.react(cause, &work.key, reaction)).await
         };
@@ -155,15 +162,20 @@ impl<P: Process> Hand<P> {
         Ok(())
     }
 
+    async fn in_time<T>(&self, doing: impl Future<Output = Result<T, String>>) -> Result<T, String> {
+        let limit = self.manager.time_limit;
+        timeout(limit, doing).await.unwrap_or_else(|_| Err(format!("it took longer than {limit:?}")))
+    }
+
     /// In the time that there is, whatever the application does.
     async fn limited<T>(&self, doing: impl Future<Output = Result<T, ProcessError>>) -> Result<T, String> {
-        let limit = self.manager.time_limit;
-        match timeout(limit, AssertUnwindSafe(doing).catch_unwind()).await {
-            Ok(Ok(Ok(done))) => Ok(done),
-            Ok(Ok(Err(error))) => Err(error.to_string()),
-            Ok(Err(panicked)) => Err(panic_text(&*panicked)),
-            Err(_) => Err(format!("it took longer than {limit:?}")),
-        }
+        let doing = async {
+            match AssertUnwindSafe(doing).catch_unwind().await {
+                Ok(done) => done.map_err(|error| error.to_string()),
+                Err(panicked) => Err(panic_text(&*panicked)),
+            }
+        };
+        self.in_time(doing).await
     }
 }
 

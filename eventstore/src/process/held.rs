@@ -104,8 +104,14 @@ impl Held {
         old.map(|(id, entry)| (*id, entry.lease)).unzip()
     }
 
-    pub(super) fn is_leased_since(&mut self, id: &Uuid, leased: Instant) {
-        if let Some(entry) = self.entries.get_mut(id) {
+    /// Whether any lease may have run out.
+    pub(super) fn has_older_than(&self, age: Duration) -> bool {
+        let limit = Instant::now().checked_sub(age);
+        limit.is_some_and(|limit| self.entries.values().any(|entry| entry.leased <= limit))
+    }
+
+    pub(super) fn is_leased_since(&mut self, id: &Uuid, lease: Uuid, leased: Instant) {
+        if let Some(entry) = self.entries.get_mut(id).filter(|entry| entry.lease == lease) {
             entry.leased = leased;
         }
     }

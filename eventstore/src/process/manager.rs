@@ -170,9 +170,11 @@ impl<P: Process> ProcessManager<P> {
         let apply = |state: &mut P::State, event: &_| self.process.apply(state, event);
         let snapshots = format!("{}@{}", self.reserved_name(), self.process.version());
         let mut fold = self.store.fold(snapshots, &filter, P::State::default(), apply);
-        if let Some(position) = until {
-            fold = fold.until(position);
-        }
+        fold = match until {
+            Some(position) => fold.until(position),
+            // Events that are still to be reacted to could not use a snapshot of now.
+            None => fold.save_every(usize::MAX),
+        };
         Ok(fold.await?.state)
     }
 }

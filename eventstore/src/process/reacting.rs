@@ -35,7 +35,7 @@ impl<P: Process> Reacting<P> {
         if reaction.is_none() {
             return Ok(());
         }
-        reaction.check()?;
+        reaction.check(self.manager.store.settings().max_payload_bytes)?;
         let (group, lease) = delivery.lease();
         let cause = Cause::Event { group, position: delivery.position, id: delivery.id.uuid(), lease };
         let key = key_json(&key);

@@ -82,7 +82,7 @@ impl Reaction {
     }
 
     /// Refuses what can not be stored.
-    pub(super) fn check(&self) -> Result<(), Error> {
+    pub(super) fn check(&self, max_payload_bytes: usize) -> Result<(), Error> {
         let names = self.commands.iter().map(|command| &command.name);
         for name in names.chain(self.wake_ups.iter().map(|wake_up| &wake_up.name)) {
             if name.is_empty() || name.len() > MAX_NAME_BYTES || name.contains('\0') {
@@ -93,7 +93,7 @@ impl Reaction {
             }
         }
         for command in &self.commands {
-            check_json(&command.payload, "the payload of a command")?;
+            check_json(&command.payload, "the payload of a command", max_payload_bytes)?;
         }
         for wake_up in &self.wake_ups {
             if let When::At(instant) = wake_up.when {
@@ -122,10 +122,12 @@ mod tests {
     #[test]
     fn names_that_can_not_be_stored_are_refused() {
         for name in ["", "a\0b", &"x".repeat(256)] {
-            assert!(Reaction::none().command(name, 1).check().is_err(), "{name:?}");
-            assert!(Reaction::none().wake_up_after(name, Duration::ZERO).check().is_err(), "{name:?}");
+            assert!(Reaction::none().command(name, 1).check(1_000).is_err(), "{name:?}");
+            assert!(Reaction::none().wake_up_after(name, Duration::ZERO).check(1_000).is_err(), "{name:?}");
         }
-        assert!(Reaction::none().command("x".repeat(255), 1).check().is_ok());
-        assert!(Reaction::none().command("x", "a\0b").check().is_err());
+        assert!(Reaction::none().command("x".repeat(255), 1).check(1_000).is_ok());
+        for payload in ["a\0b", &*"x".repeat(1_000)] {
+            assert!(Reaction::none().command("x", payload).check(1_000).is_err());
+        }
     }
 }

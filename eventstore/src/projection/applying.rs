@@ -5,7 +5,7 @@ use tokio_postgres::types::Type;
 use crate::error::Error;
 use crate::event::RecordedEvent;
 use crate::filter::Filter;
-use crate::lent::{Fault, Lent, commit, guarded, in_time, judged};
+use crate::lent::{Fault, Lent, commit, guarded, in_time, in_time_of, judged};
 use crate::projection::calls::{Begun, Calls, Swap};
 use crate::projection::definition::{Projection, quoted};
 use crate::subscription::Batch;
@@ -66,7 +66,7 @@ pub(super) async fn apply<P: Projection>(
             if first < events.len() {
                 guarded(projection.apply(&transaction, &events[first..]), calls.borrower()).await?;
             }
-            batch.commit_up_to(&transaction, up_to).await.map_err(judged)?;
+            in_time_of(calls.borrower(), batch.commit_up_to(&transaction, up_to)).await.map_err(judged)?;
             commit(calls.borrower(), transaction).await?;
             lent.has_ended();
             batch.is_committed(up_to);

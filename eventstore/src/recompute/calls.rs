@@ -1,5 +1,6 @@
 //! The statements of a recomputed projection, on the primary.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use tokio_postgres::types::Type;
@@ -9,6 +10,7 @@ use uuid::Uuid;
 use crate::deadline;
 use crate::error::Error;
 use crate::lent::Borrower;
+use crate::patience::patiently;
 use crate::pool::{self, Param};
 use crate::position::Position;
 use crate::recompute::held::Claim;
@@ -18,6 +20,10 @@ use crate::store::EventStore;
 use crate::subscription::RECOMPUTED;
 use crate::token::Token;
 
+/// How much of a reason is kept.
+const MAX_REASON_CHARS: usize = 1_000;
+/// How many keys one statement changes.
+const PIECE: i32 = 10_000;
 /// No statement takes longer unless something is wrong.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -126,8 +132,9 @@ impl Calls {
 
     /// Says why a key could not be recomputed; it is tried again after the pause.
     pub(super) async fn fail(&self, claim: &Claim, pause: Duration, why: &str) -> Result<(), Error> {
-        // PostgreSQL takes no NUL.
-        self.end(claim, pause, Some(why.replace('\0', "\u{fffd}"))).await
+        // PostgreSQL takes no NUL, and nobody reads more.
+        let why = why.chars().filter(|char| *char != '\0').take(MAX_REASON_CHARS).collect();
+        self.end(claim, pause, Some(why)).await
     }
 
     /// Hands back a key that nobody has begun.
@@ -147,12 +154,12 @@ impl Calls {
         self.call(recompute::FAIL, &params).await.map(|_| ())
     }
 
-    /// Has leases last longer; the keys for which they still held.
+    /// Has leases last longer; the keys for which they still held, and whether they do.
     pub(super) async fn beat(
         &self,
         (keys, leases): (&[String], &[Uuid]),
         lease_for: Duration,
-    ) -> Result<Vec<String>, Error> {
+    ) -> Result<HashMap<String, bool>, Error> {
         let lasts = in_ms(lease_for);
         let params: [Param<'_>; 4] = [
             (&self.name, Type::TEXT),
@@ -161,15 +168,48 @@ impl Calls {
             (&lasts, Type::FLOAT8),
         ];
         let rows = self.call(recompute::BEAT, &params).await?;
-        rows.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>().map_err(|error| self.fault(&error))
+        let held = rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect::<Result<_, _>>();
+        held.map_err(|error| self.fault(&error))
     }
 
-    /// Has a key recomputed, or all; tells how many there were.
-    pub(super) async fn requeue(&self, key: Option<&str>) -> Result<u64, Error> {
+    /// Has a key recomputed; whether it is there.
+    pub(super) async fn requeue_key(&self, key: &str) -> Result<bool, Error> {
         let params: [Param<'_>; 2] = [(&self.name, Type::TEXT), (&key, Type::TEXT)];
-        let rows = self.call(recompute::REQUEUE, &params).await?;
-        let count = rows.first().map(|row| row.try_get::<_, i64>(0)).transpose();
-        Ok(count.map_err(|error| self.fault(&error))?.unwrap_or_default().unsigned_abs())
+        let rows = self.call(recompute::REQUEUE_KEY, &params).await?;
+        let is_there = rows.first().map(|row| row.try_get(0)).transpose();
+        Ok(is_there.map_err(|error| self.fault(&error))?.unwrap_or_default())
+    }
+
+    /// Has all keys recomputed; tells how many there were.
+    pub(super) async fn requeue_all(&self) -> Result<u64, Error> {
+        let (mut after, mut all) = (String::new(), 0);
+        loop {
+            let params: [Param<'_>; 3] =
+                [(&self.name, Type::TEXT), (&after, Type::TEXT), (&PIECE, Type::INT4)];
+            // In pieces, none of which takes long: what is done stays done.
+            let rows = patiently(|| self.call(recompute::REQUEUE, &params)).await?;
+            let row = rows.first().ok_or_else(|| Error::internal("keys were queued without an answer"))?;
+            let piece = row.try_get::<_, i64>(0).and_then(|count| Ok((count, row.try_get(1)?)));
+            let (count, last): (i64, Option<String>) = piece.map_err(|error| self.fault(&error))?;
+            all += count.unsigned_abs();
+            match last {
+                Some(last) => after = last,
+                None => return Ok(all),
+            }
+        }
+    }
+
+    /// Forgets everything; the verdict.
+    pub(super) async fn delete(&self) -> Result<String, Error> {
+        loop {
+            let params: [Param<'_>; 2] = [(&self.name, Type::TEXT), (&PIECE, Type::INT4)];
+            let rows = self.call(recompute::DELETE, &params).await?;
+            let verdict = rows.first().map(|row| row.try_get::<_, String>(0)).transpose();
+            let verdict = verdict.map_err(|error| self.fault(&error))?.unwrap_or_default();
+            if verdict != "more" {
+                return Ok(verdict);
+            }
+        }
     }
 
     /// How far a key is; `None` if nothing was noted of the projection yet.

@@ -10,19 +10,19 @@ use std::time::Duration;
 
 use tokio::time::sleep;
 use tracing::warn;
-use uuid::Uuid;
 
 use crate::error::{Error, ErrorKind};
 use crate::event::RecordedEvent;
-use crate::lent::{Lent, in_time};
+use crate::lent::{Lent, in_time, in_time_of};
 use crate::panic;
 use crate::patience::patiently;
 use crate::recompute::calls::{Calls, Changes};
 use crate::recompute::definition::Recomputed;
-use crate::recompute::recomputer::Recomputer;
+use crate::recompute::recomputer::{Recomputer, check_key};
 use crate::subscription::{Batch, Start, Subscribe, Subscription};
 
-const MAX_KEY_BYTES: usize = 1_000;
+/// How many keys one statement notes.
+const PIECE: usize = 10_000;
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 
 pub(super) struct Feeder<R> {
@@ -45,7 +45,7 @@ impl<R: Recomputed> Feeder<R> {
                 // The notes and the checkpoint lie in the same database, and have lost the same. What is shown may have been read before.
                 Err(error) if error.kind() == ErrorKind::HistoryDiverged => {
                     warn!(%error, projection = self.calls.name, "going on from the checkpoint; all keys are recomputed");
-                    patiently(|| self.calls.requeue(None)).await?;
+                    self.calls.requeue_all().await?;
                     self.recomputer.news.send_replace(());
                     sleep(FIRST_PAUSE).await;
                 }
@@ -72,27 +72,31 @@ impl<R: Recomputed> Feeder<R> {
             let batch = batch?;
             let changes = self.changes(&batch)?;
             patiently(|| self.note(&batch, &changes)).await?;
-            if !changes.keys.is_empty() {
+            if !changes.is_empty() {
                 self.recomputer.news.send_replace(());
             }
         }
         Ok(())
     }
 
-    /// Each key once, with the last event that changes it.
-    fn changes(&self, batch: &Batch) -> Result<Changes, Error> {
+    /// Each key once, with the last event that changes it; in pieces, none of which takes long.
+    fn changes(&self, batch: &Batch) -> Result<Vec<Changes>, Error> {
         let mut last: HashMap<String, &RecordedEvent> = HashMap::new();
         for event in batch.iter() {
             for key in self.keys(event)? {
                 last.insert(key, event);
             }
         }
-        let mut changes = Changes::default();
-        for (key, event) in last {
-            let id: Uuid = event.id.uuid();
-            changes.keys.push(key);
-            changes.positions.push(event.position.to_sql());
-            changes.ids.push(id);
+        // In the order in which rows are locked.
+        let mut last: Vec<_> = last.into_iter().collect();
+        last.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
+        let mut changes = Vec::new();
+        for piece in last.chunks(PIECE) {
+            changes.push(Changes {
+                keys: piece.iter().map(|(key, _)| key.clone()).collect(),
+                positions: piece.iter().map(|(_, event)| event.position.to_sql()).collect(),
+                ids: piece.iter().map(|(_, event)| event.id.uuid()).collect(),
+            });
         }
         Ok(changes)
     }
@@ -106,25 +110,24 @@ impl<R: Recomputed> Feeder<R> {
         };
         let keys = catch_unwind(AssertUnwindSafe(|| self.recomputer.projection.keys(event)))
             .map_err(|panicked| refused(format!("its keys panicked: {}", panic::text(&*panicked))))?;
-        let is_bad = |key: &&String| key.is_empty() || key.len() > MAX_KEY_BYTES || key.contains('\0');
-        match keys.iter().find(is_bad).map(String::len) {
+        match keys.iter().find_map(|key| check_key(key).err()) {
             None => Ok(keys),
-            Some(bytes) => {
-                Err(refused(format!("a key has {bytes} bytes; expected 1 to {MAX_KEY_BYTES}, without NUL")))
-            }
+            Some(error) => Err(refused(error.to_string())),
         }
     }
 
     /// Notes a batch, and moves the checkpoint. It may be done again: what was noted stays as it is.
-    async fn note(&self, batch: &Batch, changes: &Changes) -> Result<(), Error> {
-        if changes.keys.is_empty() {
+    async fn note(&self, batch: &Batch, changes: &[Changes]) -> Result<(), Error> {
+        if changes.is_empty() {
             return batch.commit().await;
         }
         let borrower = self.calls.borrower();
         let mut lent = Lent::of(borrower).await?;
         let transaction = in_time(borrower, lent.client().transaction()).await?;
-        in_time(borrower, self.calls.queue(&transaction, changes)).await?;
-        batch.commit_in(&transaction).await?;
+        for piece in changes {
+            in_time(borrower, self.calls.queue(&transaction, piece)).await?;
+        }
+        in_time_of(borrower, batch.commit_in(&transaction)).await?;
         in_time(borrower, transaction.commit()).await?;
         lent.has_ended();
         batch.is_committed(batch.token());

@@ -68,7 +68,9 @@ impl<R: Recomputed> Hand<R> {
         let mut lent = patiently(|| self.lend()).await?;
         let transaction = in_time(borrower, lent.client().transaction()).await?;
         let saving = async { projection.save(&transaction, &claim.key, view).await };
-        guarded(saving, borrower).await?;
+        let limit = self.recomputer.lease.max(self.recomputer.store.settings().query_timeout);
+        let saved = timeout(limit, guarded(saving, borrower)).await;
+        saved.map_err(|_| Fault::Application(format!("saving took longer than {limit:?}")))??;
         if !in_time(borrower, self.calls.settle(&transaction, claim)).await? {
             in_time(borrower, transaction.rollback()).await?;
             lent.has_ended();

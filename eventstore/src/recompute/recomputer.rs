@@ -27,8 +27,10 @@ const SHORTEST_LEASE: Duration = Duration::from_millis(100);
 /// What ends later than in a day was leased before the clock was set back.
 const LONGEST_LEASE: Duration = Duration::from_secs(12 * 60 * 60);
 const MAX_NAME_BYTES: usize = 245;
+const MAX_KEY_BYTES: usize = 1_000;
 /// How long whoever waits for a key lets pass until it is looked at again, where another process saves it.
-const PAUSES_MS: [u64; 6] = [1, 2, 5, 10, 20, 50];
+/// Longer ones at last, as a key may rest for a while.
+const PAUSES_MS: [u64; 9] = [1, 2, 5, 10, 20, 50, 100, 200, 500];
 
 impl EventStore {
     /// A recomputed projection of this log: run it with [`Recomputer::run`], in as many processes as you like, or wait for what
@@ -112,6 +114,7 @@ impl<R: Recomputed> Recomputer<R> {
     /// Safe.
     pub async fn wait_for(&self, key: &str, token: Token, within: Duration) -> Result<(), Error> {
         self.check()?;
+        check_key(key)?;
         let (calls, until) = (Calls::new(&self.store, self.projection.name()), deadline::after(within));
         check_event(&self.store, token, until).await?;
         let (mut saved, mut looks) = (self.saved.subscribe(), 0);
@@ -192,6 +195,17 @@ impl<R: Recomputed> Recomputer<R> {
         }
         Ok(())
     }
+}
+
+/// Refuses keys that can not be stored.
+pub(super) fn check_key(key: &str) -> Result<(), Error> {
+    if key.is_empty() || key.len() > MAX_KEY_BYTES || key.contains('\0') {
+        let bytes = key.len();
+        return Err(Error::invalid(format!(
+            "a key has {bytes} bytes; expected 1 to {MAX_KEY_BYTES}, without NUL"
+        )));
+    }
+    Ok(())
 }
 
 impl<R> Clone for Recomputer<R> {

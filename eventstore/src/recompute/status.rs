@@ -73,18 +73,19 @@ impl EventStore {
     /// [`Invalid`](crate::ErrorKind::Invalid) if no event has named the key yet; [`Unavailable`](crate::ErrorKind::Unavailable),
     /// [`Closed`](crate::ErrorKind::Closed).
     pub async fn recompute_key(&self, name: &str, key: &str) -> Result<(), Error> {
-        match Calls::new(self, name).requeue(Some(key)).await? {
-            0 => Err(Error::invalid(format!("recomputed projection {name:?} has no key {key:?}"))),
-            _ => Ok(()),
+        match Calls::new(self, name).requeue_key(key).await? {
+            true => Ok(()),
+            false => Err(Error::invalid(format!("recomputed projection {name:?} has no key {key:?}"))),
         }
     }
 
-    /// The same for all keys that a projection has: `compute` or `save` has changed, say. Tells how many there are.
+    /// The same for all keys that a projection has: `compute` or `save` has changed, say; stop whoever runs the old code first. Tells how many
+    /// there are. Servers that do not answer are waited for.
     ///
     /// # Errors
     /// As [`head`](Self::head).
     pub async fn recompute_all(&self, name: &str) -> Result<u64, Error> {
-        Calls::new(self, name).requeue(None).await
+        Calls::new(self, name).requeue_all().await
     }
 
     /// Forgets the keys and the checkpoint of a projection that nobody runs: run again, it begins with the first event, with another
@@ -94,11 +95,10 @@ impl EventStore {
     /// [`Invalid`](crate::ErrorKind::Invalid) if there is no such projection; [`Unavailable`](crate::ErrorKind::Unavailable) if somebody
     /// runs it: stop that one first; [`Closed`](crate::ErrorKind::Closed).
     pub async fn delete_recomputed(&self, name: &str) -> Result<(), Error> {
-        let rows = Calls::new(self, name).call(recompute::DELETE, &[(&name, Type::TEXT)]).await?;
-        match rows.first().and_then(|row| row.try_get(0).ok()) {
-            Some("deleted") => Ok(()),
-            Some("missing") => Err(Error::invalid(format!("there is no recomputed projection {name:?}"))),
-            Some("held") => Err(Error::unavailable(format!(
+        match Calls::new(self, name).delete().await?.as_str() {
+            "deleted" => Ok(()),
+            "missing" => Err(Error::invalid(format!("there is no recomputed projection {name:?}"))),
+            "held" => Err(Error::unavailable(format!(
                 "recomputed projection {name:?} is run by somebody who is alive; stop that one first"
             ))),
             _ => Err(Error::internal("a recomputed projection was deleted without a verdict")),

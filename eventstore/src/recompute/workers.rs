@@ -50,7 +50,7 @@ pub(super) struct Workers<R> {
 /// A statement that has ended.
 enum Ended {
     Claim { wanted: usize, began: Instant, result: Result<Claims, Error> },
-    Beat { asked: (Vec<String>, Vec<Uuid>), began: Instant, result: Result<Vec<String>, Error> },
+    Beat { asked: (Vec<String>, Vec<Uuid>), began: Instant, result: Result<HashMap<String, bool>, Error> },
     HandBack(Result<(), Error>),
 }
 
@@ -199,7 +199,7 @@ impl<R: Recomputed> Workers<R> {
         &mut self,
         (keys, leases): &(Vec<String>, Vec<Uuid>),
         began: Instant,
-        result: Result<Vec<String>, Error>,
+        result: Result<HashMap<String, bool>, Error>,
     ) -> Result<(), Error> {
         let still = match result {
             Ok(still) => still,
@@ -210,8 +210,11 @@ impl<R: Recomputed> Workers<R> {
             Err(error) => return Err(error),
         };
         for (key, lease) in keys.iter().zip(leases) {
-            if still.contains(key) {
-                self.held.is_leased_since(key, *lease, began);
+            if let Some(is_extended) = still.get(key) {
+                // Or it is locked, while it is saved, say.
+                if *is_extended {
+                    self.held.is_leased_since(key, *lease, began);
+                }
             } else if self.held.is_under(key, *lease) {
                 // Or it was saved while this was asked: then there is nothing left to give up.
                 warn!(key, "the lease of a key was lost while it was recomputed");

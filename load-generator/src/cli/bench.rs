@@ -23,7 +23,7 @@ Examples:
 Engines: `insert` does no more than write the same rows (one autocommit statement an append, one connection a client, a
 sequence, no condition, no lock); `cte` checks and inserts in one statement over GIN indexes, with the settings under which its
 plans are best, and is not safe where two do it at once; `gin` reads the same tables with plans as the planner chooses them;
-`replica-reads` is the store with its decisions made on what a replica has; `serializable` is `cte` at that level, `lock` after a lock of its own; `copy` is COPY of the same rows. The servers
+`inline` is the store with an inline projection, `replica-reads` is the store with its decisions made on what a replica has; `serializable` is `cte` at that level, `lock` after a lock of its own; `copy` is COPY of the same rows. The servers
 should have nothing else to do.")]
 pub(super) struct BenchArgs {
     /// What to measure

@@ -22,17 +22,34 @@ use crate::servers::Servers;
 const CHUNK: u64 = 1_000;
 const AT_ONCE: usize = 4;
 
+/// In the log's schema, which is dropped with it.
+const COUNT_LOANS: &str = "
+    CREATE TABLE {schema}.loans (book text PRIMARY KEY, times bigint NOT NULL) WITH (fillfactor = 50);
+    CREATE FUNCTION {schema}.count_loans(first bigint, last bigint) RETURNS void
+    LANGUAGE sql SET search_path = {schema}, pg_temp
+    AS $$
+        INSERT INTO loans AS l (book, times)
+        SELECT payload->>'BookID', count(*) FROM events WHERE position BETWEEN first AND last GROUP BY 1 ORDER BY 1
+        ON CONFLICT (book) DO UPDATE SET times = l.times + excluded.times
+    $$";
+
 pub(super) struct Store {
     store: EventStore,
     primary: String,
     schema: String,
     consistency: Consistency,
+    counts_inline: bool,
 }
 
 impl Store {
     /// Has its clients read what they decide on from a replica.
     pub(super) fn reading_replicas(self) -> Self {
         Self { consistency: Consistency::Eventual, ..self }
+    }
+
+    /// Has every append count the loans of its books.
+    pub(super) fn counting_inline(self) -> Self {
+        Self { counts_inline: true, ..self }
     }
 
     pub(super) async fn connect(
@@ -50,7 +67,13 @@ impl Store {
             builder = builder.replica(replica);
         }
         let (primary, schema) = (servers.primary.clone(), schema.to_owned());
-        Ok(Self { store: builder.connect().await?, primary, schema, consistency: Consistency::Strong })
+        Ok(Self {
+            store: builder.connect().await?,
+            primary,
+            schema,
+            consistency: Consistency::Strong,
+            counts_inline: false,
+        })
     }
 }
 
@@ -70,6 +93,11 @@ impl Engine for Store {
             }
         }
         self.store.migrate().await?;
+        if self.counts_inline {
+            session.batch_execute(&COUNT_LOANS.replace("{schema}", &quoted(&self.schema))).await?;
+            let function = format!("{}.count_loans", quoted(&self.schema));
+            self.store.register_inline_projection("loans", &function).await?;
+        }
         let chunks: Vec<u64> = (0..events).step_by(CHUNK as usize).collect();
         for chunks in chunks.chunks(AT_ONCE) {
             let appends = chunks.iter().map(|first| {

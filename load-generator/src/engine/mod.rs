@@ -178,6 +178,8 @@ pub(crate) enum EngineName {
     Eventstore,
     /// The event store, with what decisions rest on read from a replica: the mistake that its `decide` does not allow
     ReplicaReads,
+    /// The event store, with an inline projection that counts the loans of each book
+    Inline,
     /// Plain INSERTs into tables of the same form, with a sequence, no condition and no lock
     Insert,
     /// A condition and an INSERT in one statement, with GIN indexes and bitmaps forced: not safe under concurrency
@@ -197,6 +199,7 @@ impl EngineName {
         match self {
             Self::Eventstore => "eventstore",
             Self::ReplicaReads => "replica-reads",
+            Self::Inline => "inline",
             Self::Insert => "insert",
             Self::Cte => "cte",
             Self::Gin => "gin",
@@ -208,7 +211,7 @@ impl EngineName {
 
     /// Whether each of its clients has a connection of its own.
     pub(crate) fn has_sessions(self) -> bool {
-        !matches!(self, Self::Eventstore | Self::ReplicaReads)
+        !matches!(self, Self::Eventstore | Self::ReplicaReads | Self::Inline)
     }
 
     /// Connects to the log in a schema; [`Engine::create`] or [`Engine::fill`] makes it. `paths` are those that will be asked
@@ -228,6 +231,10 @@ impl EngineName {
             Self::ReplicaReads => {
                 let store = eventstore::Store::connect(servers, schema, paths, settings).await?;
                 return Ok(Arc::new(store.reading_replicas()));
+            }
+            Self::Inline => {
+                let store = eventstore::Store::connect(servers, schema, paths, settings).await?;
+                return Ok(Arc::new(store.counting_inline()));
             }
             Self::Insert => return Ok(Arc::new(insert::Insert::new(servers, schema, paths))),
             Self::Cte | Self::Gin => cte::Guard::None,

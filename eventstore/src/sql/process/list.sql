@@ -1,5 +1,4 @@
--- The processes that have something to do, or the one that $1 names: how much of what. Reads all that is to be done; index
--- process_work_due.
+-- The processes that have something to do, or the one that $1 names: how much of what. Reads all of it.
 SELECT w.process,
        count(*) FILTER (WHERE NOT w.is_parked AND w.lane = 'c'),
        count(*) FILTER (WHERE NOT w.is_parked AND w.lane = 's'),

@@ -6,6 +6,7 @@ pub(crate) const SETTLE: &str = include_str!("settle.sql");
 pub(crate) const FAIL: &str = include_str!("fail.sql");
 pub(crate) const BEAT: &str = include_str!("beat.sql");
 pub(crate) const REQUEUE: &str = include_str!("requeue.sql");
+pub(crate) const REQUEUE_KEY: &str = include_str!("requeue_key.sql");
 pub(crate) const DELETE: &str = include_str!("delete.sql");
 pub(crate) const KEY: &str = include_str!("key.sql");
 pub(crate) const LIST: &str = include_str!("list.sql");

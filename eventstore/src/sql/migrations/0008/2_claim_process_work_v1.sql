@@ -50,9 +50,11 @@ BEGIN
         v_due_at := (SELECT w.due_at FROM process_work w
                      WHERE w.process = p_process AND w.lane = p_lane::"char" AND NOT w.is_parked AND w.due_at > v_now
                      ORDER BY w.due_at LIMIT 1);
-        v_free_at := (SELECT min(w.leased_until) FROM process_work w
+        -- What is due and leased by nobody is locked by somebody who may leave it.
+        v_free_at := (SELECT min(CASE WHEN w.leased_until > v_now THEN w.leased_until ELSE v_now + interval '20 milliseconds' END)
+                      FROM process_work w
                       WHERE w.process = p_process AND w.lane = p_lane::"char" AND NOT w.is_parked AND w.due_at <= v_now
-                        AND w.leased_until > v_now AND w.lease <> p_lease);
+                        AND w.lease IS DISTINCT FROM p_lease AND w.attempts < p_max_attempts);
         v_due_in_ms := ceil(extract(epoch FROM least(v_due_at, v_free_at) - v_now) * 1000);
         UPDATE process_work AS w
         SET is_parked = true, parked_at = v_now, lease = NULL, leased_until = NULL,
@@ -60,7 +62,8 @@ BEGIN
         WHERE w.ctid = ANY (ARRAY(
             SELECT d.ctid FROM process_work d
             WHERE d.process = p_process AND d.lane = p_lane::"char" AND NOT d.is_parked AND d.due_at <= v_now
-              AND (d.leased_until IS NULL OR d.leased_until <= v_now) AND d.attempts >= p_max_attempts
+              AND (d.leased_until IS NULL OR d.leased_until <= v_now OR d.leased_until > v_now + interval '1 day')
+              AND d.attempts >= p_max_attempts
             FOR UPDATE SKIP LOCKED));
     END IF;
     RETURN QUERY

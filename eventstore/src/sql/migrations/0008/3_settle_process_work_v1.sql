@@ -30,15 +30,16 @@ BEGIN
         ORDER BY w.id
         FOR UPDATE OF w);
     DELETE FROM process_work AS w
-    USING unnest(p_ids, p_outcomes) AS s(id, outcome)
-    WHERE s.outcome = 'd' AND s.id = ANY (v_held) AND w.id = s.id;
+    USING unnest(p_ids, p_leases, p_outcomes) AS s(id, lease, outcome)
+    WHERE s.outcome = 'd' AND w.id = s.id AND w.lease = s.lease;
     IF p_outcomes <> array_fill('d'::text, ARRAY[cardinality(p_outcomes)]) THEN
         UPDATE process_work AS w
         SET lease = NULL, leased_until = NULL, attempts = s.attempts,
             lane = CASE WHEN s.outcome = 's' THEN 's' ELSE w.lane END,
             -- Not after its deadline, at which it is asked after for the last time.
             due_at = CASE WHEN s.outcome = 'p' THEN w.due_at
-                          ELSE least(v_now + s.pause_ms * interval '1 millisecond', w.deadline_at,
+                          ELSE least(v_now + s.pause_ms * interval '1 millisecond',
+                                     CASE WHEN w.deadline_at > v_now THEN w.deadline_at END,
                                      v_now + s.deadline_ms * interval '1 millisecond') END,
             reference = coalesce(s.reference, w.reference),
             check_every_ms = coalesce(s.check_every_ms, w.check_every_ms),
@@ -46,9 +47,9 @@ BEGIN
             failure = coalesce(s.failure, w.failure),
             is_parked = s.outcome = 'p',
             parked_at = CASE WHEN s.outcome = 'p' THEN v_now END
-        FROM unnest(p_ids, p_outcomes, p_attempts, p_pauses_ms, p_references, p_checks_every_ms, p_deadlines_ms, p_failures)
-             AS s(id, outcome, attempts, pause_ms, reference, check_every_ms, deadline_ms, failure)
-        WHERE s.outcome <> 'd' AND s.id = ANY (v_held) AND w.id = s.id;
+        FROM unnest(p_ids, p_leases, p_outcomes, p_attempts, p_pauses_ms, p_references, p_checks_every_ms, p_deadlines_ms, p_failures)
+             AS s(id, lease, outcome, attempts, pause_ms, reference, check_every_ms, deadline_ms, failure)
+        WHERE s.outcome <> 'd' AND w.id = s.id AND w.lease = s.lease;
     END IF;
     RETURN QUERY SELECT unnest(v_held);
 END

@@ -34,8 +34,11 @@ BEGIN
             FOR UPDATE SKIP LOCKED
         ), leased AS (
             UPDATE recompute_queue AS q
-            SET lease = p_lease, leased_until = v_now + p_for, begun_at = v_now, not_before = v_now + p_every,
-                again = false, attempts = q.attempts + 1
+            SET lease = p_lease, leased_until = v_now + p_for, begun_at = v_now, again = false, attempts = q.attempts + 1,
+                -- It may be what killed whoever had it: that is told, and tried again ever later.
+                not_before = v_now + CASE WHEN q.lease IS NULL THEN p_every
+                                          ELSE greatest(p_every, least(power(2, least(q.attempts, 10)), 300) * interval '1 second') END,
+                failure = CASE WHEN q.lease IS NULL THEN q.failure ELSE 'its lease ran out, and nobody said what came of it' END
             FROM due AS d WHERE q.projection = p_projection AND q.key = d.key
             RETURNING q.*
         )
