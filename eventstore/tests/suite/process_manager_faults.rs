@@ -4,10 +4,10 @@ use std::future::IntoFuture as _;
 use std::sync::Arc;
 use std::time::Duration;
 
-use eventstore::{Command, ErrorKind, NewEvent, ProcessError, Progress};
+use eventstore::{Command, ErrorKind, NewEvent, ProcessError, Profile, Progress};
 use futures_util::future::BoxFuture;
 use serde_json::json;
-use testutil::proxy::{DropWhen, Proxy};
+use testutil::proxy::{DropWhen, Proxy, Toward};
 use tokio::sync::{Semaphore, mpsc};
 use tokio::time::timeout;
 
@@ -99,6 +99,52 @@ async fn the_end_waits_for_what_is_under_way_and_hands_back_the_rest() {
 }
 
 #[tokio::test]
+async fn an_outage_longer_than_a_lease_has_nothing_begun_or_carried_out_twice() {
+    let log = log_with(soon()).await;
+    let primary: tokio_postgres::Config = log.schema.primary().parse().unwrap();
+    let proxy = Proxy::start(primary.get_ports()[0]).await.unwrap();
+    let mut settings = soon();
+    settings.query_timeout = Duration::from_millis(200);
+    let cut_off = fixture::store().primary(proxy.dsn()).schema(log.schema.name()).settings(settings);
+    let store = cut_off.connect().await.unwrap();
+    let (script, mut handled, gate) = gated();
+    let mut profile = Profile::balanced();
+    profile.dispatches = 2;
+    let lease = Duration::from_millis(400);
+    let running = begin(&manager(&store, script).profile(profile).lease(lease));
+    for order in 0..4 {
+        step(&log.store, order, 1, json!({"command": "Go"})).await;
+    }
+    let begun = [next(&mut handled).await, next(&mut handled).await];
+    // All four are leased here; then nothing is heard of the primary until the leases are over.
+    let sql = log.sql().await;
+    let count = |condition: &str| {
+        format!("SELECT count(*) FROM {}.process_work WHERE {condition}", log.schema.name())
+    };
+    let until = async |condition: &str, wanted: i64| {
+        while sql.query_one(&count(condition), &[]).await.unwrap().get::<_, i64>(0) != wanted {}
+    };
+    timeout(LONG, until("leased_until > now()", 4)).await.unwrap();
+    proxy.stall(Toward::Both);
+    timeout(LONG, until("leased_until < clock_timestamp()", 4)).await.unwrap();
+    gate.add_permits(1);
+    // A hand is free, and what waits for it may be somebody else's by now.
+    let begun_late = timeout(lease / 2, handled.recv()).await;
+    assert!(begun_late.is_err(), "{begun_late:?} was begun, and its lease is over");
+    proxy.resume();
+    proxy.cut();
+    gate.add_permits(3);
+    let others = [next(&mut handled).await, next(&mut handled).await];
+    assert_eq!(settled(&log.store).await, 0);
+    running.end().await;
+    let mut ids: Vec<_> = begun.iter().chain(&others).map(|command| (command.id, command.attempt)).collect();
+    ids.sort_unstable();
+    ids.dedup();
+    assert_eq!((ids.len(), handled.try_recv().is_err()), (4, true), "each was carried out once");
+    assert!(ids.iter().all(|(_, attempt)| *attempt == 1), "{ids:?}");
+}
+
+#[tokio::test]
 async fn it_ends_with_its_store() {
     let log = log_with(soon()).await;
     let other = log.handle().await;
@@ -142,7 +188,8 @@ async fn answers_and_reactions_whose_answer_is_lost_count_once() {
     let proxy = Proxy::start(primary.get_ports()[0]).await.unwrap();
     let store = fixture::store().primary(proxy.dsn()).schema(log.schema.name()).connect().await.unwrap();
     let (script, mut handled) = telling();
-    let running = begin(&manager(&store, script));
+    // What is claimed without an answer is claimed again when its lease has run out.
+    let running = begin(&manager(&store, script).lease(Duration::from_millis(300)));
     for (n, statement) in
         ["react_process_v1", "settle_process_work_v1", "claim_process_work_v1"].iter().enumerate()
     {
