@@ -14,6 +14,7 @@ mod dcb;
 mod decide;
 mod examples;
 mod failover;
+mod failover_views;
 mod faults;
 mod fixture;
 mod freshness;
