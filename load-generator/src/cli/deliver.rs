@@ -141,8 +141,8 @@ enum Scenario {
     /// A process manager fetches tasks, carries them out and asks after them, in batches and many at once; the baseline does so one
     /// after the other, with a query for each part of a task. Then a backlog: its memory, and how fast it goes
     Dispatch {
-        /// Tasks in a cycle
-        #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..=100_000))]
+        /// Tasks in a cycle; what is fetched in one statement at most
+        #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..=100))]
         items: u64,
         /// How long a handler takes
         #[arg(long, default_value = "100ms", value_parser = positive_duration)]
@@ -151,7 +151,7 @@ enum Scenario {
         #[arg(long, default_value = "150ms", value_parser = positive_duration)]
         check: Duration,
         /// Tasks in the backlog
-        #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(1..=10_000_000))]
+        #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(1..=200_000))]
         backlog: u64,
         /// How often the cycle is measured; medians are reported
         #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=100))]

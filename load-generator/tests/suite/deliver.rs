@@ -110,7 +110,9 @@ fn a_hot_stream_is_compared_with_a_hot_row_and_its_counters_are_audited() {
     assert!(report["baseline"]["count_statements"].as_u64().unwrap() > 0, "{report:#}");
     assert_eq!(report["p95_ratios"].as_array().unwrap().len(), 3, "{report:#}");
     let audit = &report["audit"];
-    for field in ["overlapping_recomputes", "lost_votes", "doubled_votes", "unacknowledged_votes"] {
+    for field in
+        ["overlapping_recomputes", "lost_votes", "doubled_votes", "unacknowledged_votes", "wrong_opinions"]
+    {
         assert_eq!(audit[field], 0, "{report:#}");
     }
     assert_eq!(audit["counters"], audit["log"], "{report:#}");

@@ -36,7 +36,8 @@ pub(super) struct Tasks {
     first: OnceLock<Instant>,
     /// How often each was carried out.
     handled: Mutex<HashMap<Uuid, u64>>,
-    done: Mutex<u64>,
+    /// How often each was found to be done.
+    done: Mutex<HashMap<Uuid, u64>>,
     all_done: CancellationToken,
 }
 
@@ -63,17 +64,20 @@ impl Tasks {
         self.first.get().copied()
     }
 
-    /// Tasks that were not carried out, or more than once.
+    /// Tasks that were not carried out, or not done, or more than once.
     pub(super) fn faults(&self) -> u64 {
-        let handled = self.handled.lock().unwrap_or_else(PoisonError::into_inner);
-        let again: u64 = handled.values().map(|times| times - 1).sum();
-        again + self.expected.saturating_sub(handled.len() as u64)
+        let faults = |noted: &Mutex<HashMap<Uuid, u64>>| {
+            let noted = noted.lock().unwrap_or_else(PoisonError::into_inner);
+            let again: u64 = noted.values().map(|times| times - 1).sum();
+            again + self.expected.saturating_sub(noted.len() as u64)
+        };
+        faults(&self.handled) + faults(&self.done)
     }
 
-    fn is_done(&self) -> Progress {
+    fn is_done(&self, command: &Command) -> Progress {
         let mut done = self.done.lock().unwrap_or_else(PoisonError::into_inner);
-        *done += 1;
-        if *done == self.expected {
+        *done.entry(command.id).or_default() += 1;
+        if done.len() as u64 == self.expected {
             self.all_done.cancel();
         }
         Progress::done()
@@ -112,7 +116,7 @@ impl Process for Shared {
         match tasks.mode {
             Mode::Dispatch(handler) => {
                 work(handler).await;
-                Ok(tasks.is_done())
+                Ok(tasks.is_done(command))
             }
             Mode::Cycle(handler, _) => {
                 work(handler).await;
@@ -121,11 +125,11 @@ impl Process for Shared {
         }
     }
 
-    async fn check(&self, _: &Command, _: &Value) -> Result<Progress, ProcessError> {
+    async fn check(&self, command: &Command, _: &Value) -> Result<Progress, ProcessError> {
         if let Mode::Cycle(_, check) = self.0.mode {
             work(check).await;
         }
-        Ok(self.0.is_done())
+        Ok(self.0.is_done(command))
     }
 }
 

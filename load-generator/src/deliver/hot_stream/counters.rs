@@ -69,13 +69,19 @@ impl Seen {
     }
 }
 
+/// What is saved of a conversation. The recompute is under way until that is done.
+pub(super) struct Shown {
+    counts: Counts,
+    _entry: Entry,
+}
+
 pub(super) struct Counters {
     pub(super) store: EventStore,
     pub(super) diary: Arc<Diary>,
 }
 
 impl Recomputed for Counters {
-    type View = Counts;
+    type View = Shown;
 
     fn name(&self) -> &str {
         "counters"
@@ -89,15 +95,16 @@ impl Recomputed for Counters {
         event.payload["ConversationID"].as_str().map(str::to_owned).into_iter().collect()
     }
 
-    async fn compute(&self, key: &str, at_least: Token) -> Result<Counts, ApplyError> {
-        let _entry = self.diary.begin(key);
+    async fn compute(&self, key: &str, at_least: Token) -> Result<Shown, ApplyError> {
+        let entry = self.diary.begin(key);
         let of_conversation = self.filter().and_all([("ConversationID", key)]);
         let fold = self.store.fold("counters", &of_conversation, Seen::default(), Seen::add);
         let seen = fold.consistency(Consistency::AtLeast(at_least)).await?;
-        Ok(seen.state.counts())
+        Ok(Shown { counts: seen.state.counts(), _entry: entry })
     }
 
-    async fn save(&self, transaction: &Transaction<'_>, key: &str, view: Counts) -> Result<(), ApplyError> {
+    async fn save(&self, transaction: &Transaction<'_>, key: &str, view: Shown) -> Result<(), ApplyError> {
+        let Shown { counts: view, .. } = &view;
         transaction.execute(SAVE, &[&key, &view.opinions, &view.votes, &view.participants]).await?;
         Ok(())
     }

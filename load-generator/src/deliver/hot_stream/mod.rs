@@ -18,6 +18,7 @@ use std::future::IntoFuture as _;
 use std::sync::Arc;
 use std::time::Duration;
 
+use eventstore::EventStore;
 use serde::Serialize;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until};
@@ -98,6 +99,9 @@ struct Audit {
     overlapping_recomputes: u64,
     recompute_p95_ms: f64,
     acknowledged_votes: usize,
+    acknowledged_opinions: usize,
+    /// Acknowledged, and not in the log exactly once.
+    wrong_opinions: usize,
     /// Acknowledged, and not in the log.
     lost_votes: usize,
     /// In the log more than once.
@@ -128,10 +132,14 @@ async fn measure_ours(servers: &Servers, plan: &HotStreamPlan) -> Result<(Measur
     eprintln!("ours: {} opinions and {} votes are imported", plan.before.opinions, plan.before.votes);
     let ours = Arc::new(Ours::open(servers).await?);
     let (diary, end) = (Arc::new(Diary::default()), CancellationToken::new());
-    let counters = Counters { store: ours.store.clone(), diary: Arc::clone(&diary) };
-    let recomputer = ours.store.recomputed(counters).every(plan.every).at_once(2);
-    let running = recomputer.run().until(end.clone().cancelled_owned());
-    let mut running = tokio::spawn(running.into_future());
+    // Two processes would have a handle each: they compete for the keys, and share the diary.
+    let other = ours.another_handle(servers).await?;
+    let recompute = |store: &EventStore| {
+        let counters = Counters { store: store.clone(), diary: Arc::clone(&diary) };
+        let recomputer = store.recomputed(counters).every(plan.every).at_once(2);
+        tokio::spawn(recomputer.run().until(end.clone().cancelled_owned()).into_future())
+    };
+    let (mut running, beside) = (recompute(&ours.store), recompute(&other));
     ours.fill(plan.before).await?;
     let session = testutil::connect(&servers.primary).await.map_err(of_server)?;
     let filled = counted(&session).await?;
@@ -146,7 +154,10 @@ async fn measure_ours(servers: &Servers, plan: &HotStreamPlan) -> Result<(Measur
     let log = counted(&session).await?;
     let equal_at = shown_as(log, &ours, &mut running).await?;
     end.cancel();
-    running.await.map_err(RunError::task)??;
+    for running in [running, beside] {
+        running.await.map_err(RunError::task)??;
+    }
+    other.close().await?;
     let counters = ours.shown().await.map_err(of_failure)?;
     let recomputes = diary.recomputes();
     let votes = Votes::compare(&session, plan.before, &book).await?;
@@ -159,6 +170,8 @@ async fn measure_ours(servers: &Servers, plan: &HotStreamPlan) -> Result<(Measur
         overlapping_recomputes: recomputes.overlapping,
         recompute_p95_ms: recomputes.took.quantile_ms(0.95),
         acknowledged_votes: book.voted.len(),
+        acknowledged_opinions: book.given.len(),
+        wrong_opinions: wrong_opinions(&session, &book).await?,
         lost_votes: votes.lost,
         doubled_votes: votes.doubled,
         unacknowledged_votes: votes.unacknowledged,
@@ -239,6 +252,19 @@ impl Votes {
         }
         Ok(Self { lost: missing.len(), doubled, unacknowledged })
     }
+}
+
+/// Opinions that were acknowledged and are not in the log, or more than once.
+async fn wrong_opinions(session: &Client, book: &Book) -> Result<usize, RunError> {
+    let wrong = format!(
+        "SELECT count(*) FROM (
+             SELECT a.opinion FROM unnest($1::bigint[]) AS a(opinion)
+             LEFT JOIN {SCHEMA}.events AS e
+                 ON e.event_type = '{OPINION}' AND (e.payload->>'OpinionID')::bigint = a.opinion
+             GROUP BY a.opinion HAVING count(e.position) <> 1) AS w"
+    );
+    let row = session.query_one(&wrong, &[&book.given]).await.map_err(of_server)?;
+    Ok(usize::try_from(row.get::<_, i64>(0)).unwrap_or(usize::MAX))
 }
 
 fn of_failure(failure: Failure) -> RunError {

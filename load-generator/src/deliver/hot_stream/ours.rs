@@ -44,10 +44,7 @@ impl Ours {
         settings.pool_size = connections;
         (settings.acquire_timeout, settings.query_timeout, settings.append_timeout) =
             (PATIENCE, PATIENCE, PATIENCE);
-        let builder = EventStore::builder().primary(&servers.primary).schema(SCHEMA).settings(settings);
-        let builder = builder.index_only(["ConversationID", "OpinionID", "UserID"]);
-        let builder = servers.replicas.iter().fold(builder, |builder, replica| builder.replica(replica));
-        let store = builder.connect().await?;
+        let store = connect(servers, settings).await?;
         store.migrate().await?;
         for replica in &servers.replicas {
             testutil::replayed(&servers.primary, replica).await.map_err(of_server)?;
@@ -58,6 +55,13 @@ impl Ours {
         let conversations = store.cache("conversations", &standing, of_standing).start().await?;
         let view = Pool::open(shown_by, connections).await?;
         Ok(Self { store, conversations, view })
+    }
+
+    /// As another process would have it, with two connections.
+    pub(super) async fn another_handle(&self, servers: &Servers) -> Result<EventStore, RunError> {
+        let mut settings = Settings::default();
+        settings.pool_size = 2;
+        connect(servers, settings).await
     }
 
     pub(super) async fn fill(&self, before: Before) -> Result<(), RunError> {
@@ -116,6 +120,13 @@ impl Site for Ours {
     fn count_statements(&self) -> u64 {
         self.view.counts()
     }
+}
+
+async fn connect(servers: &Servers, settings: Settings) -> Result<EventStore, RunError> {
+    let builder = EventStore::builder().primary(&servers.primary).schema(SCHEMA).settings(settings);
+    let builder = builder.index_only(["ConversationID", "OpinionID", "UserID"]);
+    let builder = servers.replicas.iter().fold(builder, |builder, replica| builder.replica(replica));
+    Ok(builder.connect().await?)
 }
 
 fn given(user: u64, opinion: u64) -> NewEvent {

@@ -113,6 +113,7 @@ impl Report {
         let is_wrong = audit.overlapping_recomputes > 0
             || audit.lost_votes > 0
             || audit.doubled_votes > 0
+            || audit.wrong_opinions > 0
             || audit.unacknowledged_votes > failed;
         match audit.counters_equal_after_ms {
             Some(after) if !is_wrong && after <= ms(PROMPT) => Verdict::Kept,
@@ -221,8 +222,13 @@ impl fmt::Display for Report {
         )?;
         writeln!(
             f,
-            "{} votes acknowledged: {} lost, {} doubled; {} in the log that were not acknowledged",
-            audit.acknowledged_votes, audit.lost_votes, audit.doubled_votes, audit.unacknowledged_votes
+            "{} votes acknowledged: {} lost, {} doubled; {} in the log that were not acknowledged; {} opinions: {} lost or doubled",
+            audit.acknowledged_votes,
+            audit.lost_votes,
+            audit.doubled_votes,
+            audit.unacknowledged_votes,
+            audit.acknowledged_opinions,
+            audit.wrong_opinions
         )
     }
 }

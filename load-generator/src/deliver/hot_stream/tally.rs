@@ -29,6 +29,8 @@ pub(super) struct Book {
     windows: Vec<Window>,
     /// Votes that were acknowledged: who, and on which opinion.
     pub(super) voted: Vec<(i64, i64)>,
+    /// Opinions that were acknowledged.
+    pub(super) given: Vec<i64>,
     /// The most votes that were acknowledged already and not in the counters that somebody was shown.
     pub(super) most_votes_behind: i64,
     /// The first one that was no time-out.
@@ -90,8 +92,9 @@ impl Tally {
             Ok(Answer::Done(shown)) => {
                 let acknowledged = self.votes_before + i64::try_from(book.voted.len()).unwrap_or(i64::MAX);
                 book.most_votes_behind = book.most_votes_behind.max(acknowledged - shown.votes);
-                if act.kind == Kind::Vote {
-                    book.voted.push((act.user, act.opinion));
+                match act.kind {
+                    Kind::Vote => book.voted.push((act.user, act.opinion)),
+                    Kind::Opinion => book.given.push(act.opinion),
                 }
             }
             Ok(Answer::Refused) => requests.refused += 1,
