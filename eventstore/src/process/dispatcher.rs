@@ -6,8 +6,6 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::future::BoxFuture;
-use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use tokio::sync::watch;
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until};
@@ -24,17 +22,15 @@ use crate::process::held::Held;
 use crate::process::manager::ProcessManager;
 use crate::process::outcomes::Outcomes;
 use crate::process::queue::Queue;
+use crate::process::statements::{Ended, Failed, Statements};
 use crate::process::work::{Answer, Lane, Outcome, Work};
 use crate::telemetry::ProcessGauges;
 
-const FIRST_PAUSE: Duration = Duration::from_millis(10);
-const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 /// How soon work is looked for that another one is just claiming.
 const SHORTEST_DRY: Duration = Duration::from_millis(1);
 
 pub(super) struct Dispatcher<P> {
     hand: Arc<Hand<P>>,
-    calls: Arc<Calls>,
     gauges: ProcessGauges,
     queues: [Queue; 3],
     held: Held,
@@ -42,43 +38,10 @@ pub(super) struct Dispatcher<P> {
     /// What each task of these is at.
     tasks: HashMap<Id, (Uuid, Uuid, Lane)>,
     outcomes: Outcomes,
-    statements: FuturesUnordered<BoxFuture<'static, Ended>>,
-    is_beating: bool,
-    pause: Duration,
+    statements: Statements,
     stop: CancellationToken,
     /// When it was told to.
     stopped_at: Option<Instant>,
-    /// Since when the primary does not answer.
-    silent_since: Option<Instant>,
-}
-
-/// A statement that has ended.
-enum Ended {
-    Claim {
-        lane: Lane,
-        wanted: usize,
-        began: Instant,
-        result: Result<Claims, Error>,
-    },
-    Settle {
-        answers: Vec<Answer>,
-        result: Result<Vec<Uuid>, Error>,
-    },
-    Beat {
-        asked: (Vec<Uuid>, Vec<Uuid>),
-        began: Instant,
-        result: Result<HashMap<Uuid, bool>, Error>,
-    },
-    /// A pause after a failure has passed.
-    Rest(Failed),
-}
-
-/// Which statement has failed.
-#[derive(Debug, Clone, Copy)]
-enum Failed {
-    Claim(Lane),
-    Settle,
-    Beat,
 }
 
 impl<P: Process> Dispatcher<P> {
@@ -89,20 +52,16 @@ impl<P: Process> Dispatcher<P> {
             Queue::new(lane, at_once, profile.batch)
         };
         Self {
-            hand: Arc::new(Hand { manager: manager.clone(), calls: Arc::clone(&calls) }),
-            calls,
+            statements: Statements::new(Arc::clone(&calls)),
+            hand: Arc::new(Hand { manager: manager.clone(), calls }),
             gauges: manager.store.metrics().consumers.process(manager.process.name()),
             queues: Lane::ALL.map(queue),
             held: Held::default(),
             hands: JoinSet::new(),
             tasks: HashMap::new(),
             outcomes: Outcomes::default(),
-            statements: FuturesUnordered::new(),
-            is_beating: false,
-            pause: FIRST_PAUSE,
             stop,
             stopped_at: None,
-            silent_since: None,
         }
     }
 
@@ -183,37 +142,22 @@ impl<P: Process> Dispatcher<P> {
         let lane = queue.lane;
         let Some(wanted) = queue.wants(self.held.len(lane)) else { return };
         queue.is_claiming();
-        let (calls, manager) = (Arc::clone(&self.calls), &self.hand.manager);
-        let (terms, began) = ((manager.lease, manager.max_attempts), Instant::now());
-        self.statements.push(Box::pin(async move {
-            Ended::Claim { lane, wanted, began, result: calls.claim(lane, wanted, terms).await }
-        }));
+        let manager = &self.hand.manager;
+        self.statements.claim(lane, wanted, (manager.lease, manager.max_attempts));
     }
 
     /// Says what came of work: at once where nothing more is about to end, else with what ends soon.
     fn settle(&mut self) {
         let is_all = self.queues.iter().all(Queue::is_idle);
         let enough = self.hand.manager.profile.batch;
-        let Some(answers) = self.outcomes.begin(enough, is_all) else { return };
-        let calls = Arc::clone(&self.calls);
-        self.statements.push(Box::pin(async move {
-            let result = calls.settle(&answers).await;
-            Ended::Settle { answers, result }
-        }));
+        if let Some(answers) = self.outcomes.begin(enough, is_all) {
+            self.statements.settle(answers);
+        }
     }
 
     /// Leases that are so old are made to last longer.
     fn beat(&mut self, age: Duration) {
-        let asked = self.held.older_than(age);
-        if self.is_beating || asked.0.is_empty() {
-            return;
-        }
-        self.is_beating = true;
-        let (calls, lease, began) = (Arc::clone(&self.calls), self.hand.manager.lease, Instant::now());
-        self.statements.push(Box::pin(async move {
-            let result = calls.beat(asked.clone(), lease).await;
-            Ended::Beat { asked, began, result }
-        }));
+        self.statements.beat(self.held.older_than(age), self.hand.manager.lease);
     }
 
     fn has_ended(&mut self, ended: Ended) -> Result<(), Error> {
@@ -230,7 +174,7 @@ impl<P: Process> Dispatcher<P> {
                 Ok(())
             }
             Ended::Rest(Failed::Beat) => {
-                self.is_beating = false;
+                self.statements.may_beat();
                 Ok(())
             }
         }
@@ -244,7 +188,7 @@ impl<P: Process> Dispatcher<P> {
     ) -> Result<(), Error> {
         match result {
             Ok(Claims { work, next }) => {
-                (self.pause, self.silent_since) = (FIRST_PAUSE, None);
+                self.statements.has_answered();
                 for one in &work {
                     self.held.add(one, began);
                 }
@@ -267,7 +211,7 @@ impl<P: Process> Dispatcher<P> {
             }
         };
         let may_be_said = self.outcomes.were_said();
-        (self.pause, self.silent_since) = (FIRST_PAUSE, None);
+        self.statements.has_answered();
         for answer in answers {
             self.held.forget(&answer.id, answer.lease);
             match &answer.outcome {
@@ -296,7 +240,8 @@ impl<P: Process> Dispatcher<P> {
             Ok(still) => still,
             Err(error) => return self.rest(Failed::Beat, error),
         };
-        (self.is_beating, self.silent_since) = (false, None);
+        self.statements.has_answered();
+        self.statements.may_beat();
         for (id, lease) in ids.iter().zip(leases) {
             match still.get(id) {
                 Some(true) => self.held.is_leased_since(id, *lease, began),
@@ -310,9 +255,7 @@ impl<P: Process> Dispatcher<P> {
             queue.drop_lost(|id| held.has(id));
         }
         if self.held.has_older_than(self.hand.manager.lease) {
-            // Whoever locks it may take a while.
-            self.is_beating = true;
-            self.rest_until(Instant::now() + LONGEST_PAUSE, Failed::Beat);
+            self.statements.beat_later();
         }
         Ok(())
     }
@@ -351,25 +294,8 @@ impl<P: Process> Dispatcher<P> {
         }
     }
 
-    /// A statement has failed: the next one follows after a pause, unless that would fail, too.
     fn rest(&mut self, failed: Failed, error: Error) -> Result<(), Error> {
-        let silent_since = *self.silent_since.get_or_insert_with(Instant::now);
-        // At the end nobody is waited for who may never answer: leases have run out by then.
-        let has_waited = |stopped: Instant| stopped.max(silent_since).elapsed() > self.hand.manager.lease;
-        if !error.is_passing() || self.stopped_at.is_some_and(has_waited) {
-            return Err(error);
-        }
-        warn!(%error, process = self.hand.manager.process.name(), "waiting for the primary");
-        self.rest_until(Instant::now() + self.pause, failed);
-        self.pause = (self.pause * 2).min(LONGEST_PAUSE);
-        Ok(())
-    }
-
-    fn rest_until(&self, until: Instant, failed: Failed) {
-        self.statements.push(Box::pin(async move {
-            sleep_until(until).await;
-            Ended::Rest(failed)
-        }));
+        self.statements.rest(failed, error, (self.stopped_at, self.hand.manager.lease))
     }
 
     fn wakes_at(&self) -> Option<Instant> {

@@ -57,6 +57,7 @@ mod queue;
 mod reacting;
 mod reaction;
 mod run;
+mod statements;
 mod status;
 mod work;
 
