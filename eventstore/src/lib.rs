@@ -124,6 +124,7 @@ mod condition;
 mod consistency;
 mod deadline;
 mod decide;
+mod ending;
 mod error;
 mod event;
 mod filter;

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use futures_util::future::BoxFuture;
 use tokio_util::sync::CancellationToken;
 
+use crate::ending::run_until;
 use crate::error::Error;
 use crate::patience::patiently;
 use crate::process::calls::Calls;
@@ -131,18 +132,7 @@ impl IntoFuture for ProcessRun {
     type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
 
     fn into_future(self) -> Self::IntoFuture {
-        Box::pin(async move {
-            let stop = CancellationToken::new();
-            let told = async {
-                self.until.await;
-                stop.cancel();
-                pending::<()>().await;
-            };
-            tokio::select! {
-                ended = (self.carry_out)(self.parts, stop.clone()) => ended,
-                () = told => Ok(()),
-            }
-        })
+        Box::pin(run_until(self.until, move |stop| (self.carry_out)(self.parts, stop)))
     }
 }
 

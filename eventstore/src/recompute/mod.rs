@@ -22,7 +22,7 @@
 //! interval. What is compared is *positions*: a claim notes the last event of the key that is known, the computation is given it, and what is
 //! saved counts as complete up to there and no further. So an event that comes during a recompute has the key due again, whether
 //! another one follows or not. A time of the last update would lose it. In the end everything that is shown is what the
-//! log says, whatever was shown before.
+//! log says, whatever was shown before; after a failover that lost events see below.
 //!
 //! *One at a time.* A key is leased to one claim, and leases are made to last longer while their process lives. Who can not do so for as
 //! long as a lease lasts gives up what it computes, before anybody else may begin. A process that was stopped for longer, or whose
@@ -35,8 +35,8 @@
 //! - The process dies: its leases run out, and others compute its keys. Another one follows the log after two heartbeats.
 //! - The primary does not answer: waited for. What was computed is saved then, if its lease still holds.
 //! - It is not known whether a save was committed: if it was not, the key is computed again.
-//! - A failover loses events: the queue lies in the same database and has lost the same. Where the feeder had come further, all keys are
-//!   computed again, as what they show may have been read from what was lost.
+//! - A failover loses events: the queue lies in the same database and has lost the same. Where the feeder had come further, and lives, all keys
+//!   are computed again, as what they show may have been read from what was lost. Otherwise that is for an operator.
 //! - `keys` panics, or gives a key that can not be stored: the run ends, and its error names the event.
 //! - The server's clock is set back: keys that rest, rest for so much longer.
 

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use futures_util::future::BoxFuture;
 use tokio_util::sync::CancellationToken;
 
+use crate::ending::run_until;
 use crate::error::Error;
 use crate::recompute::calls::Calls;
 use crate::recompute::definition::Recomputed;
@@ -22,7 +23,8 @@ use crate::recompute::workers::Workers;
 /// [`Invalid`](crate::ErrorKind::Invalid) for a name, setting or filter that is not valid, another filter than the projection had before,
 /// and for a key that can not be stored; [`HistoryDiverged`](crate::ErrorKind::HistoryDiverged) as
 /// [`Subscribe::start`](crate::Subscribe::start); [`Closed`](crate::ErrorKind::Closed). Servers that do not answer are waited for, and
-/// another process that follows the log is stood by for. What is under way is finished first.
+/// another process that follows the log is stood by for. Where a statement fails for good, what is being computed
+/// is given up.
 ///
 /// # Cancellation
 /// Dropping it gives up what is being computed; others do it again when its leases run out.
@@ -75,18 +77,7 @@ impl IntoFuture for RecomputeRun {
     type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
 
     fn into_future(self) -> Self::IntoFuture {
-        Box::pin(async move {
-            let stop = CancellationToken::new();
-            let told = async {
-                self.until.await;
-                stop.cancel();
-                pending::<()>().await;
-            };
-            tokio::select! {
-                ended = (self.carry_out)(stop.clone()) => ended,
-                () = told => Ok(()),
-            }
-        })
+        Box::pin(run_until(self.until, self.carry_out))
     }
 }
 

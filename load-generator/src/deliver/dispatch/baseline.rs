@@ -76,6 +76,13 @@ impl Orchestrator {
         Ok(Measured { fetches, dispatch, status: dispatched.elapsed(), cycle: began.elapsed() })
     }
 
+    /// Fetches, and no more.
+    pub(super) async fn fetch_only(&self) -> Result<Duration, RunError> {
+        let began = Instant::now();
+        self.fetch("pending").await?;
+        Ok(began.elapsed())
+    }
+
     /// Fetches, and claims each task so that another orchestrator does not carry it out, too. Claims are flushed or not; ours are not.
     pub(super) async fn fetch_claiming(&self, flushes: bool) -> Result<Duration, RunError> {
         let set = format!("SET synchronous_commit = {flushes}");

@@ -28,6 +28,8 @@ use report::Report;
 use tasks::Mode;
 
 const SCHEMA: &str = "deliver_dispatch";
+/// How long a network takes in one direction that is not within one machine.
+const AWAY: Duration = Duration::from_millis(1);
 /// Each of the pool's connections has its plans then.
 const WARM_UPS: usize = 5;
 
@@ -89,9 +91,11 @@ pub(crate) async fn run(plan: DispatchPlan) -> Result<Verdict, RunError> {
     }
     eprintln!("statements are counted");
     let statements = count(&mut cycles, &servers.primary, &plan).await?;
+    eprintln!("and fetches over a network that takes its time");
+    let away = fetch_away(&mut cycles, &servers.primary, &plan).await?;
     let backlogs = backlog::run(&store, &servers.primary, plan.backlog).await?;
     store.close().await?;
-    let report = Report::new(&plan, (&ours, &theirs), statements, (backlogs, cycles.faults));
+    let report = Report::new(&plan, (&ours, &theirs), &away, (statements, backlogs, cycles.faults));
     let is_right = report.is_right();
     output.publish(&report)?;
     Ok(if is_right { Verdict::Kept } else { Verdict::Violated })
@@ -115,4 +119,28 @@ async fn count(cycles: &mut Cycles, primary: &str, plan: &DispatchPlan) -> Resul
     let filled = proxy.traffic().answers;
     orchestrator.cycle(plan).await?;
     Ok([between - before, proxy.traffic().answers - filled])
+}
+
+/// How long fetching takes where the server is not on the same machine: ours and the baseline's, which only reads.
+async fn fetch_away(
+    cycles: &mut Cycles,
+    primary: &str,
+    plan: &DispatchPlan,
+) -> Result<Vec<[Duration; 2]>, RunError> {
+    let proxy = proxy(primary).await?;
+    let (store, orchestrator) =
+        (tasks::connect(&proxy.dsn()).await?, Orchestrator::new(&proxy.dsn(), plan.items).await?);
+    for _ in 0..WARM_UPS {
+        cycles.run(&store, Mode::Cycle(Duration::ZERO, Duration::ZERO)).await?;
+    }
+    proxy.delay(AWAY);
+    let mut fetches = Vec::new();
+    for _ in 0..plan.rounds {
+        let ours = cycles.run(&store, Mode::Dispatch(Duration::ZERO)).await?.until_first;
+        orchestrator.fill().await?;
+        fetches.push([ours, orchestrator.fetch_only().await?]);
+    }
+    proxy.delay(Duration::ZERO);
+    store.close().await?;
+    Ok(fetches)
 }

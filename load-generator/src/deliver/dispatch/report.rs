@@ -22,6 +22,8 @@ pub(super) struct Report {
     cpus: usize,
     /// Medians of the rounds.
     phases: Vec<Phase>,
+    /// Over a network that takes a millisecond in each direction.
+    fetch_away: Phase,
     statements: Statements,
     backlogs: Vec<Backlog>,
     /// Tasks that were carried out twice, or never, or that were left.
@@ -49,8 +51,8 @@ impl Report {
     pub(super) fn new(
         plan: &DispatchPlan,
         (ours, theirs): (&[Measured], &[Measured]),
-        [statements, baseline]: [u64; 2],
-        (backlogs, faults): (Vec<Backlog>, u64),
+        away: &[[Duration; 2]],
+        ([statements, baseline], backlogs, faults): ([u64; 2], Vec<Backlog>, u64),
     ) -> Self {
         let parts: [(&str, Part); 6] = [
             ("fetch, reads only", |it| it.fetches[0]),
@@ -60,11 +62,14 @@ impl Report {
             ("status", |it| it.status),
             ("cycle", |it| it.cycle),
         ];
-        let phases = parts.map(|(phase, part)| {
-            let (ours, theirs) = (median(ours.iter().map(part)), median(theirs.iter().map(part)));
+        let compared = |phase, ours: Duration, theirs: Duration| {
             let times = to_two_digits(theirs.as_secs_f64() / ours.as_secs_f64());
             Phase { phase, ms: ms(ours), baseline_ms: ms(theirs), times }
+        };
+        let phases = parts.map(|(phase, part)| {
+            compared(phase, median(ours.iter().map(part)), median(theirs.iter().map(part)))
         });
+        let [ours_away, theirs_away] = [0, 1].map(|side| median(away.iter().map(|fetch| fetch[side])));
         let per_item = |statements: u64| to_two_digits(statements as f64 / plan.items as f64);
         Self {
             scenario: "dispatch",
@@ -74,6 +79,7 @@ impl Report {
             rounds: plan.rounds,
             cpus: std::thread::available_parallelism().map_or(1, usize::from),
             phases: phases.into(),
+            fetch_away: compared("fetch, reads only, 2 ms away", ours_away, theirs_away),
             statements: Statements {
                 per_item: per_item(statements),
                 baseline_per_item: per_item(baseline),
@@ -106,9 +112,9 @@ impl fmt::Display for Report {
             "dispatch: {} items, handlers of {} ms, checks of {} ms, profile balanced, medians of {} rounds, {} processors",
             self.items, self.handler_ms, self.check_ms, self.rounds, self.cpus
         )?;
-        writeln!(f, "  {:<24} {:>12} {:>14} {:>8}", "phase", "ms", "baseline ms", "times")?;
-        for Phase { phase, ms, baseline_ms, times } in &self.phases {
-            writeln!(f, "  {phase:<24} {ms:>12.2} {baseline_ms:>14.2} {times:>8.1}")?;
+        writeln!(f, "  {:<29} {:>12} {:>14} {:>8}", "phase", "ms", "baseline ms", "times")?;
+        for Phase { phase, ms, baseline_ms, times } in self.phases.iter().chain([&self.fetch_away]) {
+            writeln!(f, "  {phase:<29} {ms:>12.2} {baseline_ms:>14.2} {times:>8.1}")?;
         }
         let Statements { per_item, baseline_per_item, share } = &self.statements;
         let percent = share * 100.0;
