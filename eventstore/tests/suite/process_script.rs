@@ -109,7 +109,8 @@ pub(crate) fn telling() -> (Script, mpsc::UnboundedReceiver<Command>) {
 pub(crate) fn manager(store: &EventStore, script: Script) -> ProcessManager<Script> {
     let mut profile = Profile::balanced();
     profile.poll_every = Duration::from_millis(50);
-    let manager = store.process_manager(script).profile(profile);
+    // What was reacted to is folded into the group's checkpoint at heartbeats: one a second.
+    let manager = store.process_manager(script).profile(profile).lease(Duration::from_secs(3));
     manager.backoff(Duration::from_millis(5), Duration::from_millis(20)).max_attempts(3)
 }
 
