@@ -7,8 +7,10 @@ use std::time::Duration;
 
 use eventstore::{Consistency, ErrorKind, NewEvent, RecomputeStatus, Start};
 use serde_json::json;
+use testutil::proxy::{Proxy, Toward};
 use tokio::time::timeout;
 
+use crate::fixture;
 use crate::recompute_script::{
     OPEN, begin, count, log, next, other_handle, script, shown, status, sum, sums, table, until,
 };
@@ -122,11 +124,43 @@ async fn one_that_is_killed_is_followed_by_another_when_its_lease_runs_out() {
     dying.kill().await;
     next(&mut told.ended).await;
     assert_eq!(shown(&log).await, HashMap::new());
-    script.gate.add_permits(OPEN);
     let heir = sums(&log, &other_handle(&log).await, &script).lease(short);
     let running = begin(&heir);
+    next(&mut told.began).await;
+    // It may be what has killed its runner: that is told, and another time it would be tried later.
+    let failure = until(&log, |status| status.failure.is_some()).await.failure.unwrap();
+    assert!(failure.key == "a" && failure.why.contains("its lease ran out"), "{failure:?}");
+    let queue = format!("{}.recompute_queue", log.schema.name());
+    let rests = format!("SELECT not_before >= begun_at + interval '2 seconds' FROM {queue}");
+    assert!(log.sql().await.query_one(&rests, &[]).await.unwrap().get::<_, bool>(0));
+    script.gate.add_permits(OPEN);
     heir.wait_for("a", token, LONG).await.unwrap();
     assert_eq!(shown(&log).await["a"], 1);
+    running.end().await;
+}
+
+#[tokio::test]
+async fn who_can_not_reach_the_primary_for_as_long_as_a_lease_drops_what_is_computed() {
+    let log = log().await;
+    let primary: tokio_postgres::Config = log.schema.primary().parse().unwrap();
+    let proxy = Proxy::start(primary.get_ports()[0]).await.unwrap();
+    let mut settings = crate::projections::settings();
+    settings.query_timeout = Duration::from_millis(500);
+    let cut_off = fixture::store().primary(proxy.dsn()).schema(log.schema.name()).settings(settings);
+    let (script, mut told) = script(0);
+    let recomputer = sums(&log, &cut_off.connect().await.unwrap(), &script).lease(Duration::from_secs(1));
+    let running = begin(&recomputer);
+    let token = count(&log.store, "a", 1).await;
+    next(&mut told.began).await;
+    proxy.stall(Toward::Both);
+    // Nobody says that it was lost: its time is over.
+    next(&mut told.ended).await;
+    assert_eq!(shown(&log).await, HashMap::new());
+    proxy.resume();
+    proxy.cut();
+    script.gate.add_permits(OPEN);
+    sums(&log, &log.store, &script).wait_for("a", token, LONG).await.unwrap();
+    assert!(!script.has_collided.load(Ordering::Relaxed), "two were at a key at once");
     running.end().await;
 }
 
