@@ -2,7 +2,8 @@
 -- whatever appends is seen, append_v1 stays as it is, and a log without inline projections, which has no trigger, pays nothing.
 --
 -- Guarantee: what the functions write is committed with the events or not at all, and one after the other, as appends hold the log's lock.
--- What one raises goes to the append. Nothing that is run here comes from a writer: only the owner of the log writes the registry.
+-- What one raises goes to the append. Nothing that is run here comes from a writer: only the owner of the log writes the registry, and
+-- no function looks among temporary tables first.
 -- SECURITY DEFINER: it reads the registry. Indexes: inline_projections_pkey, pg_proc_oid_index.
 CREATE FUNCTION call_inline_v1() RETURNS trigger
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
@@ -25,7 +26,7 @@ BEGIN
         ORDER BY i.name
     LOOP
         IF found.proname IS NULL THEN
-            RAISE EXCEPTION 'inline projection % calls the function %(bigint, bigint), and there is none whose owner has the rights of the log''s owner; make it again, or unregister it: SELECT %.unregister_inline_v1(%)',
+            RAISE EXCEPTION 'inline projection % calls the function %(bigint, bigint), and there is none that may be called: its owner needs the rights of the log''s owner, and its search_path, if it has one, pg_temp at its end; make it again, or unregister it: SELECT %.unregister_inline_v1(%)',
                 quote_ident(found.name), found.function, quote_ident(TG_TABLE_SCHEMA), quote_literal(found.name)
                 USING ERRCODE = 'undefined_object';
         END IF;
