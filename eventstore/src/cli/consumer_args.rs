@@ -120,7 +120,7 @@ pub(crate) enum ProjectionsCommand {
     #[command(after_help = "\
 Examples:
   eventstore projections recompute votes
-  eventstore projections recompute votes SIP3Kg")]
+  eventstore projections recompute votes c-17")]
     Recompute {
         /// As `projections recomputed` prints it
         name: String,

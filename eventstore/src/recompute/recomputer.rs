@@ -43,7 +43,7 @@ impl EventStore {
     /// let votes = store.recomputed(votes).every(Duration::from_secs(20)).at_once(4);
     /// tokio::spawn(votes.run().into_future());
     /// let receipt = store.append([vote]).await?;
-    /// votes.wait_for("SIP3Kg", receipt.token(), Duration::from_secs(60)).await?;   // and now the view has it
+    /// votes.wait_for("c-17", receipt.token(), Duration::from_secs(60)).await?;   // and now the view has it
     /// # Ok(())
     /// # }
     /// ```

@@ -39,7 +39,7 @@ use crate::verdict::Verdict;
 
 pub(crate) use ramp::Ramp;
 
-const CONVERSATION: &str = "SIP3Kg";
+const CONVERSATION: &str = "c-17";
 const CONTENT: &str = "We should close the street to cars on Sundays, so that children can play there and shops can put out tables.";
 /// Connections to the primary, of either.
 const CONNECTIONS: usize = 10;
