@@ -68,5 +68,5 @@ impl<P: Process> Reacting<P> {
 }
 
 fn key_json(key: &FieldValue) -> Value {
-    serde_json::from_str(&key.to_json()).unwrap_or_default()
+    serde_json::from_str(&key.to_json()).expect("a value of a field is JSON")
 }

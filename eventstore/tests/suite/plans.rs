@@ -6,19 +6,15 @@ use std::fs;
 use std::ops::Range;
 use std::path::Path;
 
-use eventstore::{
-    Consistency, ConsumerGroup, EventId, EventStore, Filter, NewEvent, Position, Query, Start, Token,
-};
+use eventstore::{Consistency, EventId, EventStore, Filter, NewEvent, Position, Query, Token};
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 use testutil::Cluster;
 
 use crate::fixture;
-use crate::process_script::{self, manager, next, step, telling};
-use crate::recompute_script::{self, OPEN, count};
 
 const EVENTS: u64 = 300_000;
-const SCHEMA: &str = "plans";
+pub(crate) const SCHEMA: &str = "plans";
 
 /// Every event is of tenant `hot` and has a book of its own; each 1,000th is `Rare`, each 50,000th of shelf `s`.
 fn event(n: u64) -> NewEvent {
@@ -31,7 +27,7 @@ fn event(n: u64) -> NewEvent {
 }
 
 /// The settings say when the server looks at its statistics again.
-async fn filled(events: u64, settings: &[(&str, &str)]) -> (Cluster, EventStore) {
+pub(crate) async fn filled(events: u64, settings: &[(&str, &str)]) -> (Cluster, EventStore) {
     let builder = Cluster::builder()
         .setting("logging_collector", "on")
         .setting("log_destination", "'jsonlog'")
@@ -55,7 +51,7 @@ async fn grow(store: &EventStore, numbers: Range<u64>) {
 }
 
 /// A handle whose statements are explained in the server's log, under a name.
-async fn explained(cluster: &Cluster, name: &str) -> EventStore {
+pub(crate) async fn explained(cluster: &Cluster, name: &str) -> EventStore {
     let options = "-c session_preload_libraries=auto_explain -c auto_explain.log_min_duration=0 \
                    -c auto_explain.log_analyze=on -c auto_explain.log_timing=off -c auto_explain.log_format=json \
                    -c auto_explain.log_nested_statements=on";
@@ -197,91 +193,6 @@ async fn plans_of_a_small_log_are_good_for_a_large_one() {
 }
 
 /// However much there is to do: the plans of a claim and a settling find their rows by position and key.
-#[tokio::test(flavor = "multi_thread")]
-async fn claims_touch_few_rows_of_the_work() {
-    let (cluster, _store) = filled(3_000, &[]).await;
-    for (name, path) in [("unordered", None), ("ordered", Some("Book"))] {
-        let handle = explained(&cluster, name).await;
-        let group = handle.consumer_group(name);
-        let group = path.into_iter().fold(group, ConsumerGroup::ordered_by);
-        let worker = group.start(Start::Beginning).await.unwrap();
-        for _ in 0..20 {
-            worker.next().await.unwrap().done().await.unwrap();
-        }
-        worker.close().await;
-        let plans = logged_plans(&cluster).await;
-        let is_claim = |plan: &Value| {
-            let text = plan["Query Text"].as_str().unwrap_or_default();
-            // One that finds nothing says when something is due, and looks at all that is ready for that.
-            ["v_heads", "leased AS", "v_held"].iter().any(|part| text.contains(part))
-                && !text.contains("min(w.due_at)")
-        };
-        let claims: Vec<_> = plans.iter().filter(|(of, plan)| of == name && is_claim(plan)).collect();
-        assert!(claims.len() >= 40, "{name}: {} plans were logged", claims.len());
-        for (_, plan) in claims {
-            let mut touched = 0;
-            visit(&plan["Plan"], &mut |node| {
-                if node["Relation Name"] == "group_work" && node["Node Type"] != "ModifyTable" {
-                    touched += rows_of(node);
-                }
-            });
-            assert!(touched <= 20, "{name}: {touched} rows touched\n{plan:#}");
-        }
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn claims_of_processes_and_recomputes_touch_few_rows_of_what_waits() {
-    let (cluster, store) = filled(10, &[]).await;
-    // Wake-ups in a year, what was parked, and keys that are done: none of them is in the way.
-    let session = testutil::connect(&cluster.primary().dsn()).await.unwrap();
-    let waiting = format!(
-        "SET search_path = {SCHEMA};
-         INSERT INTO process_work (id, process, lane, due_at, cause, key, name)
-         SELECT gen_random_uuid(), 'script', 'w', now() + interval '1 year', n, to_jsonb(n), 'later' FROM generate_series(1, 30000) AS n;
-         INSERT INTO process_work (id, process, lane, due_at, cause, key, name, is_parked, parked_at)
-         SELECT gen_random_uuid(), 'script', 'c', now(), n, to_jsonb(n), 'Go', true, now() FROM generate_series(1, 30000) AS n;
-         INSERT INTO recompute_queue (projection, key, wanted, wanted_id, done)
-         SELECT 'sums', 'k' || n, 0, '00000000-0000-0000-0000-000000000000', 0 FROM generate_series(1, 30000) AS n"
-    );
-    session.batch_execute(&waiting).await.unwrap();
-    let handle = explained(&cluster, "processes").await;
-    let (script, mut handled) = telling();
-    let running = process_script::begin(&manager(&handle, script));
-    for order in 0..20 {
-        step(&store, order, 1, json!({"command": "Go"})).await;
-        next(&mut handled).await;
-    }
-    running.end().await;
-    let handle = explained(&cluster, "recomputes").await;
-    session
-        .batch_execute(&format!("CREATE TABLE {SCHEMA}.shown (key text PRIMARY KEY, total bigint)"))
-        .await
-        .unwrap();
-    let (script, mut told) = recompute_script::script(OPEN);
-    let table = format!("{SCHEMA}.shown");
-    let running = recompute_script::begin(&recompute_script::sums_into(&handle, table, &script));
-    for n in 0..10 {
-        count(&store, &format!("new{n}"), 1).await;
-        recompute_script::next(&mut told.ended).await;
-    }
-    running.end().await;
-    let plans = logged_plans(&cluster).await;
-    for (name, table, least) in [("processes", "process_work", 60), ("recomputes", "recompute_queue", 30)] {
-        let mut seen = 0;
-        for (_, plan) in plans.iter().filter(|(of, _)| of == name) {
-            let mut touched = 0;
-            visit(&plan["Plan"], &mut |node| {
-                if node["Relation Name"] == table && node["Node Type"] != "ModifyTable" {
-                    (seen, touched) = (seen + 1, touched + rows_of(node));
-                }
-            });
-            assert!(touched <= 20, "{name}: {touched} rows touched\n{plan:#}");
-        }
-        assert!(seen >= least, "{name}: {seen} looks at {table} were logged");
-    }
-}
-
 /// That all plans of the named handles touch no more rows than they may.
 async fn assert_within(cluster: &Cluster, allowed: &BTreeMap<String, u64>) {
     let plans = logged_plans(cluster).await;
@@ -343,12 +254,12 @@ fn touched_rows(shape: &str, node: &Value) -> u64 {
 }
 
 /// How many rows a node looked at.
-fn rows_of(node: &Value) -> u64 {
+pub(crate) fn rows_of(node: &Value) -> u64 {
     let count = |field: &str| node[field].as_f64().unwrap_or_default();
     ((count("Actual Rows") + count("Rows Removed by Filter")) * count("Actual Loops")).ceil() as u64
 }
 
-fn visit(node: &Value, see: &mut dyn FnMut(&Value)) {
+pub(crate) fn visit(node: &Value, see: &mut dyn FnMut(&Value)) {
     see(node);
     for child in node["Plans"].as_array().into_iter().flatten() {
         visit(child, see);
@@ -356,7 +267,7 @@ fn visit(node: &Value, see: &mut dyn FnMut(&Value)) {
 }
 
 /// The plans of the log's statements, each with the name of the handle that ran it.
-async fn logged_plans(cluster: &Cluster) -> Vec<(String, Value)> {
+pub(crate) async fn logged_plans(cluster: &Cluster) -> Vec<(String, Value)> {
     let folder = cluster.primary().data().join("log");
     // The log is written by a process of its own: when the last line is there, all are.
     let sql = testutil::connect(&cluster.primary().dsn()).await.unwrap();

@@ -228,3 +228,37 @@ async fn an_event_that_can_not_be_reacted_to_holds_up_its_instance_alone() {
     running.end().await;
     assert!(handled.try_recv().is_err());
 }
+
+#[tokio::test]
+async fn an_answer_that_can_not_be_kept_fails_its_command_alone() {
+    let log = log_with(soon()).await;
+    let handle = |command: Command| -> BoxFuture<'static, Result<Progress, ProcessError>> {
+        Box::pin(async move {
+            Ok(match command.name.as_str() {
+                "Bad" => Progress::started("a\0b"),
+                // Longer than can be stored, and than anybody waits.
+                "Long" => Progress::started("x").check_after(Duration::MAX).time_out_after(Duration::MAX),
+                _ => Progress::done(),
+            })
+        })
+    };
+    let running = begin(&manager(&log.store, Script { handle: Box::new(handle), ..Script::default() }));
+    for (order, name) in ["Bad", "Long", "Fine"].iter().enumerate() {
+        step(&log.store, order as u64, 1, json!({"command": name})).await;
+    }
+    timeout(LONG, async {
+        while log
+            .store
+            .processes()
+            .await
+            .unwrap()
+            .first()
+            .is_none_or(|it| (it.commands, it.parked, it.started) != (0, 1, 1))
+        {}
+    })
+    .await
+    .unwrap();
+    let parked = log.store.parked_work("script", 10).await.unwrap();
+    assert!(parked[0].name == "Bad" && parked[0].failure.contains("NUL character"), "{parked:?}");
+    running.end().await;
+}
