@@ -50,6 +50,26 @@ async fn a_snapshot_belongs_to_a_name_and_a_filter() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_state_of_the_past_has_nothing_of_a_later_snapshot_and_uses_an_earlier_one() {
+    let log = Log::new().await;
+    deposit(&log, [1, 2]).await;
+    let fold = || log.store.fold("sum", &deposits(), 0_u64, add).save_every(1);
+    let early = fold().await.unwrap();
+    assert_eq!((early.state, early.position().get()), (3, 2));
+    deposit(&log, [4, 8]).await;
+    // From the snapshot of position 2 on.
+    let past = fold().until(3).await.unwrap();
+    assert_eq!((past.state, past.events, past.position().get()), (7, 1, 3));
+    assert_eq!(fold().await.unwrap().state, 15);
+    for (until, state) in [(1, 1), (2, 3), (3, 7), (4, 15), (9, 15)] {
+        assert_eq!(fold().until(until).await.unwrap().state, state, "{until}");
+    }
+    // And none of these has taken the place of the latest.
+    let latest = log.store.snapshot("sum", &deposits()).load::<u64>().await.unwrap().unwrap();
+    assert_eq!((latest.state, latest.token.position().get()), (15, 4));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_snapshot_is_never_replaced_by_an_older_one_and_many_leave_the_newest() {
     let log = Log::new().await;
     deposit(&log, 1..=40).await;
