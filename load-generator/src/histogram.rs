@@ -2,14 +2,20 @@
 
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use hdrhistogram::Histogram;
-use serde::Serialize;
+use hdrhistogram::serialization::{Deserializer as HdrReader, Serializer as _, V2DeflateSerializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// The longest latency told apart; longer ones count as this.
 const LONGEST_US: u64 = 600_000_000;
 
 /// A histogram of latencies in microseconds.
-#[derive(Debug, Clone)]
+///
+/// In JSON it has the percentiles of [`LatencySummary`], and everything that was recorded as `hdr`: the compressed form that
+/// HdrHistogram's own tools read. Only that is read back.
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Latencies(Histogram<u64>);
 
 impl Latencies {
@@ -42,6 +48,15 @@ impl Latencies {
         Self(recent)
     }
 
+    /// Forgets everything.
+    pub(crate) fn clear(&mut self) {
+        self.0.reset();
+    }
+
+    pub(crate) fn count(&self) -> u64 {
+        self.0.len()
+    }
+
     /// In milliseconds; 0 where nothing was measured.
     pub(crate) fn mean_ms(&self) -> f64 {
         self.0.mean() / 1e3
@@ -58,10 +73,71 @@ impl Latencies {
         LatencySummary {
             p50_ms: at(0.5),
             p90_ms: at(0.9),
+            p95_ms: at(0.95),
             p99_ms: at(0.99),
             p999_ms: at(0.999),
+            p9999_ms: at(0.9999),
             max_ms: measured(self.0.max()),
         }
+    }
+
+    /// For HdrHistogram's own formats.
+    pub(crate) fn hdr(&self) -> &Histogram<u64> {
+        &self.0
+    }
+
+    /// What HdrHistogram's own formats had. Values that are out of our bounds count as the nearest.
+    pub(crate) fn of_hdr(histogram: &Histogram<u64>) -> Self {
+        let mut latencies = Self::new();
+        for at in histogram.iter_recorded() {
+            latencies.record_many(at.value_iterated_to(), at.count_at_value());
+        }
+        latencies
+    }
+
+    fn encoded(&self) -> Result<String, String> {
+        let mut bytes = Vec::new();
+        V2DeflateSerializer::new().serialize(&self.0, &mut bytes).map_err(|error| error.to_string())?;
+        Ok(BASE64.encode(bytes))
+    }
+
+    fn decoded(text: &str) -> Result<Self, String> {
+        let bytes = BASE64.decode(text).map_err(|error| error.to_string())?;
+        let histogram = HdrReader::new().deserialize(&mut bytes.as_slice());
+        Ok(Self::of_hdr(&histogram.map_err(|error| error.to_string())?))
+    }
+}
+
+impl Default for Latencies {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Serialize for Latencies {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        struct Written {
+            count: u64,
+            mean_ms: Option<f64>,
+            #[serde(flatten)]
+            summary: LatencySummary,
+            hdr: String,
+        }
+        let mean_ms = (self.count() > 0).then(|| self.mean_ms());
+        let hdr = self.encoded().map_err(serde::ser::Error::custom)?;
+        Written { count: self.count(), mean_ms, summary: self.summary(), hdr }.serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Latencies {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        struct Written {
+            hdr: String,
+        }
+        let written = Written::deserialize(deserializer)?;
+        Self::decoded(&written.hdr).map_err(serde::de::Error::custom)
     }
 }
 
@@ -70,8 +146,10 @@ impl Latencies {
 pub(crate) struct LatencySummary {
     pub(crate) p50_ms: Option<f64>,
     pub(crate) p90_ms: Option<f64>,
+    pub(crate) p95_ms: Option<f64>,
     pub(crate) p99_ms: Option<f64>,
     pub(crate) p999_ms: Option<f64>,
+    pub(crate) p9999_ms: Option<f64>,
     pub(crate) max_ms: Option<f64>,
 }
 
@@ -106,5 +184,18 @@ mod tests {
         latencies.record(Duration::from_millis(2));
         let recent = latencies.since(&earlier).summary();
         assert!(recent.max_ms.unwrap() < 3.0, "{recent:?}");
+    }
+
+    #[test]
+    fn nothing_is_lost_in_json() {
+        let mut latencies = Latencies::new();
+        for us in [1, 2, 999, 123_456, LONGEST_US] {
+            latencies.record_many(us, us % 7 + 1);
+        }
+        let text = serde_json::to_string(&latencies).unwrap();
+        let back: Latencies = serde_json::from_str(&text).unwrap();
+        assert_eq!(back, latencies);
+        assert!(text.contains("\"p50_ms\":") && text.contains("\"hdr\":\"HISTF"), "{text}");
+        assert!(serde_json::from_str::<Latencies>(r#"{"hdr": "HISTF"}"#).is_err());
     }
 }

@@ -1,0 +1,1 @@
+//! A full terminal screen. Being written.

@@ -1,0 +1,36 @@
+//! What each second of a run was like.
+
+use serde::{Deserialize, Serialize};
+
+/// One second of the measured time. Counts and latencies are of what ended in it, `scheduled` and `rejected` of what was due in
+/// it; the rest is as it was at its end.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Second {
+    /// The seconds from when measuring began to when this one began; over all repeats.
+    pub(crate) at_s: u64,
+    pub(crate) scheduled: u64,
+    pub(crate) completed: u64,
+    pub(crate) rejected: u64,
+    pub(crate) errors: u64,
+    pub(crate) timeouts: u64,
+    pub(crate) conflicts: u64,
+    pub(crate) retries: u64,
+    pub(crate) late: u64,
+    /// Percentiles of the corrected latency; `None` where nothing ended.
+    pub(crate) p50_ms: Option<f64>,
+    pub(crate) p99_ms: Option<f64>,
+    pub(crate) p999_ms: Option<f64>,
+    pub(crate) max_ms: Option<f64>,
+    /// Of the time from when a worker took a request.
+    pub(crate) service_p99_ms: Option<f64>,
+    /// Requests that waited for a worker.
+    pub(crate) queued: u64,
+    /// Requests under way.
+    pub(crate) in_flight: u64,
+    /// How far the slowest replica was behind the primary.
+    pub(crate) lag_ms: Option<f64>,
+    /// How many processor cores this process used.
+    pub(crate) own_cores: f64,
+    /// Whether the primary answered when it was last asked.
+    pub(crate) primary_answers: bool,
+}
