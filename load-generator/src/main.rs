@@ -1,13 +1,15 @@
 //! `load-generator`: open-loop load for the event store.
 //!
 //! ```text
-//! cli ─▶ plan ─▶ schedule ──try_send──▶ queue ──▶ workers ─▶ scenario ─▶ decider ─▶ engine
-//!                   │ full: rejected                │
-//!                   └────────────▶ tally ◀──────────┘ ─▶ report, progress, /metrics
+//! cli ─▶ plan ─▶ shape ─▶ schedule ─▶ pacer ──try_send──▶ queue ──▶ workers ─▶ scenario ─▶ decider ─▶ engine
+//!                                       │ full: rejected              │
+//!                                       └──────────▶ tally ◀──────────┘
+//!                                                      ▼
+//!                        observer (servers) ─▶ collector ─▶ report (text, JSON, HTML, CSV), HDR log, live view, /metrics
 //! ```
 //!
-//! The schedule runs on a thread of its own and never waits for the system under load: request i is due at
-//! start + i/rate, and its latency counts from then. A fixed number of workers serve a bounded queue; where the
+//! The pacer is a thread of its own and never waits for the system under load: a request is due when its schedule says, and its
+//! latency counts from then. A fixed number of workers serve a bounded queue; where the
 //! queue is full a request is rejected at once. Nothing is spawned per request.
 //!
 //! `deliver` measures and audits what subscriptions and consumer groups hand over.
@@ -18,25 +20,46 @@
 mod audit;
 mod bench;
 mod chaos;
+mod chart;
 mod cli;
+mod collector;
+mod compare;
+mod counts;
+mod csv;
 mod deliver;
+mod descriptors;
 mod engine;
 mod environment;
 mod error;
+mod explain;
+mod figure;
+mod hdr_log;
 mod histogram;
+mod html;
+mod interrupt;
+mod live;
+mod load;
+mod merge;
 mod metrics;
-
+mod observe;
 mod output;
+mod own;
+mod pacer;
 mod plan;
 mod preload;
-mod progress;
 mod queue;
+mod recorded;
 mod report;
 mod run;
 mod scenario;
 mod schedule;
 mod seats;
 mod servers;
+mod shape;
+mod slo;
+mod source;
+mod stage;
+mod store_metrics;
 mod subprocess;
 mod tally;
 mod verdict;
@@ -65,7 +88,10 @@ fn main() -> ExitCode {
     };
     let carried_out = runtime.block_on(async {
         match command {
-            Command::Run(plan) => run::run(plan).await,
+            Command::Run(plan) => run::run(*plan).await,
+            Command::Explain(plan) => explain::explain(&plan).map(|()| Verdict::Kept),
+            Command::Compare(plan) => compare::run(&plan),
+            Command::Merge(plan) => merge::run(&plan).map(|()| Verdict::Kept),
             Command::Seats(plan) => seats::run(plan).await,
             Command::SeatsPart(plan) => seats::part(plan).await.map(|()| Verdict::Kept),
             Command::Chaos(plan) => chaos::run(plan).await,

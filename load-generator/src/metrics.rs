@@ -9,14 +9,15 @@ use axum::response::IntoResponse as _;
 use axum::routing::get;
 use eventstore::{EventStore, health_http};
 use prometheus::{
-    Encoder as _, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts, Registry,
+    Encoder as _, Gauge, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts, Registry,
     TextEncoder,
 };
 use tokio::net::TcpListener;
 
-use crate::queue::QueueEntry;
-use crate::scenario::{Operation, Outcome};
-use crate::tally::Served;
+use crate::error::RunError;
+use crate::plan::{Plan, Pool};
+use crate::scenario::{Answer, Outcome};
+use crate::tally::Sample;
 
 /// From a tenth of a millisecond to ten seconds.
 const BUCKETS: &[f64] = &[
@@ -28,6 +29,7 @@ const BUCKETS: &[f64] = &[
 #[derive(Debug, Clone)]
 pub(crate) struct Metrics {
     registry: Registry,
+    offered: Gauge,
     scheduled: IntCounter,
     rejected: IntCounter,
     late: IntCounter,
@@ -41,22 +43,30 @@ pub(crate) struct Metrics {
 }
 
 impl Metrics {
-    pub(crate) fn new(rate: f64, workers: usize) -> Result<Self, prometheus::Error> {
-        let registry = Registry::new();
-        let counter = |name: &str, help: &str| registered(&registry, IntCounter::new(name, help)?);
-        let gauge = |name: &str, help: &str| registered(&registry, IntGauge::new(name, help)?);
+    /// Registers them.
+    pub(crate) fn new(registry: &Registry, plan: &Plan) -> Result<Self, RunError> {
+        Self::make(registry, plan).map_err(|error| RunError::new(format!("metrics: {error}")))
+    }
+
+    fn make(registry: &Registry, plan: &Plan) -> Result<Self, prometheus::Error> {
+        let counter = |name: &str, help: &str| registered(registry, IntCounter::new(name, help)?);
+        let gauge = |name: &str, help: &str| registered(registry, IntGauge::new(name, help)?);
         let histogram = |name: &str, help: &str| {
             let options = HistogramOpts::new(name, help).buckets(BUCKETS.to_vec());
-            registered(&registry, HistogramVec::new(options, &["operation"])?)
+            registered(registry, HistogramVec::new(options, &["operation"])?)
         };
         let requests =
             Opts::new("load_generator_requests_total", "Requests served, by operation and outcome");
-        let offered =
-            prometheus::Gauge::new("load_generator_offered_rate", "Requests per second that are offered")?;
-        registered(&registry, offered)?.set(rate);
-        gauge("load_generator_workers", "Workers in the fixed pool")?
-            .set(i64::try_from(workers).unwrap_or(i64::MAX));
+        let offered = Gauge::new(
+            "load_generator_offered_rate",
+            "Requests per second that are due; 0 in a closed loop and before the load",
+        )?;
+        let workers = gauge("load_generator_workers", "Workers in the fixed pool; 0 where there is none")?;
+        if let Pool::Fixed { workers: count, .. } = plan.pool {
+            workers.set(i64::try_from(count).unwrap_or(i64::MAX));
+        }
         let metrics = Self {
+            offered: registered(registry, offered)?,
             scheduled: counter("load_generator_scheduled_total", "Requests that were due, warm-up included")?,
             rejected: counter(
                 "load_generator_backpressure_total",
@@ -66,7 +76,7 @@ impl Metrics {
                 "load_generator_late_starts_total",
                 "Requests offered over 1 ms after they were due",
             )?,
-            requests: registered(&registry, IntCounterVec::new(requests, &["operation", "outcome"])?)?,
+            requests: registered(registry, IntCounterVec::new(requests, &["operation", "outcome"])?)?,
             conflicts: counter("load_generator_conflicts_total", "Appends refused by their condition")?,
             retries: counter("load_generator_retries_total", "Decisions made again after a conflict")?,
             latency: histogram(
@@ -78,8 +88,8 @@ impl Metrics {
                 "From when a worker took a request to its answer",
             )?,
             queue_depth: gauge("load_generator_queue_depth", "Requests that wait for a worker")?,
-            busy_workers: gauge("load_generator_busy_workers", "Workers that serve a request")?,
-            registry,
+            busy_workers: gauge("load_generator_busy_workers", "Requests that are under way")?,
+            registry: registry.clone(),
         };
         metrics.register_process()?;
         Ok(metrics)
@@ -101,21 +111,28 @@ impl Metrics {
         self.late.inc_by(u64::from(late));
     }
 
-    pub(crate) fn served(&self, entry: &QueueEntry, served: &Served) {
-        let operation = entry.operation.as_str();
-        let outcome = match &served.outcome {
-            Outcome::Done { effective: true, .. } => "effective",
-            Outcome::Done { operation: Operation::ReaderLoans, .. } => "answered",
-            Outcome::Done { .. } => "refused",
+    pub(crate) fn served(&self, sample: &Sample) {
+        let operation = sample.operation.as_str();
+        let outcome = match &sample.outcome {
+            Outcome::Done { answer, .. } => match answer {
+                Answer::Effective => "effective",
+                Answer::Refused => "refused",
+                Answer::FailureRecorded => "failure_recorded",
+                Answer::Answered => "answered",
+            },
             Outcome::Failed(_) => "error",
             Outcome::TimedOut => "timeout",
         };
         self.requests.with_label_values(&[operation, outcome]).inc();
-        self.conflicts.inc_by(served.conflicts);
-        self.retries.inc_by(served.retries);
-        let latency = served.ended.saturating_duration_since(entry.due);
-        self.latency.with_label_values(&[operation]).observe(latency.as_secs_f64());
-        self.service.with_label_values(&[operation]).observe(served.service_time().as_secs_f64());
+        self.conflicts.inc_by(sample.conflicts);
+        self.retries.inc_by(sample.retries);
+        self.latency.with_label_values(&[operation]).observe(sample.latency().as_secs_f64());
+        self.service.with_label_values(&[operation]).observe(sample.service().as_secs_f64());
+    }
+
+    /// So many requests a second are due now.
+    pub(crate) fn offers(&self, rate: f64) {
+        self.offered.set(rate);
     }
 
     /// Counts a request as waiting until [`dequeued`](Self::dequeued).

@@ -1,4 +1,4 @@
-//! The bounded queue between schedule and workers.
+//! The queue between schedule and workers.
 
 use std::time::Instant;
 
@@ -32,8 +32,14 @@ pub(crate) struct QueueSender(async_channel::Sender<QueueEntry>);
 pub(crate) struct QueueReceiver(async_channel::Receiver<QueueEntry>);
 
 /// A queue with so many places.
-pub(crate) fn queue(places: usize) -> (QueueSender, QueueReceiver) {
+pub(crate) fn bounded(places: usize) -> (QueueSender, QueueReceiver) {
     let (sender, receiver) = async_channel::bounded(places);
+    (QueueSender(sender), QueueReceiver(receiver))
+}
+
+/// A queue that is never full.
+pub(crate) fn unbounded() -> (QueueSender, QueueReceiver) {
+    let (sender, receiver) = async_channel::unbounded();
     (QueueSender(sender), QueueReceiver(receiver))
 }
 

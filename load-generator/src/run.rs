@@ -1,176 +1,178 @@
 //! One run, from beginning to end.
 
-use std::sync::mpsc::Sender;
 use std::sync::{Arc, OnceLock};
-use std::time::{Duration, Instant};
+use std::time::{Duration, SystemTime};
 
-use eventstore::Settings;
+use prometheus::Registry;
 use testutil::checker::Recorder;
-use tokio::task::JoinHandle;
+use tokio::sync::mpsc;
 
 use crate::audit::Audit;
-use crate::engine::Engine;
 use crate::environment::Environment;
 use crate::error::RunError;
+use crate::hdr_log::HdrLog;
+use crate::interrupt::Interrupt;
+use crate::live::{self, About, View};
+use crate::load::{self, Turn, Watchers};
 use crate::metrics::{self, Metrics};
-use crate::output::Output;
-use crate::plan::Plan;
-use crate::preload;
-use crate::progress;
-use crate::queue;
-use crate::report::Report;
+use crate::observe;
+use crate::output::Outputs;
+use crate::own::OwnClock;
+use crate::pacer;
+use crate::plan::{Plan, Pool};
+use crate::recorded::{self, RecordedRequest};
+use crate::report::{Circumstances, Report};
 use crate::scenario::Library;
-use crate::schedule::{Pacer, Schedule};
+use crate::schedule::Schedule;
 use crate::servers::Servers;
-use crate::tally::Tally;
+use crate::stage::Stage;
+use crate::store_metrics::StoreMetrics;
 use crate::verdict::Verdict;
-use crate::workers::{self, Shared};
-
-/// How long the store may take to send what was left at the end.
-const CLOSE_WITHIN: Duration = Duration::from_secs(2);
 
 /// Carries a plan out and reports.
 pub(crate) async fn run(plan: Plan) -> Result<Verdict, RunError> {
     // What can fail without any load does so first.
-    let output = Output::open(plan.json.as_deref())?;
+    let mut outputs = Outputs::open(&plan.outputs)?;
+    check_rate(&plan)?;
+    record(&plan)?;
     let listener = match &plan.metrics {
         Some(address) => {
             Some(metrics::listen(address).await.map_err(RunError::io(format!("metrics at {address}")))?)
         }
         None => None,
     };
-    let metrics = Metrics::new(plan.rate.per_second(), plan.workers)
-        .map_err(|error| RunError::new(error.to_string()))?;
+    let registry = Registry::new();
+    let metrics = Metrics::new(&registry, &plan)?;
     // From the beginning: a dashboard shows that the load is being prepared.
     let store = Arc::new(OnceLock::new());
     let served = listener.map(|listener| tokio::spawn(metrics.clone().serve(listener, Arc::clone(&store))));
     let interrupt = Interrupt::listen()?;
-    // Dropped last of all, after the store.
-    let servers = interrupt.or_stop(Servers::find(plan.primary.as_ref(), &plan.replicas)).await?;
-    let servers = Arc::new(servers);
-    let engine = interrupt.or_stop(connect(&plan, &servers)).await?;
-    if let Some(connected) = engine.store() {
+    let servers = Servers::find(&plan.primary, &plan.replicas, plan.engine);
+    let servers = Arc::new(interrupt.or_stop(servers).await?);
+    let stage = interrupt.or_stop(Stage::set_up(&plan, &servers, &registry)).await?;
+    if let Some(connected) = stage.engine.store() {
         store.get_or_init(|| connected);
     }
-    let (shelf, head) = interrupt
-        .or_stop(async { Ok(preload::preload(&engine, plan.preload, plan.workers, plan.seed).await?) })
-        .await?;
     let environment =
-        interrupt.or_stop(async { Ok(Environment::observe(&plan, &servers, head).await) }).await?;
+        interrupt.or_stop(async { Ok(Environment::observe(&servers, stage.head).await) }).await?;
+    interrupt.or_stop(until_start(&plan)).await?;
 
-    let tally = Arc::new(Tally::new(plan.workers, metrics));
+    let started = SystemTime::now() + plan.warmup;
+    let (ticks, view) = show(&plan, &environment);
     let recorder = plan.audit.then(|| Arc::new(Recorder::in_memory()));
-    let (sender, queue) = queue::queue(plan.queue);
-    let shared = Shared {
-        queue,
-        scenario: Library::new(shelf),
-        engine: Arc::clone(&engine),
-        recorder: recorder.clone(),
-        tally: Arc::clone(&tally),
-        limit: plan.timeout,
+    let hdr = match outputs.take_hdr() {
+        Some(file) => Some(HdrLog::begin(file, started, &plan.shape()).map_err(RunError::io("the HDR log"))?),
+        None => None,
     };
-    let mut workers = interrupt.or_stop(async { Ok(workers::start(plan.workers, shared).await?) }).await?;
-    let schedule = Schedule::new(&plan, Library::mix(), Instant::now());
-    let measured_from = schedule.measured_from();
-    let pacer =
-        Pacer::start(schedule, sender, Arc::clone(&tally)).map_err(RunError::io("starting the schedule"))?;
-    let progress = tokio::spawn(progress::print_lines(Arc::clone(&tally), measured_from));
-    let stopper = interrupt.stop_schedule(pacer.stopper());
+    let mut watchers = Watchers { metrics: Some(metrics), ticks: Some(ticks), hdr, recorder: recorder.clone() };
+    let before = observe::stats_of_all(&servers, &plan.schema()).await;
+    let store_before = StoreMetrics::read(&registry);
+    let own = OwnClock::start();
 
-    while let Some(ended) = workers.join_next().await {
-        ended.map_err(RunError::task)?;
+    let mut loads = Vec::new();
+    let mut seconds_before = 0;
+    for repeat in 1..=plan.repeats {
+        let turn = Turn { repeat, seconds_before };
+        let load = load::offer(&plan, &stage, turn, &mut watchers, interrupt.token()).await?;
+        seconds_before += load.timeline.len() as u64;
+        let is_last = load.is_interrupted;
+        loads.push(load);
+        if is_last {
+            break;
+        }
     }
-    // The workers end when the schedule has closed the queue.
-    let finished = pacer.join().map_err(|_| RunError::new("the schedule died"))?;
-    let ran = Instant::now().saturating_duration_since(measured_from);
-    let offered = if finished { plan.duration } else { ran.min(plan.duration) };
-    progress.abort();
-    stopper.abort();
+    drop(watchers);
+    let requests: u64 =
+        loads.iter().map(|load| load.offers.warmup.scheduled + load.offers.measured.scheduled).sum();
+    let own = own.finish(requests);
+    // The terminal is a plain one again before anything is printed.
+    view.await.map_err(RunError::task)?;
+    if interrupt.token().is_cancelled() {
+        eprintln!("interrupted: the report is of what ran");
+    }
     if let Some(served) = served {
         served.abort();
     }
-    let mut report = Report::new(&plan, &tally, measured_from, offered, environment);
+    // Closed sessions have told the server all that they did. Appends that were given up on may still be under way.
+    stage.close().await;
+    let after = observe::stats_of_all(&servers, &plan.schema()).await;
+    let servers_report = observe::reports(before, after);
+    let active: Option<f64> = servers_report.iter().map(|server| server.active_time_ms()).sum();
+    let server_ms = active.filter(|_| requests > 0).map(|active| active / requests as f64);
+    let store = StoreMetrics::read(&registry).since(&store_before, server_ms);
+    let circumstances = Circumstances { started, environment, servers: servers_report, store, own };
+    let mut report = Report::new(&plan, &loads, circumstances);
+    let verdict = if report.broke_slo() { Verdict::TooSlow } else { Verdict::Kept };
     let Some(recorder) = recorder else {
-        let published = output.publish(&report);
-        // Only now: a server that says nothing must not keep the report back.
-        close(&engine).await;
-        return Verdict::Kept.unless(published);
+        return verdict.unless(outputs.publish(&report));
     };
-    // Appends that were given up on may still be under way.
-    close(&engine).await;
-    let (verdict, audited) = match Audit::of(&engine, recorder.take(), head).await {
+    let (verdict, audited) = match Audit::of(&stage.engine, recorder.take(), stage.head).await {
         Ok(audit) => {
-            let verdict = audit.verdict();
-            report.audited(audit);
+            let verdict = audit.verdict().or(verdict);
+            report.audit = Some(audit);
             (verdict, Ok(()))
         }
-        Err(error) => (Verdict::Kept, Err(error)),
+        Err(error) => (verdict, Err(error)),
     };
-    verdict.unless(output.publish(&report).and(audited))
+    verdict.unless(outputs.publish(&report).and(audited))
 }
 
-async fn close(engine: &Arc<dyn Engine>) {
-    if let Ok(Err(error)) = tokio::time::timeout(CLOSE_WITHIN, engine.close()).await {
-        tracing::warn!(%error, "closing the store");
+/// Starts what a person watches; it ends when the sender is dropped.
+fn show(
+    plan: &Plan,
+    environment: &Environment,
+) -> (mpsc::UnboundedSender<live::Tick>, tokio::task::JoinHandle<()>) {
+    let (workers, queue) = match plan.pool {
+        Pool::Fixed { workers, queue } => (Some(workers as u64), Some(queue as u64)),
+        Pool::TaskPerRequest => (None, None),
+    };
+    let about = About {
+        title: format!("library through {}: {}", plan.engine.as_str(), plan.shape()),
+        environment: environment.summary(),
+        workers,
+        queue,
+    };
+    let (ticks, shown) = mpsc::unbounded_channel();
+    (ticks, tokio::spawn(live::show(View::choose(plan.no_tui), about, shown)))
+}
+
+/// A rate that this machine can not even schedule is refused, and not reported as a slow server.
+fn check_rate(plan: &Plan) -> Result<(), RunError> {
+    let Some(schedule) = Schedule::new(plan, Library::mix(&plan.library)) else { return Ok(()) };
+    let asked = plan.timing.peak_rate().unwrap_or_default() / plan.node.of as f64;
+    match pacer::fastest(&schedule) {
+        Some(fastest) if fastest < asked => Err(RunError::new(format!(
+            "this machine can schedule {fastest:.0} requests/s at most, expected {asked:.0}: share the plan among several with --node"
+        ))),
+        _ => Ok(()),
     }
 }
 
-async fn connect(plan: &Plan, servers: &Arc<Servers>) -> Result<Arc<dyn Engine>, RunError> {
-    let mut settings = Settings::default();
-    settings.pool_size = settings.pool_size.min(plan.workers);
-    // The worker's time-out is the one that counts.
-    settings.append_timeout = settings.append_timeout.max(plan.timeout * 2);
-    settings.query_timeout = settings.query_timeout.max(plan.timeout);
-    settings.append_queue = plan.workers.max(settings.append_queue);
-    let engine = plan.engine.connect(servers, &plan.schema(), &Library::indexed_paths(), settings).await?;
-    engine.create().await?;
-    Ok(engine)
+/// Writes what is going to be offered, where that is asked for.
+fn record(plan: &Plan) -> Result<(), RunError> {
+    let (Some(path), Some(schedule)) = (&plan.record, Schedule::new(plan, Library::mix(&plan.library))) else {
+        return Ok(());
+    };
+    let requests = schedule.filter(|planned| planned.measured).map(|planned| RecordedRequest {
+        at: planned.due.saturating_sub(plan.warmup),
+        operation: Some(planned.operation),
+        choice: Some(planned.choice),
+    });
+    recorded::write(path, requests)
 }
 
-/// Ctrl-C, and the termination signal. Before the run it ends everything; during the run it ends the schedule, and
-/// what ran is reported; a second one ends the process.
-struct Interrupt(tokio::sync::watch::Receiver<u32>);
-
-impl Interrupt {
-    fn listen() -> Result<Self, RunError> {
-        use tokio::signal::unix::{SignalKind, signal};
-        let listen = |kind| signal(kind).map_err(RunError::io("listening for signals"));
-        let (mut interrupt, mut terminate) =
-            (listen(SignalKind::interrupt())?, listen(SignalKind::terminate())?);
-        let (count, receiver) = tokio::sync::watch::channel(0);
-        tokio::spawn(async move {
-            loop {
-                tokio::select! {
-                    _ = interrupt.recv() => {}
-                    _ = terminate.recv() => {}
-                }
-                count.send_modify(|count| *count += 1);
-                if *count.borrow() > 1 {
-                    // The supervisors of embedded servers see the end of this process and clean up.
-                    std::process::exit(130);
-                }
-            }
-        });
-        Ok(Self(receiver))
-    }
-
-    /// Gives up what is being prepared when the signal comes.
-    async fn or_stop<T>(&self, preparing: impl Future<Output = Result<T, RunError>>) -> Result<T, RunError> {
-        let mut count = self.0.clone();
-        tokio::select! {
-            result = preparing => result,
-            _ = count.wait_for(|count| *count > 0) => Err(RunError::new("interrupted before the run began")),
+/// Nodes begin together.
+async fn until_start(plan: &Plan) -> Result<(), RunError> {
+    let Some(at) = plan.start_at else { return Ok(()) };
+    match at.duration_since(SystemTime::now()) {
+        Ok(left) => tokio::time::sleep(left).await,
+        Err(late) if late.duration() < Duration::from_secs(1) => {}
+        Err(late) => {
+            return Err(RunError::new(format!(
+                "--start-at was {:.1} s ago when all was ready: say a later time",
+                late.duration().as_secs_f64()
+            )));
         }
     }
-
-    fn stop_schedule(&self, stop: Sender<()>) -> JoinHandle<()> {
-        let mut count = self.0.clone();
-        tokio::spawn(async move {
-            if count.wait_for(|count| *count > 0).await.is_ok() {
-                eprintln!("interrupted: the report is of what ran");
-                // The schedule may have ended by itself.
-                let _ = stop.send(());
-            }
-        })
-    }
+    Ok(())
 }

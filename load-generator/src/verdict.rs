@@ -9,11 +9,20 @@ pub(crate) enum Verdict {
     Kept,
     /// An audit found broken promises.
     Violated,
-    /// Something took longer than it may.
+    /// A limit was passed: something took longer than it may, failed more often, or became worse.
     TooSlow,
 }
 
 impl Verdict {
+    /// The graver one of two: a broken promise is more than something that was slow.
+    pub(crate) fn or(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Kept, other) => other,
+            (_, Self::Violated) => Self::Violated,
+            (this, _) => this,
+        }
+    }
+
     /// The verdict, unless the run could not be carried out. A broken promise stays one, whatever else went wrong.
     pub(crate) fn unless(self, carried_out: Result<(), RunError>) -> Result<Self, RunError> {
         match (self, carried_out) {

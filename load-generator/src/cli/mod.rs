@@ -2,8 +2,14 @@
 
 mod bench;
 mod chaos;
+mod compare;
 mod deliver;
+mod library;
+mod load;
+mod merge;
+mod output;
 mod run;
+mod shape;
 
 use std::time::Duration;
 
@@ -13,12 +19,16 @@ use crate::bench::{BenchPlan, PartPlan as BenchPartPlan};
 use crate::chaos::{ChaosPlan, PartPlan as ChaosPartPlan};
 use crate::cli::bench::BenchArgs;
 use crate::cli::chaos::ChaosArgs;
+use crate::cli::compare::CompareArgs;
 use crate::cli::deliver::DeliverArgs;
+use crate::cli::merge::MergeArgs;
 use crate::cli::run::RunArgs;
+use crate::compare::ComparePlan;
 use crate::deliver::{
     ClaimPlan, Common, CountPlan, CrashPlan, DispatchPlan, HotStreamPlan, LivePlan,
     PartPlan as CrashPartPlan, SubscribePlan, ViewPlan,
 };
+use crate::merge::MergePlan;
 use crate::plan::Plan;
 use crate::seats::{PartPlan, SeatsPlan};
 
@@ -33,13 +43,15 @@ struct Cli {
     #[command(subcommand)]
     command: Option<Subcommands>,
     #[command(flatten)]
-    run: RunArgs,
+    run: Box<RunArgs>,
 }
 
 const EXAMPLES: &str = "\
 Examples:
   load-generator --rate 300                       a minute of 300 requests/s on servers of its own
-  load-generator --rate 2000 --duration 30s --preload 1000000
+  load-generator --ramp 100..2000/60s --html report.html --slo 'p99<20ms,errors<0.1%'
+  load-generator --rate 300 --spike 3000@20s/5s --arrivals poisson --explain
+  load-generator --clients 64 --read-ratio 0.5    a closed loop; half of the requests are queries
   load-generator run --scenario seats --audit     64 clients fight for 2,000 seats; was any sold twice?
   load-generator bench append                     the append path against plain INSERTs and another store's SQL
   load-generator --rate 300 --primary 'host=db1 user=app dbname=library sslmode=disable' \\
@@ -51,7 +63,7 @@ threshold was passed, 4 an audit found a broken promise.";
 #[derive(Debug, Subcommand)]
 enum Subcommands {
     /// Run a scenario at a rate, and report (what bare flags mean too)
-    Run(RunArgs),
+    Run(Box<RunArgs>),
     /// Compare the store with other ways to do the same, interleaved on the same servers
     Bench(BenchArgs),
     /// Inject faults under load, on servers of its own, and audit what the store said meanwhile
@@ -66,6 +78,10 @@ Example:
 Exit status: 0 every promise was kept, 1 the run could not be carried out (a store that does not come back is one), 2 usage,
 3 appends took longer than --recover-within to come back, 4 a promise was broken.")]
     Chaos(ChaosArgs),
+    /// Compare two results, and fail if the second is worse
+    Compare(CompareArgs),
+    /// Join the HDR logs of several generators, exactly
+    Merge(MergeArgs),
     /// Measure and audit what subscriptions and consumer groups hand over, each against its baseline
     Deliver(DeliverArgs),
 }
@@ -90,7 +106,10 @@ struct ServerArgs {
 /// What was asked for.
 #[derive(Debug)]
 pub(crate) enum Command {
-    Run(Plan),
+    Run(Box<Plan>),
+    Explain(Box<Plan>),
+    Compare(ComparePlan),
+    Merge(MergePlan),
     Seats(SeatsPlan),
     SeatsPart(PartPlan),
     Chaos(ChaosPlan),
@@ -122,6 +141,8 @@ fn resolve(typed: &ArgMatches) -> Result<Command, clap::Error> {
         Some(Subcommands::Run(args)) => args.into_command(typed_after_name),
         Some(Subcommands::Bench(args)) => args.into_command(typed_after_name),
         Some(Subcommands::Chaos(args)) => args.into_command(typed_after_name),
+        Some(Subcommands::Compare(args)) => Ok(args.into()),
+        Some(Subcommands::Merge(args)) => Ok(args.into()),
         Some(Subcommands::Deliver(args)) => Ok(args.into()),
         None => cli.run.into_command(typed),
     }
@@ -155,6 +176,7 @@ mod tests {
 
     #[test]
     fn bare_flags_mean_run() {
+        // As they are printed, which is all that can be compared of them.
         let bare = resolve_line("load-generator --rate 7 --duration 2s").unwrap();
         let named = resolve_line("load-generator run --rate 7 --duration 2s").unwrap();
         assert!(matches!(bare, Command::Run(_)));
@@ -165,6 +187,14 @@ mod tests {
     fn what_does_not_go_together_is_refused() {
         for (flags, said) in [
             ("--seats 5", "--seats is for --scenario seats"),
+            ("--rate 5 --ramp 1..2/5s", "cannot be used with"),
+            ("--clients 5 --queue 7", "cannot be used with"),
+            ("--steps 1,2/5s --duration 9s", "cannot be used with"),
+            ("--ramp 1..2/50s --duration 9s", "longer than --duration"),
+            ("--spike 9@50s/5s --duration 9s", "after --duration"),
+            ("--node 1/2 --repeats 3", "not with --node"),
+            ("--replay /no/such/file", "/no/such/file"),
+            ("--task-per-request --engine cte", "not with this engine"),
             ("--scenario seats --rate 300", "--rate is for --scenario library"),
             ("--scenario seats --clients 3 --processes 4", "more than there are --clients"),
             ("--engine cte --workers 300", "at most 250"),
@@ -195,6 +225,19 @@ mod tests {
             "--workers 0",
             "--queue 0",
             "--replica host=x",
+            "--slo p99",
+            "--node 3/2",
+            "--node 0/2",
+            "--speed 2",
+            "--metrics here",
+            "--start-at tomorrow",
+            "--repeats 0",
+            "--read-ratio 1.5",
+            "--opening-hours always",
+            "--zipf -1",
+            "compare",
+            "compare a.json",
+            "merge",
             "--scenario chess",
             "--json",
             "--engine postgres",

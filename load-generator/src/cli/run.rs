@@ -8,75 +8,78 @@ use clap::error::ErrorKind;
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Args, CommandFactory as _};
 
-use crate::cli::{Cli, Command, ServerArgs, duration, positive_duration};
+use crate::cli::library::LibraryArgs;
+use crate::cli::load::LoadArgs;
+use crate::cli::output::OutputArgs;
+use crate::cli::{Cli, Command, ServerArgs};
 use crate::engine::EngineName;
-use crate::plan::{Plan, Rate, ScenarioName};
+use crate::plan::{Node, Plan, Pool, ScenarioName};
 use crate::seats::{PartPlan, SeatsPlan};
+use crate::slo::Slo;
 
 #[derive(Debug, Args)]
 pub(super) struct RunArgs {
-    /// Requests per second, offered in equal steps
-    #[arg(long, default_value = "300", value_name = "PER_SECOND")]
-    rate: Rate,
-    /// How long to measure, after the warm-up
-    #[arg(long, default_value = "60s", value_parser = positive_duration)]
-    duration: Duration,
-    /// How long to run before measuring; 0s for none
-    #[arg(long, default_value = "5s", value_parser = duration)]
-    warmup: Duration,
-    /// Workers: how many requests are under way at once, at most; they share up to 50 connections to each server
-    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=10_000))]
-    workers: u32,
-    /// Places in the queue before the workers; a request that finds it full is rejected
-    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
-    queue: u32,
-    /// How long a worker waits for one request, retries included
-    #[arg(long, default_value = "1s", value_parser = positive_duration)]
-    timeout: Duration,
-    /// What to do
-    #[arg(long, value_enum, default_value_t = ScenarioName::Library)]
-    scenario: ScenarioName,
-    /// Through what is written and read. Each engine has its log in a schema of its own: --schema and the engine's name, but
-    /// for eventstore; that of seats is made anew. Only eventstore reads from replicas
-    #[arg(long, value_enum, default_value_t = EngineName::Eventstore)]
-    engine: EngineName,
+    #[command(flatten)]
+    load: LoadArgs,
+    /// Limits that must hold, or the exit status is 3: p50 to p99.99, mean and max (of all requests; service.p99 without the wait
+    /// for a worker, lend_book.p99 of one operation), rate, errors, rejected, timeouts, late, conflicts; with <, <=, > or >=
+    #[arg(long, value_name = "LIMITS", help_heading = "Verdict")]
+    slo: Option<Slo>,
     /// Record what every client asks and is told, and check at the end that every promise was kept. The log is read into
     /// memory for that. Nobody else may write to it meanwhile
-    #[arg(long)]
+    #[arg(long, help_heading = "Verdict")]
     audit: bool,
+    /// How often the load is offered, each time after a warm-up; the report has all of them together, and how far they lie apart
+    #[arg(long, default_value_t = 1, value_name = "TIMES", value_parser = clap::value_parser!(u32).range(1..=100), help_heading = "Verdict")]
+    repeats: u32,
+    /// What to do
+    #[arg(long, value_enum, default_value_t = ScenarioName::Library, help_heading = "Scenario")]
+    scenario: ScenarioName,
+    #[command(flatten)]
+    library: LibraryArgs,
     #[command(flatten)]
     seats: SeatsArgs,
-    /// Fixes the sequence of operations and of random choices; what they meet depends on the run
-    #[arg(long, default_value_t = 1)]
-    seed: u64,
+    /// Through what is written and read. Each engine has its log in a schema of its own: --schema and the engine's name, but
+    /// for eventstore; that of seats is made anew. Only eventstore reads from replicas
+    #[arg(long, value_enum, default_value_t = EngineName::Eventstore, help_heading = "Servers")]
+    engine: EngineName,
     #[command(flatten)]
     servers: ServerArgs,
     /// PostgreSQL schema of the log; created if it is not there
-    #[arg(long, default_value = "library")]
+    #[arg(long, default_value = "library", help_heading = "Servers")]
     schema: String,
     /// How many events the log has before the run: missing ones are written first, and a few more if there would not
     /// be something to do for every worker. A log that is there already is read once, to know what can be lent
-    #[arg(long, default_value_t = 30_000, value_name = "EVENTS", value_parser = clap::value_parser!(u64).range(..=1_000_000_000_000))]
+    #[arg(long, default_value_t = 100_000, value_name = "EVENTS", value_parser = clap::value_parser!(u64).range(..=1_000_000_000_000), help_heading = "Servers")]
     preload: u64,
-    /// Serve Prometheus metrics at this address, under /metrics
-    #[arg(long, value_name = "HOST:PORT")]
+    /// Make only this share of the plan's requests, as 1/3: several machines make one load together. All need the same flags
+    /// and --start-at; the first one writes the preload. `merge` joins their --hdr logs
+    #[arg(long, value_name = "NTH/OF", default_value = "1/1", hide_default_value = true, help_heading = "Several machines")]
+    node: Node,
+    /// When the warm-up begins, as 2026-11-22T10:00:00Z; nodes begin together
+    #[arg(long, value_name = "TIME", value_parser = humantime::parse_rfc3339, help_heading = "Several machines")]
+    start_at: Option<std::time::SystemTime>,
+    /// Print what would be done, and end
+    #[arg(long, help_heading = "Output")]
+    explain: bool,
+    /// Plain lines instead of a live screen
+    #[arg(long, help_heading = "Output")]
+    no_tui: bool,
+    /// Serve Prometheus metrics under /metrics, and /health and /ready of the store, at this address; PORT alone is on 127.0.0.1
+    #[arg(long, value_name = "[HOST:]PORT", value_parser = address, help_heading = "Output")]
     metrics: Option<String>,
-    /// Write the result as JSON to this file; - for standard output
-    #[arg(long, value_name = "FILE")]
-    json: Option<PathBuf>,
+    #[command(flatten)]
+    output: OutputArgs,
 }
 
-/// Of the scenario seats, which takes --engine, --audit, --primary, --replica and --json of the others.
+/// Of the scenario seats, which takes --clients, --engine, --audit, --primary, --replica and --json of the others.
 #[derive(Debug, Clone, Args)]
 struct SeatsArgs {
     /// seats: how many there are
-    #[arg(long, default_value_t = 2_000, value_name = "SEATS", value_parser = clap::value_parser!(u64).range(1..=10_000_000))]
+    #[arg(long, default_value_t = 2_000, value_name = "SEATS", value_parser = clap::value_parser!(u64).range(1..=10_000_000), help_heading = "Scenario")]
     seats: u64,
-    /// seats: clients over all processes, each with one operation under way at a time
-    #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u64).range(1..=250))]
-    clients: u64,
     /// seats: processes that the clients are spread over
-    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=64))]
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=64), help_heading = "Scenario")]
     processes: u64,
     /// The clients of this process, as FROM-TO
     #[arg(long, hide = true, value_parser = range, requires = "primary")]
@@ -86,81 +89,119 @@ struct SeatsArgs {
     history: Option<PathBuf>,
 }
 
+/// Clients of the scenario seats unless told.
+const SEATS_CLIENTS: u32 = 64;
 /// Flags that only one of the scenarios takes, by their names.
-const OF_LIBRARY: &[&str] =
-    &["rate", "duration", "warmup", "workers", "queue", "timeout", "seed", "schema", "preload", "metrics"];
-const OF_SEATS: &[&str] = &["seats", "clients", "processes"];
+const OF_LIBRARY: &[&str] = &[
+    "rate", "ramp", "steps", "spike", "burst", "arrivals", "replay", "speed", "record", "duration", "warmup",
+    "workers", "queue", "timeout", "task_per_request", "seed", "schema", "preload", "metrics", "slo", "repeats",
+    "books", "readers", "zipf", "failures", "opening_hours", "read_ratio", "node", "start_at", "explain", "html",
+    "csv", "hdr",
+];
+const OF_SEATS: &[&str] = &["seats", "processes"];
 /// Connections that a baseline may open: a worker has one.
-const MOST_SESSIONS: u32 = 250;
+const MOST_SESSIONS: usize = 250;
 
 impl RunArgs {
     /// `typed` is where it was read from.
     pub(super) fn into_command(self, typed: &ArgMatches) -> Result<Command, clap::Error> {
-        let refuse = |why: String| Err(Cli::command().error(ErrorKind::ArgumentConflict, why));
         let (others, of) = match self.scenario {
             ScenarioName::Library => (OF_SEATS, ScenarioName::Seats),
             ScenarioName::Seats => (OF_LIBRARY, ScenarioName::Library),
         };
         let is_typed = |flag: &&&str| typed.value_source(flag) == Some(ValueSource::CommandLine);
         if let Some(flag) = others.iter().find(is_typed) {
-            return refuse(format!("--{flag} is for --scenario {}", of.as_str()));
+            return refuse(format!("--{} is for --scenario {}", flag.replace('_', "-"), of.as_str()));
         }
-        let SeatsArgs { seats, clients, processes, part, history } = self.seats.clone();
+        match self.scenario {
+            ScenarioName::Library => self.into_run(),
+            ScenarioName::Seats => self.into_seats(),
+        }
+    }
+
+    fn into_run(self) -> Result<Command, clap::Error> {
+        let explain = self.explain;
+        let load = self.load.resolve()?;
+        match load.pool {
+            Pool::Fixed { workers, .. } if self.engine.has_sessions() && workers > MOST_SESSIONS => {
+                let why = format!(
+                    "at most {MOST_SESSIONS} workers or clients with this engine, which has a connection for each"
+                );
+                return refuse(why);
+            }
+            Pool::TaskPerRequest if self.engine.has_sessions() => {
+                return refuse("--task-per-request: not with this engine, which has a connection for each".to_owned());
+            }
+            Pool::Fixed { .. } | Pool::TaskPerRequest => {}
+        }
+        if self.node.of > 1 && self.repeats > 1 {
+            return refuse("--repeats: not with --node, as nodes can not begin each of them together".to_owned());
+        }
+        let plan = Plan {
+            timing: load.timing,
+            arrivals: load.arrivals,
+            warmup: load.warmup,
+            repeats: self.repeats,
+            pool: load.pool,
+            timeout: load.timeout,
+            library: self.library.into(),
+            engine: self.engine,
+            audit: self.audit,
+            seed: load.seed,
+            node: self.node,
+            start_at: self.start_at,
+            primary: self.servers.primary,
+            replicas: self.servers.replica,
+            schema: self.schema,
+            preload: self.preload,
+            metrics: self.metrics,
+            slo: self.slo,
+            record: load.record,
+            outputs: self.output.into(),
+            no_tui: self.no_tui,
+        };
+        Ok(if explain { Command::Explain(Box::new(plan)) } else { Command::Run(Box::new(plan)) })
+    }
+
+    fn into_seats(self) -> Result<Command, clap::Error> {
+        let SeatsArgs { seats, processes, part, history } = self.seats;
+        let clients = u64::from(self.load.clients.unwrap_or(SEATS_CLIENTS));
         let (engine, audit) = (self.engine, self.audit);
-        match (self.scenario, part, self.servers.primary.clone()) {
-            (ScenarioName::Library, ..) if engine.has_sessions() && self.workers > MOST_SESSIONS => {
-                refuse(format!(
-                    "--workers: at most {MOST_SESSIONS} with this engine, which has a connection for each"
-                ))
-            }
-            (ScenarioName::Library, ..) => Ok(Command::Run(self.into())),
-            (ScenarioName::Seats, ..) if processes > clients => {
-                refuse("--processes: more than there are --clients".to_owned())
-            }
-            (ScenarioName::Seats, Some(clients), Some(primary)) => {
+        if clients > MOST_SESSIONS as u64 {
+            return refuse(format!("--clients: at most {MOST_SESSIONS} for --scenario seats"));
+        }
+        if processes > clients {
+            return refuse("--processes: more than there are --clients".to_owned());
+        }
+        match (part, self.servers.primary) {
+            (Some(clients), Some(primary)) => {
                 Ok(Command::SeatsPart(PartPlan { engine, seats, clients, primary, history }))
             }
-            (ScenarioName::Seats, _, primary) => {
-                let (replicas, json) = (self.servers.replica, self.json);
-                Ok(Command::Seats(SeatsPlan {
-                    engine,
-                    seats,
-                    clients,
-                    processes,
-                    audit,
-                    primary,
-                    replicas,
-                    json,
-                }))
+            (_, primary) => {
+                let (replicas, json) = (self.servers.replica, self.output.json);
+                Ok(Command::Seats(SeatsPlan { engine, seats, clients, processes, audit, primary, replicas, json }))
             }
         }
     }
 }
 
-impl From<RunArgs> for Plan {
-    fn from(args: RunArgs) -> Self {
-        Self {
-            rate: args.rate,
-            duration: args.duration,
-            warmup: args.warmup,
-            workers: args.workers as usize,
-            queue: args.queue as usize,
-            timeout: args.timeout,
-            scenario: args.scenario,
-            engine: args.engine,
-            audit: args.audit,
-            seed: args.seed,
-            primary: args.servers.primary,
-            replicas: args.servers.replica,
-            schema: args.schema,
-            preload: args.preload,
-            metrics: args.metrics,
-            json: args.json,
-        }
-    }
+pub(super) fn refuse<T>(why: String) -> Result<T, clap::Error> {
+    Err(Cli::command().error(ErrorKind::ArgumentConflict, why))
 }
 
 fn range(text: &str) -> Result<Range<u64>, String> {
     let ends = text.split_once('-').and_then(|(from, to)| Some(from.parse().ok()?..to.parse().ok()?));
     ends.ok_or_else(|| "expected two numbers, as 0-16".to_owned())
 }
+
+/// A port alone is not open to other machines.
+fn address(text: &str) -> Result<String, String> {
+    match text.parse::<u16>() {
+        Ok(port) => Ok(format!("127.0.0.1:{port}")),
+        Err(_) if text.contains(':') => Ok(text.to_owned()),
+        Err(_) => Err("expected a port, such as 9090, or HOST:PORT".to_owned()),
+    }
+}
+
+/// How long the load takes where nothing says it.
+pub(super) const DURATION: Duration = Duration::from_secs(60);

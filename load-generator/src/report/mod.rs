@@ -3,6 +3,9 @@
 //! docs/load-generator.md describes every field. What is there keeps its name and its meaning; a change that breaks readers
 //! gets another [`FORMAT`].
 
+mod build;
+#[cfg(test)]
+pub(crate) mod sample;
 mod text;
 mod timeline;
 
@@ -17,6 +20,7 @@ use crate::observe::{Mark, ServerReport};
 use crate::own::OwnCost;
 use crate::slo::SloReport;
 
+pub(crate) use build::Circumstances;
 pub(crate) use timeline::Second;
 
 /// What this is, for whoever reads it.

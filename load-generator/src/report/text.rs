@@ -1,115 +1,49 @@
-//! The result of a run, for people and as JSON.
+//! A result as a person reads it in a terminal.
 
-use std::collections::BTreeMap;
 use std::fmt;
-use std::time::Duration;
 
-use serde::Serialize;
-
-use crate::audit::Audit;
-use crate::environment::Environment;
-use crate::histogram::{LatencySummary, milliseconds};
-use crate::plan::Plan;
-use crate::tally::Tally;
-
-/// One result. `scheduled` = completed + rejected + errors + timeouts. Latencies are of all but the rejected; those of
-/// an operation are of its completed requests.
-#[derive(Debug, Serialize)]
-pub(crate) struct Report {
-    scenario: &'static str,
-    engine: &'static str,
-    offered_rate: f64,
-    achieved_rate: f64,
-    duration_s: f64,
-    requests: Requests,
-    latency: LatencySummary,
-    service: LatencySummary,
-    operations: BTreeMap<&'static str, OperationReport>,
-    /// The share of completed commands that wrote something.
-    effective_share: Option<f64>,
-    late_starts: u64,
-    errors: BTreeMap<String, u64>,
-    environment: Environment,
-    /// Only of an audited run.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    audit: Option<Audit>,
-}
-
-#[derive(Debug, Serialize)]
-struct Requests {
-    scheduled: u64,
-    completed: u64,
-    rejected: u64,
-    errors: u64,
-    timeouts: u64,
-    conflicts: u64,
-    retries: u64,
-}
-
-#[derive(Debug, Serialize)]
-struct OperationReport {
-    count: u64,
-    effective: u64,
-    latency: LatencySummary,
-}
-
-impl Report {
-    /// `measured` is how long requests were offered, after the warm-up.
-    pub(crate) fn new(
-        plan: &Plan,
-        tally: &Tally,
-        from: std::time::Instant,
-        measured: Duration,
-        environment: Environment,
-    ) -> Self {
-        let counts = tally.total();
-        // To the last answer, if it came after the schedule's end: a system that lags behind is not flattered.
-        let answered = counts.last_completion.map_or(Duration::ZERO, |at| at.saturating_duration_since(from));
-        let duration_s = measured.max(answered).as_secs_f64();
-        let operations = counts.operations.iter().map(|(operation, counts)| {
-            let report = OperationReport {
-                count: counts.completed,
-                effective: counts.effective,
-                latency: counts.latency.summary(),
-            };
-            (operation.as_str(), report)
-        });
-        Self {
-            scenario: plan.scenario.as_str(),
-            engine: plan.engine.as_str(),
-            offered_rate: plan.rate.per_second(),
-            achieved_rate: if duration_s > 0.0 { counts.completed as f64 / duration_s } else { 0.0 },
-            duration_s,
-            requests: Requests {
-                scheduled: tally.scheduled(),
-                completed: counts.completed,
-                rejected: tally.rejected(),
-                errors: counts.errors(),
-                timeouts: counts.timeouts,
-                conflicts: counts.conflicts,
-                retries: counts.retries,
-            },
-            latency: counts.latency.summary(),
-            service: counts.service.summary(),
-            operations: operations.collect(),
-            effective_share: counts.effective_share(),
-            late_starts: tally.late(),
-            errors: counts.errors,
-            environment,
-            audit: None,
-        }
-    }
-
-    pub(crate) fn audited(&mut self, audit: Audit) {
-        self.audit = Some(audit);
-    }
-}
+use crate::figure::{Point, Unit};
+use crate::histogram::{Latencies, milliseconds};
+use crate::report::{OperationReport, Report, StoreReport};
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let requests = &self.requests;
-        writeln!(f, "scenario {}, engine {}: {}", self.scenario, self.engine, self.environment.summary())?;
+        writeln!(
+            f,
+            "scenario {}, engine {}, {}: {}",
+            self.scenario,
+            self.engine,
+            self.load.shape,
+            self.environment.summary()
+        )?;
         writeln!(f)?;
+        self.rates(f)?;
+        writeln!(f)?;
+        self.latencies(f)?;
+        writeln!(f)?;
+        self.circumstances(f)?;
+        self.spread(f)?;
+        for warning in &self.warnings {
+            writeln!(f, "  WARNING   {warning}")?;
+        }
+        if let Some(slo) = &self.slo {
+            writeln!(f)?;
+            for check in &slo.checks {
+                let (verdict, measured) =
+                    (if check.held { "held  " } else { "BROKEN" }, check.measured.as_deref());
+                writeln!(f, "  {verdict}    {}: {}", check.limit, measured.unwrap_or("nothing was measured"))?;
+            }
+        }
+        if let Some(audit) = &self.audit {
+            writeln!(f, "\n  {audit}")?;
+        }
+        Ok(())
+    }
+}
+
+impl Report {
+    fn rates(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let requests = &self.requests;
         writeln!(f, "  offered   {:>10.1} requests/s", self.offered_rate)?;
         writeln!(f, "  achieved  {:>10.1} requests/s over {:.1} s", self.achieved_rate, self.duration_s)?;
         writeln!(
@@ -119,46 +53,115 @@ impl fmt::Display for Report {
         )?;
         writeln!(f, "  conflicts {:>10} refused appends, {} retries", requests.conflicts, requests.retries)?;
         if let Some(share) = self.effective_share {
-            let hint = if share < 0.8 { " (few: the figures are mostly of reads)" } else { "" };
-            writeln!(f, "  effect    {:>9.1} % of the commands wrote something{hint}", share * 100.0)?;
+            writeln!(f, "  effect    {:>9.1} % of the commands wrote what they were asked for", share * 100.0)?;
         }
         if self.late_starts > 0 {
-            writeln!(
-                f,
-                "  late      {:>10} requests were offered over 1 ms after they were due",
-                self.late_starts
-            )?;
+            writeln!(f, "  late      {:>10} requests were offered over 1 ms after they were due", self.late_starts)?;
         }
-        for (kind, count) in &self.errors {
-            writeln!(f, "  error     {count:>10} {kind}")?;
+        for error in &self.errors {
+            let sqlstate = error.sqlstate.as_ref().map_or(String::new(), |code| format!(" ({code})"));
+            writeln!(f, "  error     {:>10} {}{sqlstate}: {}", error.count, error.kind, error.example)?;
         }
-        writeln!(f)?;
+        Ok(())
+    }
+
+    fn latencies(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
             f,
             "  {:<26} {:>9} {:>9} {:>9} {:>9} {:>9} {:>9}",
             "milliseconds", "count", "p50", "p90", "p99", "p99.9", "max"
         )?;
-        let served = requests.completed + requests.errors + requests.timeouts;
-        line(f, "latency, from when due", served, &self.latency)?;
-        line(f, "service, from when taken", served, &self.service)?;
-        for (name, operation) in &self.operations {
-            line(f, name, operation.count, &operation.latency)?;
+        let from = if self.load.queue.is_none() && self.load.workers.is_some() { "begun" } else { "due" };
+        line(f, &format!("latency, from when {from}"), &self.latency)?;
+        line(f, "service, from when taken", &self.service)?;
+        line(f, "waiting for a worker", &self.queue_wait)?;
+        line(f, "late by", &self.schedule_error)?;
+        for (name, OperationReport { latency, .. }) in &self.operations {
+            line(f, name, latency)?;
         }
-        if let Some(audit) = &self.audit {
-            writeln!(f, "\n  {audit}")?;
+        if self.staleness.reads > 0 {
+            line(f, "age of replicas' answers", &self.staleness.age)?;
+        }
+        Ok(())
+    }
+
+    fn circumstances(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(store) = &self.store {
+            writeln!(f, "  store     {}", said_of(store))?;
+        }
+        for server in &self.servers {
+            let told = [
+                server.checkpoints().map(|count| format!("{count} checkpoints")),
+                server.wal_bytes().map(|bytes| format!("{:.1} MiB of WAL", bytes as f64 / f64::from(1 << 20))),
+                server.autovacuums().map(|count| format!("{count} autovacuum runs")),
+                server.cache_hit().map(|share| format!("{:.1} % of reads from the cache", share * 100.0)),
+                server.after.as_ref().and_then(|after| after.dead_tuples).map(|dead| format!("{dead} dead rows")),
+            ];
+            let told: Vec<String> = told.into_iter().flatten().collect();
+            if !told.is_empty() {
+                writeln!(f, "  {:<9} {}", server.name, told.join(", "))?;
+            }
+        }
+        let own = &self.own;
+        let a_request = own.cpu_us_per_request.map_or(String::new(), |us| format!(", {us:.1} us a request"));
+        let peak = own.peak_mib.map_or(String::new(), |mib| format!(", {mib:.0} MiB at most"));
+        writeln!(
+            f,
+            "  own cost  {:.1} s of processor time ({:.0} % of all){a_request}{peak}",
+            own.cpu_s,
+            own.cpu_share * 100.0
+        )
+    }
+
+    /// How far repeats lie apart.
+    fn spread(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.repeats.is_empty() {
+            return Ok(());
+        }
+        writeln!(f, "\n  {} repeats {:>16} {:>12} {:>12}", self.repeats.len(), "least", "median", "most")?;
+        let mut row = |name: &str, unit: Unit, mut values: Vec<f64>| {
+            values.sort_by(f64::total_cmp);
+            let (Some(least), Some(most)) = (values.first(), values.last()) else { return Ok(()) };
+            let median = values[values.len() / 2];
+            let [least, median, most] = [*least, median, *most].map(|value| unit.say(value));
+            writeln!(f, "  {name:<12} {least:>14} {median:>12} {most:>12}")
+        };
+        row("rate", Unit::PerSecond, self.repeats.iter().map(|repeat| repeat.achieved_rate).collect())?;
+        for (name, quantile) in [("p50", 0.5), ("p99", 0.99), ("p99.9", 0.999)] {
+            let point = Point::Quantile(quantile);
+            let values = self.repeats.iter().filter_map(|repeat| point.of(&repeat.latency));
+            row(name, Unit::Milliseconds, values.collect())?;
         }
         Ok(())
     }
 }
 
-fn line(f: &mut fmt::Formatter<'_>, name: &str, count: u64, latency: &LatencySummary) -> fmt::Result {
+fn said_of(store: &StoreReport) -> String {
+    let mut told = Vec::new();
+    if let Some(mean) = store.batch_events.mean {
+        told.push(format!("{} batches of {mean:.1} events", store.batch_events.count));
+    }
+    for (pool, wait) in &store.pool_wait {
+        if let Some(mean) = wait.mean {
+            told.push(format!("{mean:.3} ms for a connection ({pool})"));
+        }
+    }
+    if let Some(ms) = store.server_ms_per_request {
+        told.push(format!("{ms:.2} ms of the servers' time a request"));
+    }
+    told.join(", ")
+}
+
+fn line(f: &mut fmt::Formatter<'_>, name: &str, latencies: &Latencies) -> fmt::Result {
+    let summary = latencies.summary();
     writeln!(
         f,
-        "  {name:<26} {count:>9} {} {} {} {} {}",
-        milliseconds(latency.p50_ms, 9),
-        milliseconds(latency.p90_ms, 9),
-        milliseconds(latency.p99_ms, 9),
-        milliseconds(latency.p999_ms, 9),
-        milliseconds(latency.max_ms, 9)
+        "  {name:<26} {:>9} {} {} {} {} {}",
+        latencies.count(),
+        milliseconds(summary.p50_ms, 9),
+        milliseconds(summary.p90_ms, 9),
+        milliseconds(summary.p99_ms, 9),
+        milliseconds(summary.p999_ms, 9),
+        milliseconds(summary.max_ms, 9)
     )
 }

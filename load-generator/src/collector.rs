@@ -1,0 +1,285 @@
+//! Takes what was measured, adds it up, and tells once a second how it goes.
+//!
+//! *Owner.* [`load`](crate::load) spawns one for each load, as a task, and tells it when all requests have ended; then it takes what is
+//! left and hands everything over. It owns the totals, the timeline and the HDR log, so that nothing is locked to look at them.
+//! *On failure*: an HDR log that can not be written is given up with a warning, and the run goes on; whoever wants ticks and
+//! has gone is not missed.
+//!
+//! A second is closed a moment after it is over, with what ended in it and was taken by then; what a worker delivers later
+//! counts in the next one. Totals do not depend on that.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
+use tokio::time::{MissedTickBehavior, interval_at};
+
+use crate::counts::Counts;
+use crate::error::RunError;
+use crate::hdr_log::HdrLog;
+use crate::histogram::Latencies;
+use crate::live::{Phase, Tick};
+use crate::observe::Watched;
+use crate::own::OwnClock;
+use crate::plan::Timing;
+use crate::report::{Requests, Second};
+use crate::scenario::{Operation, Outcome};
+use crate::tally::{Offered, Sample, Tally};
+
+/// How often buffers are emptied. They hold some hundred bytes a request.
+const EMPTIED_EVERY: Duration = Duration::from_millis(100);
+/// How long after its end a second is closed.
+const CLOSED_AFTER: Duration = Duration::from_millis(20);
+
+/// What a collector needs to know.
+pub(crate) struct Collecting {
+    pub(crate) tally: Arc<Tally>,
+    pub(crate) start: Instant,
+    pub(crate) measured_from: Instant,
+    pub(crate) timing: Timing,
+    /// Measured seconds of the repeats before.
+    pub(crate) seconds_before: u64,
+    pub(crate) phase: Phase,
+    pub(crate) watched: Watched,
+    pub(crate) ticks: Option<mpsc::UnboundedSender<Tick>>,
+    pub(crate) hdr: Option<HdrLog>,
+}
+
+/// All that one load came to.
+pub(crate) struct Collected {
+    pub(crate) counts: Counts,
+    pub(crate) timeline: Vec<Second>,
+    /// To go on with.
+    pub(crate) hdr: Option<HdrLog>,
+}
+
+/// The task, while it runs.
+#[derive(Debug)]
+pub(crate) struct Collector {
+    task: JoinHandle<Collected>,
+    end: oneshot::Sender<()>,
+}
+
+impl Collector {
+    pub(crate) fn start(collecting: Collecting) -> Self {
+        let (end, ended) = oneshot::channel();
+        Self { task: tokio::spawn(Work::new(collecting).collect(ended)), end }
+    }
+
+    /// All requests have ended.
+    pub(crate) async fn finish(self) -> Result<Collected, RunError> {
+        // If it has died, joining it says so.
+        let _ = self.end.send(());
+        self.task.await.map_err(RunError::task)
+    }
+}
+
+struct Work {
+    given: Collecting,
+    own: OwnClock,
+    counts: Counts,
+    timeline: Vec<Second>,
+    /// The second that is open, and what was offered before it.
+    open: OpenSecond,
+    offered_before: Offered,
+    is_measuring: bool,
+}
+
+/// What ended in a second.
+#[derive(Default)]
+struct OpenSecond {
+    second: Second,
+    latency: Latencies,
+    service: Latencies,
+    operations: Vec<(Operation, Latencies)>,
+}
+
+impl Work {
+    fn new(given: Collecting) -> Self {
+        Self {
+            is_measuring: given.measured_from <= given.start,
+            given,
+            own: OwnClock::start(),
+            counts: Counts::default(),
+            timeline: Vec::new(),
+            open: OpenSecond::default(),
+            offered_before: Offered::default(),
+        }
+    }
+
+    async fn collect(mut self, mut ended: oneshot::Receiver<()>) -> Collected {
+        let mut emptied = tokio::time::interval(EMPTIED_EVERY);
+        emptied.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut seconds = seconds_from(self.given.start);
+        // Where the warm-up ends in the middle of a second, seconds begin anew.
+        let measured = tokio::time::sleep_until((self.given.measured_from + CLOSED_AFTER).into());
+        tokio::pin!(measured);
+        loop {
+            tokio::select! {
+                biased;
+                () = &mut measured, if !self.is_measuring => {
+                    self.take();
+                    self.close();
+                    self.is_measuring = true;
+                    self.offered_before = Offered::default();
+                    seconds = seconds_from(self.given.measured_from);
+                }
+                _ = seconds.tick() => {
+                    self.take();
+                    self.close();
+                }
+                _ = emptied.tick() => self.take(),
+                _ = &mut ended => break,
+            }
+        }
+        self.take();
+        // What is left is not a whole second, unless nothing else was.
+        let has_more = self.offered() != self.offered_before || self.open.latency.count() > 0;
+        if self.is_measuring && has_more {
+            self.close();
+        }
+        Collected { counts: self.counts, timeline: self.timeline, hdr: self.given.hdr }
+    }
+
+    /// Empties the buffers.
+    fn take(&mut self) {
+        let Self { given, counts, open, is_measuring, .. } = self;
+        let metrics = given.tally.metrics();
+        given.tally.take(|sample| {
+            metrics.served(&sample);
+            if sample.measured {
+                counts.add(&sample);
+            }
+            if sample.measured == *is_measuring {
+                open.add(&sample, given.hdr.is_some());
+            }
+        });
+    }
+
+    fn offered(&self) -> Offered {
+        let offers = self.given.tally.offers();
+        if self.is_measuring { offers.measured } else { offers.warmup }
+    }
+
+    /// Ends the open second and tells of it.
+    fn close(&mut self) {
+        let mut open = std::mem::take(&mut self.open);
+        let offered = self.offered();
+        let new = offered.since(self.offered_before);
+        self.offered_before = offered;
+        let metrics = self.given.tally.metrics();
+        let observed = self.given.watched.latest();
+        let summary = open.latency.summary();
+        let at_s = self.given.seconds_before + self.timeline.len() as u64;
+        let second = Second {
+            at_s,
+            scheduled: new.scheduled,
+            rejected: new.rejected,
+            late: new.late,
+            p50_ms: summary.p50_ms,
+            p99_ms: summary.p99_ms,
+            p999_ms: summary.p999_ms,
+            max_ms: summary.max_ms,
+            service_p99_ms: open.service.summary().p99_ms,
+            queued: u64::try_from(metrics.queue_depth()).unwrap_or_default(),
+            in_flight: u64::try_from(metrics.busy_workers()).unwrap_or_default(),
+            lag_ms: observed.lag.map(|lag| lag.as_secs_f64() * 1e3),
+            own_cores: self.own.cores_now(),
+            primary_answers: observed.primary_answers,
+            ..open.second.clone()
+        };
+        self.tell(&second);
+        if self.is_measuring {
+            self.log(&mut open, at_s);
+            self.timeline.push(second);
+        }
+    }
+
+    fn tell(&mut self, second: &Second) {
+        let now = Instant::now();
+        let Collecting { start, measured_from, timing, .. } = &self.given;
+        let (phase, began, length) = if self.is_measuring {
+            (self.given.phase, *measured_from, timing.length())
+        } else {
+            (Phase::WarmUp, *start, measured_from.saturating_duration_since(*start))
+        };
+        let running = now.saturating_duration_since(began);
+        let into_shape = if self.is_measuring { running.min(length) } else { Duration::ZERO };
+        let target = timing.rate_at(into_shape);
+        self.given.tally.metrics().offers(target.unwrap_or_default());
+        let Some(ticks) = &self.given.ticks else { return };
+        let tick = Tick {
+            phase,
+            running,
+            length,
+            target,
+            second: second.clone(),
+            total: requests(self.given.tally.offers().measured, &self.counts),
+            latency: self.counts.latency.summary(),
+        };
+        if ticks.send(tick).is_err() {
+            self.given.ticks = None;
+        }
+    }
+
+    /// The histograms of a second.
+    fn log(&mut self, open: &mut OpenSecond, at_s: u64) {
+        let Some(hdr) = &mut self.given.hdr else { return };
+        let (at, length) = (Duration::from_secs(at_s), Duration::from_secs(1));
+        let mut written = hdr.interval(at, length, None, &open.latency);
+        written = written.and_then(|()| hdr.interval(at, length, Some("service"), &open.service));
+        for (operation, latencies) in &open.operations {
+            let tag = Some(operation.as_str());
+            written = written.and_then(|()| hdr.interval(at, length, tag, latencies));
+        }
+        if let Err(error) = written {
+            tracing::warn!(%error, "the HDR log is given up");
+            self.given.hdr = None;
+        }
+    }
+}
+
+impl OpenSecond {
+    fn add(&mut self, sample: &Sample, each_operation: bool) {
+        self.latency.record(sample.latency());
+        self.service.record(sample.service());
+        self.second.conflicts += sample.conflicts;
+        self.second.retries += sample.retries;
+        match &sample.outcome {
+            Outcome::Done { .. } => self.second.completed += 1,
+            Outcome::Failed(_) => self.second.errors += 1,
+            Outcome::TimedOut => self.second.timeouts += 1,
+        }
+        if each_operation && matches!(sample.outcome, Outcome::Done { .. }) {
+            let of = self.operations.iter_mut().find(|(operation, _)| *operation == sample.operation);
+            match of {
+                Some((_, latencies)) => latencies.record(sample.latency()),
+                None => {
+                    let mut latencies = Latencies::new();
+                    latencies.record(sample.latency());
+                    self.operations.push((sample.operation, latencies));
+                }
+            }
+        }
+    }
+}
+
+/// Ticks a moment after each second from `start` on.
+fn seconds_from(start: Instant) -> tokio::time::Interval {
+    let second = Duration::from_secs(1);
+    interval_at((start + second + CLOSED_AFTER).into(), second)
+}
+
+/// What was offered, and what came of it.
+pub(crate) fn requests(offered: Offered, counts: &Counts) -> Requests {
+    Requests {
+        scheduled: offered.scheduled,
+        completed: counts.completed,
+        rejected: offered.rejected,
+        errors: counts.errors,
+        timeouts: counts.timeouts,
+        conflicts: counts.conflicts,
+        retries: counts.retries,
+    }
+}

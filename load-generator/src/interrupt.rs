@@ -1,0 +1,50 @@
+//! Ctrl-C, and the termination signal.
+
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+use crate::error::RunError;
+
+/// Before the load the first signal ends everything; during it, it ends the schedule, and what ran is reported; a second one
+/// ends the process.
+pub(crate) struct Interrupt(CancellationToken);
+
+impl Interrupt {
+    pub(crate) fn listen() -> Result<Self, RunError> {
+        let listen = |kind| signal(kind).map_err(RunError::io("listening for signals"));
+        let (mut interrupt, mut terminate) =
+            (listen(SignalKind::interrupt())?, listen(SignalKind::terminate())?);
+        let token = CancellationToken::new();
+        let cancelled = token.clone();
+        tokio::spawn(async move {
+            loop {
+                tokio::select! {
+                    _ = interrupt.recv() => {}
+                    _ = terminate.recv() => {}
+                }
+                if cancelled.is_cancelled() {
+                    // The supervisors of embedded servers see the end of this process and clean up.
+                    std::process::exit(130);
+                }
+                cancelled.cancel();
+            }
+        });
+        Ok(Self(token))
+    }
+
+    /// Is cancelled by the first signal.
+    pub(crate) fn token(&self) -> &CancellationToken {
+        &self.0
+    }
+
+    /// Gives up what is being prepared when the signal comes.
+    pub(crate) async fn or_stop<T>(
+        &self,
+        preparing: impl Future<Output = Result<T, RunError>>,
+    ) -> Result<T, RunError> {
+        tokio::select! {
+            result = preparing => result,
+            () = self.0.cancelled() => Err(RunError::new("interrupted before the load began")),
+        }
+    }
+}

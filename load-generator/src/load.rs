@@ -1,0 +1,179 @@
+//! One load on what is ready for it: a warm-up, then what is measured, until the last answer.
+//!
+//! *Who owns what.* [`offer`] starts the observer, the collector, the workers and the pacer, in this order, and joins them in the
+//! reverse one: the pacer ends and closes the queue, the workers empty it and end, the collector takes what they left. *If it is
+//! stopped*, the pacer ends early (or the closed loop does) and everything else follows as always. *If the database dies*,
+//! requests fail or time out and are counted; nothing here waits for it without a limit.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use testutil::checker::Recorder;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::collector::{Collecting, Collector};
+use crate::counts::Counts;
+use crate::error::RunError;
+use crate::hdr_log::HdrLog;
+use crate::live::{Phase, Tick};
+use crate::metrics::Metrics;
+use crate::observe::{Mark, Observer};
+use crate::pacer::Pacer;
+use crate::plan::{Plan, Pool};
+use crate::queue;
+use crate::report::Second;
+use crate::scenario::Library;
+use crate::schedule::{Requests, Schedule};
+use crate::source::{ClosedLoop, Source};
+use crate::stage::Stage;
+use crate::tally::{Offers, Tally};
+use crate::workers::{self, Shared};
+
+/// Who watches and is told.
+#[derive(Default)]
+pub(crate) struct Watchers {
+    pub(crate) metrics: Option<Metrics>,
+    pub(crate) ticks: Option<mpsc::UnboundedSender<Tick>>,
+    pub(crate) hdr: Option<HdrLog>,
+    pub(crate) recorder: Option<Arc<Recorder>>,
+}
+
+/// Where in a run a load stands.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Turn {
+    /// From 1.
+    pub(crate) repeat: u32,
+    /// Measured seconds of those before.
+    pub(crate) seconds_before: u64,
+}
+
+/// What one load came to.
+#[derive(Debug)]
+pub(crate) struct Measured {
+    pub(crate) counts: Counts,
+    pub(crate) offers: Offers,
+    pub(crate) timeline: Vec<Second>,
+    pub(crate) marks: Vec<Mark>,
+    /// How long requests were offered, or were to be.
+    pub(crate) offered_for: Duration,
+    /// To the last answer.
+    pub(crate) lasted: Duration,
+    pub(crate) is_interrupted: bool,
+}
+
+impl Turn {
+    pub(crate) const ONLY: Self = Self { repeat: 1, seconds_before: 0 };
+}
+
+/// Carries one load out. `watchers` has its HDR log back afterwards.
+pub(crate) async fn offer(
+    plan: &Plan,
+    stage: &Stage,
+    turn: Turn,
+    watchers: &mut Watchers,
+    stop: &CancellationToken,
+) -> Result<Measured, RunError> {
+    let metrics = match &watchers.metrics {
+        Some(metrics) => metrics.clone(),
+        None => Metrics::new(&prometheus::Registry::new(), plan)?,
+    };
+    let tally = Arc::new(Tally::new(metrics));
+    let mix = Library::mix(&plan.library);
+    let schedule = Schedule::new(plan, mix.clone());
+    let recorder = watchers.recorder.clone();
+    // Clients first: what opening their connections takes is not of the load.
+    let clients = match plan.pool {
+        Pool::Fixed { workers, .. } => workers::clients(&stage.engine, recorder.as_ref(), workers).await?,
+        Pool::TaskPerRequest => Vec::new(),
+    };
+    let shared = |source| Shared {
+        source,
+        scenario: Arc::clone(&stage.library),
+        engine: Arc::clone(&stage.engine),
+        recorder,
+        tally: Arc::clone(&tally),
+        limit: plan.timeout,
+    };
+
+    let start = Instant::now();
+    let measured_from = start + plan.warmup;
+    let end = measured_from + plan.length();
+    let observer = Observer::start(&stage.servers, &plan.schema(), measured_from);
+    let collector = Collector::start(Collecting {
+        tally: Arc::clone(&tally),
+        start,
+        measured_from,
+        timing: plan.timing.clone(),
+        seconds_before: turn.seconds_before,
+        phase: Phase::Measuring { repeat: turn.repeat, of: plan.repeats },
+        watched: observer.watched(),
+        ticks: watchers.ticks.clone(),
+        hdr: watchers.hdr.take(),
+    });
+    let finished = match schedule {
+        Some(schedule) => {
+            let (sender, running) = match plan.pool {
+                Pool::Fixed { queue, .. } => {
+                    let (sender, receiver) = queue::bounded(queue);
+                    (sender, workers::start(shared(Source::Queue(receiver)), clients))
+                }
+                Pool::TaskPerRequest => {
+                    let (sender, receiver) = queue::unbounded();
+                    (sender, workers::start_a_task_per_request(shared(Source::Queue(receiver))))
+                }
+            };
+            let pacer = Pacer::start(schedule, start, end, sender, Arc::clone(&tally))
+                .map_err(RunError::io("starting the schedule"))?;
+            let stopper = pacer.stopper();
+            let stopped = stop.clone();
+            let stopping = tokio::spawn(async move {
+                stopped.cancelled().await;
+                // The schedule may have ended by itself.
+                let _ = stopper.send(());
+            });
+            join(running).await?;
+            stopping.abort();
+            // The workers end when the schedule has closed the queue.
+            pacer.join().map_err(|_| RunError::new("the schedule died"))?
+        }
+        None => {
+            let source = Source::ClosedLoop(ClosedLoop {
+                requests: std::sync::Mutex::new(Requests::new(mix, plan.seed)),
+                measured_from,
+                end,
+                stop: stop.clone(),
+                tally: Arc::clone(&tally),
+            });
+            join(workers::start(shared(source), clients)).await?;
+            !stop.is_cancelled()
+        }
+    };
+    let ran = measured_from.elapsed();
+    let collected = collector.finish().await?;
+    watchers.hdr = collected.hdr;
+    let marks = observer.stop().await;
+    let counts = collected.counts;
+    let offered_for = if finished { plan.length() } else { ran.min(plan.length()) };
+    // To the last answer, if it came after the schedule's end: a system that lags behind is not flattered.
+    let answered =
+        counts.last_completion.map_or(Duration::ZERO, |at| at.saturating_duration_since(measured_from));
+    let offers = tally.offers().clone();
+    Ok(Measured {
+        counts,
+        offers,
+        timeline: collected.timeline,
+        marks,
+        offered_for,
+        lasted: offered_for.max(answered),
+        is_interrupted: !finished,
+    })
+}
+
+async fn join(mut running: JoinSet<()>) -> Result<(), RunError> {
+    while let Some(ended) = running.join_next().await {
+        ended.map_err(RunError::task)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,157 @@
+//! How a result is put together from what was measured.
+
+use std::time::{Duration, SystemTime};
+
+use crate::counts::Counts;
+use crate::environment::Environment;
+use crate::load::Measured;
+use crate::observe::{Mark, MarkKind, ServerReport};
+use crate::own::OwnCost;
+use crate::plan::Plan;
+use crate::report::{FORMAT, Repeat, Report, StoreReport};
+use crate::tally::{LATE, Offered, Offers};
+
+/// From which share of all processors on this process is what limits the load.
+const MOST_OWN_SHARE: f64 = 0.8;
+/// Below this share of commands that write, figures are mostly of reads.
+const FEW_EFFECTIVE: f64 = 0.5;
+
+/// What is known of a run besides what its loads came to.
+pub(crate) struct Circumstances {
+    pub(crate) started: SystemTime,
+    pub(crate) environment: Environment,
+    pub(crate) servers: Vec<ServerReport>,
+    pub(crate) store: Option<StoreReport>,
+    pub(crate) own: OwnCost,
+}
+
+impl Report {
+    /// Of at least one load; several are repeats of the same.
+    pub(crate) fn new(plan: &Plan, loads: &[Measured], of: Circumstances) -> Self {
+        let mut counts = Counts::default();
+        let mut offers = Offers::default();
+        let (mut offered_for, mut lasted) = (Duration::ZERO, Duration::ZERO);
+        let (mut timeline, mut marks) = (Vec::new(), Vec::new());
+        for (load, nth) in loads.iter().zip(1..) {
+            let began = timeline.len() as f64;
+            if loads.len() > 1 {
+                let text = format!("repeat {nth}");
+                marks.push(Mark { at_s: began, until_s: None, kind: MarkKind::Repeat, text });
+            }
+            marks.extend(load.marks.iter().map(|mark| mark.later(began)));
+            timeline.extend(load.timeline.iter().cloned());
+            counts.merge(&load.counts);
+            offers.merge(&load.offers);
+            offered_for += load.offered_for;
+            lasted += load.lasted;
+        }
+        if loads.iter().any(|load| load.is_interrupted) {
+            let at_s = timeline.len() as f64;
+            let text = "interrupted".to_owned();
+            marks.push(Mark { at_s, until_s: None, kind: MarkKind::Interrupted, text });
+        }
+        let repeats = if loads.len() > 1 { loads.iter().map(Repeat::of).collect() } else { Vec::new() };
+        let mut report = Self {
+            format: FORMAT.to_owned(),
+            started_at: humantime::format_rfc3339_millis(of.started).to_string(),
+            scenario: "library".to_owned(),
+            engine: plan.engine.as_str().to_owned(),
+            load: plan.load(),
+            offered_rate: a_second(offers.measured.scheduled, offered_for),
+            achieved_rate: a_second(counts.completed, lasted),
+            duration_s: lasted.as_secs_f64(),
+            requests: crate::collector::requests(offers.measured, &counts),
+            effective_share: counts.effective_share(),
+            latency: counts.latency,
+            service: counts.service,
+            queue_wait: counts.queue_wait,
+            schedule_error: offers.schedule_error,
+            operations: counts
+                .operations
+                .into_iter()
+                .map(|(operation, counts)| (operation.as_str().to_owned(), counts))
+                .collect(),
+            late_starts: offers.measured.late,
+            errors: counts.error_kinds.into_values().collect(),
+            staleness: counts.staleness,
+            store: of.store,
+            servers: of.servers,
+            own: of.own,
+            timeline,
+            marks,
+            repeats,
+            slo: None,
+            warnings: Vec::new(),
+            environment: of.environment,
+            audit: None,
+        };
+        report.warnings = report.doubts();
+        report.slo = plan.slo.as_ref().map(|slo| slo.check(&report));
+        report
+    }
+
+    /// What makes the figures worth less.
+    fn doubts(&self) -> Vec<String> {
+        let mut doubts = Vec::new();
+        let late_ms = LATE.as_secs_f64() * 1e3;
+        let error = self.schedule_error.summary().p99_ms.unwrap_or_default();
+        if error > late_ms {
+            doubts.push(format!(
+                "the schedule was not kept: 1 % of the requests were offered {error:.1} ms late or more, as this machine has too \
+                 little time for it; latencies have that in them"
+            ));
+        }
+        if self.own.cpu_share > MOST_OWN_SHARE {
+            doubts.push(format!(
+                "the load generator itself used {:.0} % of all processors: it limits what was measured",
+                self.own.cpu_share * 100.0
+            ));
+        }
+        if self.effective_share.is_some_and(|share| share < FEW_EFFECTIVE) {
+            doubts.push("less than half of the commands wrote something: the figures are mostly of reads".to_owned());
+        }
+        let silent = self.marks.iter().filter(|mark| mark.kind == MarkKind::Unreachable).count();
+        if silent > 0 {
+            doubts.push(format!("a server did not answer, {silent} time(s)"));
+        }
+        if self.requests.scheduled > 0 && self.requests.completed == 0 {
+            doubts.push("no request was completed".to_owned());
+        }
+        doubts
+    }
+}
+
+impl Repeat {
+    fn of(load: &Measured) -> Self {
+        Self {
+            offered_rate: a_second(load.offers.measured.scheduled, load.offered_for),
+            achieved_rate: a_second(load.counts.completed, load.lasted),
+            requests: crate::collector::requests(load.offers.measured, &load.counts),
+            latency: load.counts.latency.clone(),
+            service: load.counts.service.clone(),
+        }
+    }
+}
+
+impl Offers {
+    fn merge(&mut self, other: &Self) {
+        self.warmup = self.warmup.plus(other.warmup);
+        self.measured = self.measured.plus(other.measured);
+        self.schedule_error.merge(&other.schedule_error);
+    }
+}
+
+impl Offered {
+    fn plus(self, other: Self) -> Self {
+        Self {
+            scheduled: self.scheduled + other.scheduled,
+            rejected: self.rejected + other.rejected,
+            late: self.late + other.late,
+        }
+    }
+}
+
+fn a_second(count: u64, during: Duration) -> f64 {
+    let seconds = during.as_secs_f64();
+    if seconds > 0.0 { count as f64 / seconds } else { 0.0 }
+}

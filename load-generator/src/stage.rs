@@ -1,0 +1,85 @@
+//! What a load is offered to: servers, an engine's log on them, and what the scenario knows of it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use eventstore::Settings;
+use prometheus::Registry;
+
+use crate::descriptors;
+use crate::engine::Engine;
+use crate::error::RunError;
+use crate::plan::{Plan, Pool};
+use crate::preload;
+use crate::scenario::Library;
+use crate::servers::Servers;
+
+/// How long the store may take to send what was left at the end.
+const CLOSE_WITHIN: Duration = Duration::from_secs(2);
+/// File handles that are needed besides connections: logs, outputs, the runtime's own.
+const OTHER_HANDLES: u64 = 64;
+/// The most tasks that may fight for a connection where each request has a task: they share the store's pools.
+const POOLED: usize = 100;
+
+/// Ready for load.
+pub(crate) struct Stage {
+    pub(crate) engine: Arc<dyn Engine>,
+    pub(crate) library: Arc<Library>,
+    /// The last position before the load.
+    pub(crate) head: u64,
+    /// Where the store's metrics are.
+    pub(crate) registry: Registry,
+    /// Dropped last of all, after the store.
+    pub(crate) servers: Arc<Servers>,
+}
+
+impl Stage {
+    /// Connects, makes the log if it is not there, and writes what it should have before.
+    pub(crate) async fn set_up(
+        plan: &Plan,
+        servers: &Arc<Servers>,
+        registry: &Registry,
+    ) -> Result<Self, RunError> {
+        reserve_handles(plan)?;
+        let mut settings = Settings::default();
+        if let Pool::Fixed { workers, .. } = plan.pool {
+            settings.pool_size = settings.pool_size.min(workers);
+        }
+        // The worker's time-out is the one that counts.
+        settings.append_timeout = settings.append_timeout.max(plan.timeout * 2);
+        settings.query_timeout = settings.query_timeout.max(plan.timeout);
+        settings.append_queue = plan.workers().max(settings.append_queue);
+        let paths = Library::indexed_paths();
+        let engine =
+            plan.engine.connect(servers, &plan.schema(), &paths, settings, Some(registry)).await?;
+        engine.create().await?;
+        let (mut shelf, head) = if plan.node.is_first() {
+            preload::preload(&engine, plan.preload, plan.workers(), plan.seed, &plan.library).await?
+        } else {
+            preload::await_preload(&engine, plan.preload, plan.seed, &plan.library).await?
+        };
+        if plan.node.of > 1 {
+            shelf.keep_part(plan.node.index, plan.node.of);
+        }
+        let library = Arc::new(Library::new(shelf, &plan.library));
+        Ok(Self { engine, library, head, registry: registry.clone(), servers: Arc::clone(servers) })
+    }
+
+    /// Sends what was left to send, within a limit: a server that says nothing must not keep a report back.
+    pub(crate) async fn close(&self) {
+        if let Ok(Err(error)) = tokio::time::timeout(CLOSE_WITHIN, self.engine.close()).await {
+            tracing::warn!(%error, "closing the store");
+        }
+    }
+}
+
+/// Each connection is a file, and so are a few other things.
+fn reserve_handles(plan: &Plan) -> Result<(), RunError> {
+    let connections = match plan.pool {
+        // To the primary, and to each replica.
+        Pool::Fixed { workers, .. } => workers.max(Settings::default().pool_size),
+        Pool::TaskPerRequest => POOLED,
+    };
+    let servers = 1 + plan.replicas.len().max(usize::from(plan.primary.is_none()));
+    descriptors::reserve(connections as u64 * servers as u64 + OTHER_HANDLES)
+}
