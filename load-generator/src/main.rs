@@ -20,13 +20,17 @@ mod bench;
 mod chaos;
 mod cli;
 mod deliver;
+mod descriptors;
 mod engine;
 mod environment;
 mod error;
+mod flush;
 mod histogram;
+mod machine;
 mod metrics;
-
+mod observe;
 mod output;
+mod own;
 mod plan;
 mod preload;
 mod progress;
