@@ -19,7 +19,7 @@ use crate::error::RunError;
 use crate::hdr_log::HdrLog;
 use crate::live::{Phase, Tick};
 use crate::metrics::Metrics;
-use crate::observe::{Mark, Observer};
+use crate::observe::{Mark, Observer, Watched};
 use crate::pacer::Pacer;
 use crate::plan::{Plan, Pool};
 use crate::queue;
@@ -100,7 +100,8 @@ pub(crate) async fn offer(
     let start = Instant::now();
     let measured_from = start + plan.warmup;
     let end = measured_from + plan.length();
-    let observer = Observer::start(&stage.servers, &plan.schema(), measured_from);
+    let observer = (!stage.servers.are_none())
+        .then(|| Observer::start(&stage.servers, &plan.schema(), measured_from));
     let collector = Collector::start(Collecting {
         tally: Arc::clone(&tally),
         start,
@@ -108,7 +109,7 @@ pub(crate) async fn offer(
         timing: plan.timing.clone(),
         seconds_before: turn.seconds_before,
         phase: Phase::Measuring { repeat: turn.repeat, of: plan.repeats },
-        watched: observer.watched(),
+        watched: observer.as_ref().map_or_else(Watched::nothing, Observer::watched),
         ticks: watchers.ticks.clone(),
         hdr: watchers.hdr.take(),
     });
@@ -153,7 +154,10 @@ pub(crate) async fn offer(
     let ran = measured_from.elapsed();
     let collected = collector.finish().await?;
     watchers.hdr = collected.hdr;
-    let marks = observer.stop().await;
+    let marks = match observer {
+        Some(observer) => observer.stop().await,
+        None => Vec::new(),
+    };
     let counts = collected.counts;
     let offered_for = if finished { plan.length() } else { ran.min(plan.length()) };
     // To the last answer, if it came after the schedule's end: a system that lags behind is not flattered.

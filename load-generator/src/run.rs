@@ -8,6 +8,7 @@ use testutil::checker::Recorder;
 use tokio::sync::mpsc;
 
 use crate::audit::Audit;
+use crate::engine::EngineName;
 use crate::environment::Environment;
 use crate::error::RunError;
 use crate::hdr_log::HdrLog;
@@ -47,8 +48,11 @@ pub(crate) async fn run(plan: Plan) -> Result<Verdict, RunError> {
     let store = Arc::new(OnceLock::new());
     let served = listener.map(|listener| tokio::spawn(metrics.clone().serve(listener, Arc::clone(&store))));
     let interrupt = Interrupt::listen()?;
-    let servers = Servers::find(&plan.primary, &plan.replicas, plan.engine);
-    let servers = Arc::new(interrupt.or_stop(servers).await?);
+    let servers = match plan.engine {
+        EngineName::Null => Servers::none(),
+        _ => interrupt.or_stop(Servers::find(plan.primary.as_ref(), &plan.replicas)).await?,
+    };
+    let servers = Arc::new(servers);
     let stage = interrupt.or_stop(Stage::set_up(&plan, &servers, &registry)).await?;
     if let Some(connected) = stage.engine.store() {
         store.get_or_init(|| connected);

@@ -1,4 +1,4 @@
-//! The servers under load: those given, or a primary and a replica of our own.
+//! The servers under load: those given, or a primary and a replica of our own; or none, where nothing is to be done.
 
 use testutil::Cluster;
 
@@ -14,6 +14,24 @@ pub(crate) struct Servers {
 }
 
 impl Servers {
+    /// For what needs no server.
+    pub(crate) fn none() -> Self {
+        Self { primary: String::new(), replicas: Vec::new(), cluster: None }
+    }
+
+    pub(crate) fn are_none(&self) -> bool {
+        self.primary.is_empty()
+    }
+
+    /// For reports.
+    pub(crate) fn kind(&self) -> &'static str {
+        match (&self.cluster, self.are_none()) {
+            (Some(_), _) => "embedded",
+            (None, true) => "none",
+            (None, false) => "given",
+        }
+    }
+
     /// Takes the given ones, or starts our own and says so.
     pub(crate) async fn find(primary: Option<&String>, replicas: &[String]) -> Result<Self, RunError> {
         if let Some(primary) = primary {
