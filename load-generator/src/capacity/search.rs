@@ -1,0 +1,217 @@
+//! Which rate is tried next: pure, so that it can be tested without a server.
+//!
+//! ```text
+//!          held: twice the rate                broken: half of it
+//!   ┌──────────────┐                     ┌──────────────────────┐
+//!   ▼              │                     ▼                      │
+//! [doubling] ──────┴─ broken twice ─▶ [bisecting] ── close enough ─▶ [confirming] ── most held ─▶ done
+//!                                         ▲                              │
+//!                                         └── most broke: a step down ───┘
+//! ```
+//!
+//! A rate counts as broken when it broke twice: on a shared machine something else may be going on once.
+
+/// How often a rate may break before it counts.
+const STRIKES: u32 = 2;
+/// Below this there is nothing to be found.
+const LEAST: f64 = 1.0;
+/// How often confirmations may fail before the search gives up going down.
+const MOST_RETREATS: u32 = 12;
+
+/// A search for the highest rate that holds.
+#[derive(Debug, Clone)]
+pub(crate) struct Search {
+    /// The highest rate that held.
+    held: Option<f64>,
+    /// The lowest that broke.
+    broken: Option<f64>,
+    rate: f64,
+    most: f64,
+    /// How far apart the two may be at the end, as a share.
+    precision: f64,
+    strikes: u32,
+    confirmations: u32,
+    confirming: Option<Confirming>,
+    retreats: u32,
+    is_over: bool,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Confirming {
+    held: u32,
+    broke: u32,
+}
+
+/// What to try.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Trial {
+    pub(crate) rate: f64,
+    /// Longer than others, so that checkpoints fall into it.
+    pub(crate) is_confirmation: bool,
+}
+
+/// What was found.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Found {
+    /// Requests a second; nothing if none held.
+    pub(crate) rate: Option<f64>,
+    pub(crate) confirmed: u32,
+    pub(crate) of: u32,
+    /// Whether no higher rate was tried, as it was not allowed.
+    pub(crate) is_ceiling: bool,
+}
+
+impl Search {
+    /// Rates from `first` on, at most `most`.
+    pub(crate) fn new(first: f64, most: f64, precision: f64, confirmations: u32) -> Self {
+        Self {
+            held: None,
+            broken: None,
+            rate: first.min(most),
+            most,
+            precision,
+            strikes: 0,
+            confirmations,
+            confirming: None,
+            retreats: 0,
+            is_over: false,
+        }
+    }
+
+    /// What to try next; `None` at the end.
+    pub(crate) fn next(&self) -> Option<Trial> {
+        (!self.is_over).then_some(Trial { rate: self.rate, is_confirmation: self.confirming.is_some() })
+    }
+
+    /// What came of it.
+    pub(crate) fn tried(&mut self, held: bool) {
+        if let Some(confirming) = &mut self.confirming {
+            if held {
+                confirming.held += 1;
+            } else {
+                confirming.broke += 1;
+            }
+            let Confirming { held, broke } = *confirming;
+            if broke * 2 > self.confirmations {
+                self.retreat();
+            } else if held + broke == self.confirmations {
+                self.is_over = true;
+            }
+            return;
+        }
+        if !held {
+            self.strikes += 1;
+            if self.strikes < STRIKES {
+                return;
+            }
+        }
+        self.strikes = 0;
+        if held {
+            self.held = Some(self.rate);
+        } else {
+            self.broken = Some(self.rate);
+        }
+        self.choose();
+    }
+
+    /// The rate after one that is decided.
+    fn choose(&mut self) {
+        match (self.held, self.broken) {
+            (Some(held), None) if held >= self.most => self.confirm(held),
+            (Some(held), None) => self.rate = (held * 2.0).min(self.most),
+            (None, Some(broken)) if broken / 2.0 < LEAST => self.is_over = true,
+            (None, Some(broken)) => self.rate = broken / 2.0,
+            (Some(held), Some(broken)) if broken / held <= 1.0 + self.precision => self.confirm(held),
+            // In the middle of what is a ratio.
+            (Some(held), Some(broken)) => self.rate = (held * broken).sqrt(),
+            (None, None) => {}
+        }
+    }
+
+    fn confirm(&mut self, rate: f64) {
+        self.rate = rate;
+        self.confirming = Some(Confirming::default());
+        self.is_over = self.confirmations == 0;
+    }
+
+    /// What was thought to hold does not.
+    fn retreat(&mut self) {
+        self.broken = Some(self.rate);
+        let lower = self.rate / (1.0 + self.precision);
+        self.retreats += 1;
+        if self.retreats > MOST_RETREATS || lower < LEAST {
+            self.held = None;
+            self.is_over = true;
+            return;
+        }
+        self.held = Some(lower);
+        self.confirm(lower);
+    }
+
+    pub(crate) fn found(&self) -> Found {
+        let confirmed = self.confirming.map_or(0, |confirming| confirming.held);
+        let is_ceiling = self.broken.is_none() && self.held.is_some();
+        Found { rate: self.held, confirmed, of: self.confirmations, is_ceiling }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Searches where every rate up to `capacity` holds, but for the trials that `fails` names.
+    fn search(capacity: f64, fails: impl Fn(u32) -> bool) -> (Found, u32) {
+        let mut search = Search::new(100.0, 100_000.0, 0.05, 3);
+        let mut trials = 0;
+        while let Some(trial) = search.next() {
+            search.tried(trial.rate <= capacity && !fails(trials));
+            trials += 1;
+            assert!(trials < 100, "it does not end");
+        }
+        (search.found(), trials)
+    }
+
+    #[test]
+    fn the_highest_rate_that_holds_is_found() {
+        for capacity in [1.5, 60.0, 100.0, 730.0, 6_000.0, 99_000.0] {
+            let (found, trials) = search(capacity, |_| false);
+            let rate = found.rate.unwrap();
+            assert!(rate <= capacity && rate >= capacity / 1.06, "{capacity}: {rate}");
+            assert_eq!((found.confirmed, found.of, found.is_ceiling), (3, 3, false));
+            assert!(trials <= 33, "{trials}");
+        }
+    }
+
+    #[test]
+    fn one_bad_moment_does_not_count() {
+        for bad in 0..20 {
+            let found = search(6_000.0, |trial| trial == bad).0;
+            assert!(found.rate.is_some_and(|rate| rate >= 6_000.0 / 1.06), "{bad}: {found:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_confirmed_is_not_believed() {
+        // Trials 13 and on are at most half as lucky as those before.
+        let mut search = Search::new(100.0, 1e5, 0.05, 3);
+        let mut confirmed_at = Vec::new();
+        while let Some(trial) = search.next() {
+            let capacity = if trial.is_confirmation { 4_000.0 } else { 6_000.0 };
+            if trial.is_confirmation {
+                confirmed_at.push(trial.rate);
+            }
+            search.tried(trial.rate <= capacity);
+        }
+        let rate = search.found().rate.unwrap();
+        assert!(rate <= 4_000.0 && rate > 3_700.0, "{rate}");
+        assert!(confirmed_at[0] > 5_500.0);
+    }
+
+    #[test]
+    fn there_may_be_nothing_to_find_and_no_end_to_it() {
+        let nothing = search(0.0, |_| false).0;
+        assert_eq!((nothing.rate, nothing.is_ceiling), (None, false));
+        let all = search(1e9, |_| false).0;
+        assert_eq!((all.rate, all.is_ceiling), (Some(100_000.0), true));
+    }
+}
