@@ -23,6 +23,7 @@ impl Interrupt {
                     _ = terminate.recv() => {}
                 }
                 if cancelled.is_cancelled() {
+                    crate::live::restore();
                     // The supervisors of embedded servers see the end of this process and clean up.
                     std::process::exit(130);
                 }

@@ -19,6 +19,7 @@
 
 mod audit;
 mod bench;
+mod capacity;
 mod chaos;
 mod chart;
 mod cli;
@@ -45,6 +46,7 @@ mod merge;
 mod metrics;
 mod observe;
 mod output;
+mod overload;
 mod own;
 mod pacer;
 mod plan;
@@ -83,7 +85,7 @@ fn main() -> ExitCode {
     let level = if matches!(command, Command::Chaos(_) | Command::ChaosPart(_)) { "error" } else { "warn" };
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
     let colours = std::io::IsTerminal::is_terminal(&std::io::stderr());
-    tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colours).with_writer(std::io::stderr).init();
+    tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colours).with_writer(live::LogWriter).init();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return fail(&format!("starting the runtime: {error}")),
@@ -92,6 +94,8 @@ fn main() -> ExitCode {
         match command {
             Command::Run(plan) => run::run(*plan).await,
             Command::Explain(plan) => explain::explain(&plan).map(|()| Verdict::Kept),
+            Command::Capacity(plan) => capacity::run(*plan).await,
+            Command::Overload(plan) => overload::run(*plan).await,
             Command::Compare(plan) => compare::run(&plan),
             Command::Merge(plan) => merge::run(&plan).map(|()| Verdict::Kept),
             Command::Seats(plan) => seats::run(plan).await,

@@ -10,7 +10,7 @@ use crate::environment::peak_mib;
 use crate::machine;
 
 /// What this process used, without its children.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct OwnCost {
     /// Processor time, of the user and of the system.
     pub(crate) cpu_s: f64,

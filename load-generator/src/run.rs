@@ -30,6 +30,9 @@ use crate::stage::Stage;
 use crate::store_metrics::StoreMetrics;
 use crate::verdict::Verdict;
 
+/// How long a terminal may take to become a plain one.
+const VIEW_WITHIN: Duration = Duration::from_secs(1);
+
 /// Carries a plan out and reports.
 pub(crate) async fn run(plan: Plan) -> Result<Verdict, RunError> {
     // What can fail without any load does so first.
@@ -89,8 +92,8 @@ pub(crate) async fn run(plan: Plan) -> Result<Verdict, RunError> {
     let requests: u64 =
         loads.iter().map(|load| load.offers.warmup.scheduled + load.offers.measured.scheduled).sum();
     let own = own.finish(requests);
-    // The terminal is a plain one again before anything is printed.
-    view.await.map_err(RunError::task)?;
+    // The terminal is a plain one again before anything is printed; one that takes nothing is not waited for.
+    drop(tokio::time::timeout(VIEW_WITHIN, view).await);
     if interrupt.token().is_cancelled() {
         eprintln!("interrupted: the report is of what ran");
     }

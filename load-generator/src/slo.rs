@@ -138,3 +138,43 @@ impl Unit {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_does_not_parse_is_pointed_at() {
+        for (text, at, said) in [
+            ("p99<20", "20", "a time with its unit"),
+            ("p99<20ms,errors<1", "1", "a share in percent"),
+            ("p99<20ms, erorrs<1%", "erorrs", "is no figure"),
+            ("p99", "p99", "with < or >"),
+            ("p99<20ms,", "", "with < or >"),
+            ("rate>fast", "fast", "requests per second"),
+            ("ünd<1%", "ünd", "is no figure"),
+            ("errors<-1%", "-1%", "a share in percent"),
+        ] {
+            let refused = text.parse::<Slo>().unwrap_err();
+            let lines: Vec<&str> = refused.lines().collect();
+            assert!(lines[0].contains(said), "{refused}");
+            let column = lines[2].chars().count() - 3;
+            let pointed: String = text.chars().skip(column).collect();
+            assert!(lines[2].ends_with('^') && pointed.starts_with(at), "{refused}");
+        }
+    }
+
+    #[test]
+    fn limits_are_checked_against_what_was_measured() {
+        let mut report = crate::report::sample::sample();
+        report.requests.scheduled = 1_000;
+        report.requests.errors = 1;
+        let held = |limit: &str| limit.parse::<Slo>().unwrap().check(&report).held;
+        assert!(held("errors<=0.1%") && !held("errors<0.1%") && held("errors<0.11%"));
+        assert!(held("rate>0") && held("p99<1h,p50>0ms") && !held("p99<1h,p50<0ms"));
+        // Nothing was measured of it: that is no success.
+        assert!(!held("no_such_operation.p99<1h"));
+        let check = "p99<1ns".parse::<Slo>().unwrap().check(&report);
+        assert!(!check.held && check.checks[0].measured.as_ref().unwrap().ends_with(" ms"), "{check:?}");
+    }
+}

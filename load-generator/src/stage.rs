@@ -16,6 +16,8 @@ use crate::servers::Servers;
 
 /// How long the store may take to send what was left at the end.
 const CLOSE_WITHIN: Duration = Duration::from_secs(2);
+/// How long a checkpoint between two loads may take.
+const SETTLE_WITHIN: Duration = Duration::from_secs(60);
 /// File handles that are needed besides connections: logs, outputs, the runtime's own.
 const OTHER_HANDLES: u64 = 64;
 /// The most tasks that may fight for a connection where each request has a task: they share the store's pools.
@@ -63,6 +65,23 @@ impl Stage {
         }
         let library = Arc::new(Library::new(shelf, &plan.library));
         Ok(Self { engine, library, head, registry: registry.clone(), servers: Arc::clone(servers) })
+    }
+
+    /// What was written before is on disk, and its WAL files are there to be used again; the replicas have it too. Nothing where
+    /// there is no right to do that.
+    pub(crate) async fn settle(&self) {
+        let servers = &self.servers;
+        let settled = async {
+            let session = testutil::connect(&servers.primary).await?;
+            session.batch_execute("CHECKPOINT").await?;
+            for replica in &servers.replicas {
+                testutil::replayed(&servers.primary, replica).await?;
+            }
+            Ok::<_, tokio_postgres::Error>(())
+        };
+        if let Ok(Err(error)) = tokio::time::timeout(SETTLE_WITHIN, settled).await {
+            tracing::debug!(%error, "no checkpoint between two loads");
+        }
     }
 
     /// Sends what was left to send, within a limit: a server that says nothing must not keep a report back.

@@ -7,6 +7,7 @@ use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 
 use crate::error::RunError;
+use crate::report::Report;
 
 /// A child process that says and is told lines. It is killed when dropped.
 #[derive(Debug)]
@@ -16,20 +17,44 @@ pub(crate) struct Subprocess {
     output: Lines<BufReader<ChildStdout>>,
 }
 
+/// Has this program make a load and takes its result. It is killed when dropped.
+pub(crate) async fn report(
+    arguments: impl IntoIterator<Item = OsString>,
+    primary: &str,
+    replicas: &[String],
+) -> Result<Report, RunError> {
+    let mut command = command(primary, replicas.first().map(String::as_str))?;
+    command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+    let output = command.output().await.map_err(RunError::io("starting a process"))?;
+    if !output.status.success() {
+        let said = String::from_utf8_lossy(&output.stderr);
+        return Err(RunError::new(format!("a process of this run failed ({}): {said}", output.status)));
+    }
+    serde_json::from_slice(&output.stdout)
+        .map_err(|error| RunError::new(format!("a process of this run gave no result: {error}")))
+}
+
+/// This program. The connection strings are not on its command line, where everyone can read them.
+fn command(primary: &str, replica: Option<&str>) -> Result<Command, RunError> {
+    let program = std::env::current_exe().map_err(RunError::io("finding this program"))?;
+    let mut command = Command::new(program);
+    command.env("EVENTSTORE_PRIMARY", primary);
+    match replica {
+        Some(replica) => command.env("EVENTSTORE_REPLICA", replica),
+        None => command.env_remove("EVENTSTORE_REPLICA"),
+    };
+    Ok(command)
+}
+
 impl Subprocess {
-    /// Starts it. The connection strings are not on its command line, where everyone can read them.
+    /// Starts it.
     pub(crate) fn start(
         arguments: impl IntoIterator<Item = OsString>,
         primary: &str,
         replica: Option<&str>,
     ) -> Result<Self, RunError> {
-        let program = std::env::current_exe().map_err(RunError::io("finding this program"))?;
-        let mut command = Command::new(program);
-        command.args(arguments).env("EVENTSTORE_PRIMARY", primary);
-        match replica {
-            Some(replica) => command.env("EVENTSTORE_REPLICA", replica),
-            None => command.env_remove("EVENTSTORE_REPLICA"),
-        };
+        let mut command = command(primary, replica)?;
+        command.args(arguments);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true);
         let mut child = command.spawn().map_err(RunError::io("starting a process"))?;
         let pipes = child.stdin.take().zip(child.stdout.take());

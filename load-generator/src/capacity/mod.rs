@@ -65,7 +65,7 @@ pub(crate) async fn run(plan: CapacityPlan) -> Result<Verdict, RunError> {
     let servers = Servers::find(plan.load.primary.as_ref(), &plan.load.replicas);
     let servers = Arc::new(interrupt.or_stop(servers).await?);
     let report = search(&plan, &servers, &interrupt).await?;
-    picture.write(&report.chart())?;
+    picture.write(&report.chart().standalone())?;
     output.publish(&report)?;
     Ok(if report.found_all() { Verdict::Kept } else { Verdict::TooSlow })
 }

@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::capacity::CapacityPlan;
 use crate::capacity::knee::knee;
 use crate::capacity::search::{Found, Trial};
-use crate::chart::{Axis, Chart, Line, Mark};
+use crate::chart::{Axis, Chart, Mark, Series, Tone};
 use crate::environment::Environment;
 use crate::histogram::milliseconds;
 use crate::report::Report;
@@ -137,19 +137,23 @@ impl CapacityReport {
 
     /// Latency against rate.
     pub(crate) fn chart(&self) -> Chart {
-        let lines = self.engines.iter().flat_map(|engine| {
-            let line = |name: &str, points| Line { name: format!("{} {name}", engine.engine), points };
-            [line("p99", engine.curve(|probe| probe.p99_ms)), line("p50", engine.curve(|probe| probe.p50_ms))]
+        let series = self.engines.iter().flat_map(|engine| {
+            let name = |percentile: &str| format!("{} {percentile}", engine.engine);
+            [
+                Series::new(name("p99"), engine.curve(|probe| probe.p99_ms)).with_dots(),
+                Series::new(name("p50"), engine.curve(|probe| probe.p50_ms)).dashed(),
+            ]
         });
         let marks = self.engines.iter().filter_map(|engine| {
-            let at = engine.capacity?;
-            Some(Mark { at, until: None, text: format!("{} {at:.0} /s", engine.engine) })
+            let rate = engine.capacity?;
+            Some(Mark::line(rate, format!("{} {rate:.0} /s", engine.engine)).toned(Tone::Plain))
         });
         Chart {
-            title: format!("Latency against rate, {}", self.slo),
+            title: format!("Latency against rate; {}", self.slo),
             x: Axis::log("requests a second"),
             y: Axis::log("ms"),
-            lines: lines.collect(),
+            series: series.collect(),
+            bars: Vec::new(),
             marks: marks.collect(),
         }
     }

@@ -1,6 +1,7 @@
 //! The command line, as typed.
 
 mod bench;
+mod capacity;
 mod chaos;
 mod compare;
 mod deliver;
@@ -17,7 +18,9 @@ use clap::{ArgMatches, Args, CommandFactory as _, FromArgMatches as _, Parser, S
 
 use crate::bench::{BenchPlan, PartPlan as BenchPartPlan};
 use crate::chaos::{ChaosPlan, PartPlan as ChaosPartPlan};
+use crate::capacity::CapacityPlan;
 use crate::cli::bench::BenchArgs;
+use crate::cli::capacity::{CapacityArgs, OverloadArgs};
 use crate::cli::chaos::ChaosArgs;
 use crate::cli::compare::CompareArgs;
 use crate::cli::deliver::DeliverArgs;
@@ -29,6 +32,7 @@ use crate::deliver::{
     PartPlan as CrashPartPlan, SubscribePlan, ViewPlan,
 };
 use crate::merge::MergePlan;
+use crate::overload::OverloadPlan;
 use crate::plan::Plan;
 use crate::seats::{PartPlan, SeatsPlan};
 
@@ -78,6 +82,10 @@ Example:
 Exit status: 0 every promise was kept, 1 the run could not be carried out (a store that does not come back is one), 2 usage,
 3 appends took longer than --recover-within to come back, 4 a promise was broken.")]
     Chaos(ChaosArgs),
+    /// Find the highest rate that holds given limits
+    Capacity(CapacityArgs),
+    /// Offer more than the store can do: a task for each request, against workers with a bounded queue
+    Overload(OverloadArgs),
     /// Compare two results, and fail if the second is worse
     Compare(CompareArgs),
     /// Join the HDR logs of several generators, exactly
@@ -108,6 +116,8 @@ struct ServerArgs {
 pub(crate) enum Command {
     Run(Box<Plan>),
     Explain(Box<Plan>),
+    Capacity(Box<CapacityPlan>),
+    Overload(Box<OverloadPlan>),
     Compare(ComparePlan),
     Merge(MergePlan),
     Seats(SeatsPlan),
@@ -141,6 +151,8 @@ fn resolve(typed: &ArgMatches) -> Result<Command, clap::Error> {
         Some(Subcommands::Run(args)) => args.into_command(typed_after_name),
         Some(Subcommands::Bench(args)) => args.into_command(typed_after_name),
         Some(Subcommands::Chaos(args)) => args.into_command(typed_after_name),
+        Some(Subcommands::Capacity(args)) => Ok(Command::Capacity(Box::new(args.into()))),
+        Some(Subcommands::Overload(args)) => Ok(Command::Overload(Box::new(args.into()))),
         Some(Subcommands::Compare(args)) => Ok(args.into()),
         Some(Subcommands::Merge(args)) => Ok(args.into()),
         Some(Subcommands::Deliver(args)) => Ok(args.into()),
@@ -163,6 +175,15 @@ fn positive_duration(text: &str) -> Result<Duration, String> {
     match duration(text)? {
         Duration::ZERO => Err("must be longer than 0".to_owned()),
         duration => Ok(duration),
+    }
+}
+
+/// A share, typed as percent.
+fn percent(text: &str) -> Result<f64, String> {
+    let number = text.strip_suffix('%').and_then(|number| number.trim().parse::<f64>().ok());
+    match number {
+        Some(percent) if percent.is_finite() && percent > 0.0 => Ok(percent / 100.0),
+        _ => Err("expected a number with %, more than 0, such as 10%".to_owned()),
     }
 }
 

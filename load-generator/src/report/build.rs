@@ -25,6 +25,14 @@ pub(crate) struct Circumstances {
     pub(crate) own: OwnCost,
 }
 
+impl Circumstances {
+    /// Of a load whose latencies and counts are all that is looked at.
+    pub(crate) fn of_probe(environment: Environment) -> Self {
+        let own = OwnCost::default();
+        Self { started: SystemTime::now(), environment, servers: Vec::new(), store: None, own }
+    }
+}
+
 impl Report {
     /// Of at least one load; several are repeats of the same.
     pub(crate) fn new(plan: &Plan, loads: &[Measured], of: Circumstances) -> Self {

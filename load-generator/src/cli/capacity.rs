@@ -1,0 +1,204 @@
+//! The arguments of `capacity` and `overload`.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+
+use crate::capacity::CapacityPlan;
+use crate::cli::library::LibraryArgs;
+use crate::cli::{ServerArgs, duration, percent, positive_duration};
+use crate::engine::EngineName;
+use crate::overload::OverloadPlan;
+use crate::output::OutputPlan;
+use crate::plan::{Arrivals, Node, Plan, Pool, Rate, Timing};
+use crate::shape::Shape;
+use crate::slo::Slo;
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  load-generator capacity
+  load-generator capacity --slo 'p99<20ms,errors<0.1%,rejected<1%' --engines eventstore,cte --picture capacity.svg
+  load-generator capacity --read-ratio 0.8 --from 1000 --json capacity.json
+
+Rates are doubled until the limits break twice, then the middle is tried until the rate that held and the one that broke are
+close; then that rate is confirmed by longer runs, most of which must hold. Several engines take turns. The servers should have
+nothing else to do. Exit status 3 if no rate holds.")]
+pub(super) struct CapacityArgs {
+    #[command(flatten)]
+    search: SearchArgs,
+    /// What to search the capacity of; each has a log of its own
+    #[arg(long, value_delimiter = ',', value_enum, default_value = "eventstore")]
+    engines: Vec<EngineName>,
+    #[command(flatten)]
+    load: SearchedLoadArgs,
+    /// How long a worker waits for one request, retries included
+    #[arg(long, default_value = "1s", value_parser = positive_duration)]
+    timeout: Duration,
+    /// Write the result as JSON to this file; - for standard output
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// Draw latency against rate into this file, as SVG
+    #[arg(long, value_name = "FILE")]
+    picture: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  load-generator overload
+  load-generator overload --capacity 5000 --rounds 3 --duration 30s --json overload.json")]
+pub(super) struct OverloadArgs {
+    /// Requests per second that the store can do; without it, they are searched for first
+    #[arg(long, value_name = "PER_SECOND")]
+    capacity: Option<Rate>,
+    /// How many times the capacity is offered
+    #[arg(long, default_value_t = 1.2, value_name = "TIMES", value_parser = factor)]
+    factor: f64,
+    /// How long it is offered, each time
+    #[arg(long, default_value = "30s", value_parser = positive_duration)]
+    duration: Duration,
+    /// How often both ways are measured; medians are reported
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=100))]
+    rounds: u32,
+    #[command(flatten)]
+    search: SearchArgs,
+    #[command(flatten)]
+    load: SearchedLoadArgs,
+    /// How long a request may take, in both ways
+    #[arg(long, default_value = "5s", value_parser = positive_duration)]
+    timeout: Duration,
+    /// Write the result as JSON to this file; - for standard output
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+struct SearchArgs {
+    /// Limits that must hold; see `run --help`
+    #[arg(long, value_name = "LIMITS", default_value = "p99<20ms,errors<0.1%,rejected<1%")]
+    slo: Slo,
+    /// The rate that is tried first
+    #[arg(long, default_value = "500", value_name = "PER_SECOND")]
+    from: Rate,
+    /// The highest rate that is tried
+    #[arg(long, default_value = "200000", value_name = "PER_SECOND")]
+    most: Rate,
+    /// How close the rate that held and the one that broke must come
+    #[arg(long, default_value = "5%", value_name = "PERCENT", value_parser = percent)]
+    precision: f64,
+    /// How long a rate is tried
+    #[arg(long, default_value = "8s", value_parser = positive_duration)]
+    probe: Duration,
+    /// How often the rate that was found is tried again; 0 for not at all
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(..=20))]
+    confirmations: u32,
+    /// How long each time
+    #[arg(long, default_value = "20s", value_parser = positive_duration)]
+    confirm_for: Duration,
+}
+
+/// What is offered at every rate.
+#[derive(Debug, Args)]
+struct SearchedLoadArgs {
+    /// How requests follow each other
+    #[arg(long, value_enum, default_value_t = Arrivals::Even)]
+    arrivals: Arrivals,
+    /// How long to run at each rate before measuring
+    #[arg(long, default_value = "2s", value_parser = duration)]
+    warmup: Duration,
+    /// Workers: how many requests are under way at once, at most
+    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=250))]
+    workers: u32,
+    /// Places in the queue before the workers; a request that finds it full is rejected
+    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    queue: u32,
+    /// Fixes the sequence of operations and of random choices
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    #[command(flatten)]
+    library: LibraryArgs,
+    #[command(flatten)]
+    servers: ServerArgs,
+    /// PostgreSQL schema of the log; created if it is not there
+    #[arg(long, default_value = "library")]
+    schema: String,
+    /// How many events the log has before
+    #[arg(long, default_value_t = 100_000, value_name = "EVENTS", value_parser = clap::value_parser!(u64).range(..=1_000_000_000_000))]
+    preload: u64,
+}
+
+impl SearchedLoadArgs {
+    fn into_plan(self, timeout: Duration) -> Plan {
+        Plan {
+            timing: Timing::Shape(Shape::level(0.0, Duration::ZERO)),
+            arrivals: self.arrivals,
+            warmup: self.warmup,
+            repeats: 1,
+            pool: Pool::Fixed { workers: self.workers as usize, queue: self.queue as usize },
+            timeout,
+            library: self.library.into(),
+            engine: EngineName::Eventstore,
+            audit: false,
+            seed: self.seed,
+            node: Node::ALONE,
+            start_at: None,
+            primary: self.servers.primary,
+            replicas: self.servers.replica,
+            schema: self.schema,
+            preload: self.preload,
+            metrics: None,
+            slo: None,
+            record: None,
+            outputs: OutputPlan::default(),
+            no_tui: true,
+        }
+    }
+}
+
+impl SearchArgs {
+    fn into_plan(self, load: Plan, engines: Vec<EngineName>) -> CapacityPlan {
+        CapacityPlan {
+            load,
+            slo: self.slo,
+            engines,
+            from: self.from,
+            most: self.most,
+            precision: self.precision,
+            probe: self.probe,
+            confirmations: self.confirmations,
+            confirm_for: self.confirm_for,
+            json: None,
+            picture: None,
+        }
+    }
+}
+
+impl From<CapacityArgs> for CapacityPlan {
+    fn from(args: CapacityArgs) -> Self {
+        let load = args.load.into_plan(args.timeout);
+        Self { json: args.json, picture: args.picture, ..args.search.into_plan(load, args.engines) }
+    }
+}
+
+impl From<OverloadArgs> for OverloadPlan {
+    fn from(args: OverloadArgs) -> Self {
+        let load = args.load.into_plan(args.timeout);
+        Self {
+            capacity: args.search.into_plan(load, vec![EngineName::Eventstore]),
+            known: args.capacity,
+            factor: args.factor,
+            duration: args.duration,
+            rounds: args.rounds,
+            json: args.json,
+        }
+    }
+}
+
+fn factor(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(factor) if (0.1..=100.0).contains(&factor) => Ok(factor),
+        _ => Err("expected a number from 0.1 to 100, such as 1.2".to_owned()),
+    }
+}

@@ -1,0 +1,82 @@
+//! The last two minutes of a run.
+
+use std::collections::VecDeque;
+
+use super::{Phase, Tick};
+use crate::report::Second;
+
+/// What a screen draws. Old seconds are forgotten.
+#[derive(Debug, Clone, Default)]
+pub(super) struct History {
+    seconds: VecDeque<Second>,
+    latest: Option<Tick>,
+    late: u64,
+}
+
+impl History {
+    /// Seconds that are kept.
+    pub(super) const LENGTH: usize = 120;
+
+    pub(super) fn push(&mut self, tick: Tick) {
+        if self.seconds.len() == Self::LENGTH {
+            self.seconds.pop_front();
+        }
+        self.seconds.push_back(tick.second.clone());
+        if tick.phase != Phase::WarmUp {
+            self.late += tick.second.late;
+        }
+        self.latest = Some(tick);
+    }
+
+    /// Nothing in the first second.
+    pub(super) fn latest(&self) -> Option<&Tick> {
+        self.latest.as_ref()
+    }
+
+    /// Requests that were offered late, since measuring began.
+    pub(super) fn late(&self) -> u64 {
+        self.late
+    }
+
+    /// How many seconds a chart has to be wide. In the beginning a short time fills it.
+    pub(super) fn span(&self) -> f64 {
+        self.seconds.len().clamp(Self::LENGTH / 4, Self::LENGTH) as f64
+    }
+
+    /// The seconds that have such a value: how long ago, below 0, and the value.
+    pub(super) fn points(&self, value: impl Fn(&Second) -> Option<f64>) -> Vec<(f64, f64)> {
+        let ago = (0..self.seconds.len()).rev().map(|ago| -(ago as f64));
+        ago.zip(&self.seconds).filter_map(|(ago, second)| Some((ago, value(second)?))).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::tick;
+    use super::*;
+
+    #[test]
+    fn it_keeps_two_minutes_and_counts_everything() {
+        let mut history = History::default();
+        history.push(Tick { phase: Phase::WarmUp, ..tick(1) });
+        for second in 1..=500 {
+            history.push(tick(second));
+        }
+        let points = history.points(|second| Some(second.at_s as f64));
+        assert_eq!(points.len(), History::LENGTH);
+        assert_eq!((points.first(), points.last()), (Some(&(-119.0, 380.0)), Some(&(0.0, 499.0))));
+        assert_eq!(history.late(), 500, "not of the warm-up");
+        assert_eq!(history.latest().unwrap().running.as_secs(), 500);
+    }
+
+    #[test]
+    fn seconds_without_a_value_are_no_points() {
+        let mut history = History::default();
+        let mut nothing = tick(2);
+        nothing.second.p99_ms = None;
+        history.push(tick(1));
+        history.push(nothing);
+        history.push(tick(3));
+        assert_eq!(history.points(|second| second.p99_ms), [(-2.0, 40.0), (0.0, 40.0)]);
+    }
+}
