@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use crate::histogram::Latencies;
-use crate::report::Report;
+use crate::report::{Repeat, Report};
 
 /// One figure: `p99`, `service.p99.9`, `lend_book.max`, `errors`, `rate`.
 #[derive(Debug, Clone, PartialEq)]
@@ -76,6 +76,22 @@ impl Figure {
             Self::TimedOut => share(report.requests.timeouts),
             Self::Late => share(report.late_starts),
             Self::Conflicts => share(report.requests.conflicts),
+        }
+    }
+
+    /// The same of one repeat; nothing where a repeat does not tell it.
+    pub(crate) fn of_repeat(&self, repeat: &Repeat) -> Option<f64> {
+        let requests = &repeat.requests;
+        let share = |count: u64| (requests.scheduled > 0).then(|| count as f64 / requests.scheduled as f64);
+        match self {
+            Self::Latency { of: Of::All, point } => point.of(&repeat.latency),
+            Self::Latency { of: Of::Service, point } => point.of(&repeat.service),
+            Self::Latency { of: Of::Operation(_), .. } | Self::Late => None,
+            Self::Rate => Some(repeat.achieved_rate),
+            Self::Errors => share(requests.errors),
+            Self::Rejected => share(requests.rejected),
+            Self::TimedOut => share(requests.timeouts),
+            Self::Conflicts => share(requests.conflicts),
         }
     }
 

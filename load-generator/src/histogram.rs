@@ -95,13 +95,15 @@ impl Latencies {
         latencies
     }
 
-    fn encoded(&self) -> Result<String, String> {
+    /// The compressed form that HdrHistogram's own tools read, in letters.
+    pub(crate) fn encoded(&self) -> Result<String, String> {
         let mut bytes = Vec::new();
         V2DeflateSerializer::new().serialize(&self.0, &mut bytes).map_err(|error| error.to_string())?;
         Ok(BASE64.encode(bytes))
     }
 
-    fn decoded(text: &str) -> Result<Self, String> {
+    /// What was written in that form, by whatever tool.
+    pub(crate) fn decoded(text: &str) -> Result<Self, String> {
         let bytes = BASE64.decode(text).map_err(|error| error.to_string())?;
         let histogram = HdrReader::new().deserialize(&mut bytes.as_slice());
         Ok(Self::of_hdr(&histogram.map_err(|error| error.to_string())?))

@@ -5,6 +5,8 @@
 
 mod build;
 #[cfg(test)]
+mod documented;
+#[cfg(test)]
 pub(crate) mod sample;
 mod text;
 mod timeline;

@@ -1,0 +1,34 @@
+//! The arguments that say where a result goes.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use crate::output::OutputPlan;
+
+/// All files are opened before the run: what can not be written is found out at once. What is in them stays until there is
+/// something to take its place.
+#[derive(Debug, Clone, Default, Args)]
+pub(super) struct OutputArgs {
+    /// Write the result as JSON to this file, for compare and for scripts; - for standard output (people's text goes to standard
+    /// error then)
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    pub(super) json: Option<PathBuf>,
+    /// Write a page to look at and to pass on: one file with its pictures, which needs no network
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    html: Option<PathBuf>,
+    /// Write each second of the run as a line of CSV: what was due, done and refused, latencies, queue, replicas' lag
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    csv: Option<PathBuf>,
+    /// Write each second's latencies to an HdrHistogram log (.hlog) while the run goes on: for merge, which adds up the logs
+    /// of several generators exactly, and for HdrHistogram's own tools
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    hdr: Option<PathBuf>,
+}
+
+impl From<OutputArgs> for OutputPlan {
+    fn from(args: OutputArgs) -> Self {
+        let OutputArgs { json, html, csv, hdr } = args;
+        Self { json, html, csv, hdr }
+    }
+}
