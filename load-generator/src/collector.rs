@@ -43,7 +43,8 @@ pub(crate) struct Collecting {
     pub(crate) phase: Phase,
     pub(crate) watched: Watched,
     pub(crate) ticks: Option<mpsc::UnboundedSender<Tick>>,
-    pub(crate) hdr: Option<HdrLog>,
+    /// And when its time begins.
+    pub(crate) hdr: Option<(HdrLog, Instant)>,
 }
 
 /// All that one load came to.
@@ -51,7 +52,7 @@ pub(crate) struct Collected {
     pub(crate) counts: Counts,
     pub(crate) timeline: Vec<Second>,
     /// To go on with.
-    pub(crate) hdr: Option<HdrLog>,
+    pub(crate) hdr: Option<(HdrLog, Instant)>,
 }
 
 /// The task, while it runs.
@@ -164,7 +165,7 @@ impl Work {
 
     /// Ends the open second and tells of it.
     fn close(&mut self) {
-        let mut open = std::mem::take(&mut self.open);
+        let open = std::mem::take(&mut self.open);
         let offered = self.offered();
         let new = offered.since(self.offered_before);
         self.offered_before = offered;
@@ -191,7 +192,7 @@ impl Work {
         };
         self.tell(&second);
         if self.is_measuring {
-            self.log(&mut open, at_s);
+            self.log(&open, self.timeline.len() as u64);
             self.timeline.push(second);
         }
     }
@@ -223,10 +224,11 @@ impl Work {
         }
     }
 
-    /// The histograms of a second.
-    fn log(&mut self, open: &mut OpenSecond, at_s: u64) {
-        let Some(hdr) = &mut self.given.hdr else { return };
-        let (at, length) = (Duration::from_secs(at_s), Duration::from_secs(1));
+    /// The histograms of the second that is closed.
+    fn log(&mut self, open: &OpenSecond, nth: u64) {
+        let Some((hdr, base)) = &mut self.given.hdr else { return };
+        let before = self.given.measured_from.saturating_duration_since(*base);
+        let (at, length) = (before + Duration::from_secs(nth), Duration::from_secs(1));
         let mut written = hdr.interval(at, length, None, &open.latency);
         written = written.and_then(|()| hdr.interval(at, length, Some("service"), &open.service));
         for (operation, latencies) in &open.operations {

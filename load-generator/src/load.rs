@@ -5,8 +5,9 @@
 //! stopped*, the pacer ends early (or the closed loop does) and everything else follows as always. *If the database dies*,
 //! requests fail or time out and are counted; nothing here waits for it without a limit.
 
+use std::fs::File;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use testutil::checker::Recorder;
 use tokio::sync::mpsc;
@@ -31,12 +32,18 @@ use crate::stage::Stage;
 use crate::tally::{Offers, Tally};
 use crate::workers::{self, Shared};
 
+/// How late a node may be where it begins together with others.
+const LATE_START: Duration = Duration::from_millis(100);
+
 /// Who watches and is told.
 #[derive(Default)]
 pub(crate) struct Watchers {
     pub(crate) metrics: Option<Metrics>,
     pub(crate) ticks: Option<mpsc::UnboundedSender<Tick>>,
-    pub(crate) hdr: Option<HdrLog>,
+    /// Where an HDR log is to be written.
+    pub(crate) hdr_file: Option<File>,
+    /// The log, once it has begun, and when its time begins.
+    pub(crate) hdr: Option<(HdrLog, Instant)>,
     pub(crate) recorder: Option<Arc<Recorder>>,
 }
 
@@ -47,11 +54,15 @@ pub(crate) struct Turn {
     pub(crate) repeat: u32,
     /// Measured seconds of those before.
     pub(crate) seconds_before: u64,
+    /// When the warm-up begins; nothing for at once.
+    pub(crate) start_at: Option<SystemTime>,
 }
 
 /// What one load came to.
 #[derive(Debug)]
 pub(crate) struct Measured {
+    /// When measuring began.
+    pub(crate) started: SystemTime,
     pub(crate) counts: Counts,
     pub(crate) offers: Offers,
     pub(crate) timeline: Vec<Second>,
@@ -64,7 +75,7 @@ pub(crate) struct Measured {
 }
 
 impl Turn {
-    pub(crate) const ONLY: Self = Self { repeat: 1, seconds_before: 0 };
+    pub(crate) const ONLY: Self = Self { repeat: 1, seconds_before: 0, start_at: None };
 }
 
 /// Carries one load out. `watchers` has its HDR log back afterwards.
@@ -97,8 +108,13 @@ pub(crate) async fn offer(
         limit: plan.timeout,
     };
 
-    let start = Instant::now();
+    until(turn.start_at, stop).await?;
+    let (start, started) = (Instant::now(), SystemTime::now() + plan.warmup);
     let measured_from = start + plan.warmup;
+    if let Some(file) = watchers.hdr_file.take() {
+        let log = HdrLog::begin(file, started, &plan.shape()).map_err(RunError::io("the HDR log"))?;
+        watchers.hdr = Some((log, measured_from));
+    }
     let end = measured_from + plan.length();
     let observer = (!stage.servers.are_none())
         .then(|| Observer::start(&stage.servers, &plan.schema(), measured_from));
@@ -165,6 +181,7 @@ pub(crate) async fn offer(
         counts.last_completion.map_or(Duration::ZERO, |at| at.saturating_duration_since(measured_from));
     let offers = tally.offers().clone();
     Ok(Measured {
+        started,
         counts,
         offers,
         timeline: collected.timeline,
@@ -173,6 +190,23 @@ pub(crate) async fn offer(
         lasted: offered_for.max(answered),
         is_interrupted: !finished,
     })
+}
+
+/// Nodes begin together.
+async fn until(at: Option<SystemTime>, stop: &CancellationToken) -> Result<(), RunError> {
+    let Some(at) = at else { return Ok(()) };
+    let left = match at.duration_since(SystemTime::now()) {
+        Ok(left) => left,
+        Err(late) if late.duration() < LATE_START => Duration::ZERO,
+        Err(late) => {
+            let late = late.duration().as_secs_f64();
+            return Err(RunError::new(format!("--start-at was {late:.1} s ago when all was ready: say a later time")));
+        }
+    };
+    tokio::select! {
+        () = tokio::time::sleep(left) => Ok(()),
+        () = stop.cancelled() => Err(RunError::new("interrupted before the load began")),
+    }
 }
 
 async fn join(mut running: JoinSet<()>) -> Result<(), RunError> {

@@ -1,7 +1,7 @@
 //! One run, from beginning to end.
 
 use std::sync::{Arc, OnceLock};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use prometheus::Registry;
 use testutil::checker::Recorder;
@@ -11,7 +11,6 @@ use crate::audit::Audit;
 use crate::engine::EngineName;
 use crate::environment::Environment;
 use crate::error::RunError;
-use crate::hdr_log::HdrLog;
 use crate::interrupt::Interrupt;
 use crate::live::{self, About, View};
 use crate::load::{self, Turn, Watchers};
@@ -62,16 +61,16 @@ pub(crate) async fn run(plan: Plan) -> Result<Verdict, RunError> {
     }
     let environment =
         interrupt.or_stop(async { Ok(Environment::observe(&servers, stage.head).await) }).await?;
-    interrupt.or_stop(until_start(&plan)).await?;
 
-    let started = SystemTime::now() + plan.warmup;
     let (ticks, view) = show(&plan, &environment);
     let recorder = plan.audit.then(|| Arc::new(Recorder::in_memory()));
-    let hdr = match outputs.take_hdr() {
-        Some(file) => Some(HdrLog::begin(file, started, &plan.shape()).map_err(RunError::io("the HDR log"))?),
-        None => None,
+    let mut watchers = Watchers {
+        metrics: Some(metrics),
+        ticks: Some(ticks),
+        hdr_file: outputs.take_hdr(),
+        recorder: recorder.clone(),
+        ..Watchers::default()
     };
-    let mut watchers = Watchers { metrics: Some(metrics), ticks: Some(ticks), hdr, recorder: recorder.clone() };
     let before = observe::stats_of_all(&servers, &plan.schema()).await;
     let store_before = StoreMetrics::read(&registry);
     let own = OwnClock::start();
@@ -79,7 +78,7 @@ pub(crate) async fn run(plan: Plan) -> Result<Verdict, RunError> {
     let mut loads = Vec::new();
     let mut seconds_before = 0;
     for repeat in 1..=plan.repeats {
-        let turn = Turn { repeat, seconds_before };
+        let turn = Turn { repeat, seconds_before, start_at: plan.start_at.filter(|_| repeat == 1) };
         let load = load::offer(&plan, &stage, turn, &mut watchers, interrupt.token()).await?;
         seconds_before += load.timeline.len() as u64;
         let is_last = load.is_interrupted;
@@ -107,7 +106,7 @@ pub(crate) async fn run(plan: Plan) -> Result<Verdict, RunError> {
     let active: Option<f64> = servers_report.iter().map(|server| server.active_time_ms()).sum();
     let server_ms = active.filter(|_| requests > 0).map(|active| active / requests as f64);
     let store = StoreMetrics::read(&registry).since(&store_before, server_ms);
-    let circumstances = Circumstances { started, environment, servers: servers_report, store, own };
+    let circumstances = Circumstances { environment, servers: servers_report, store, own };
     let mut report = Report::new(&plan, &loads, circumstances);
     let verdict = if report.broke_slo() { Verdict::TooSlow } else { Verdict::Kept };
     let Some(recorder) = recorder else {
@@ -166,20 +165,4 @@ fn record(plan: &Plan) -> Result<(), RunError> {
         choice: Some(planned.choice),
     });
     recorded::write(path, requests)
-}
-
-/// Nodes begin together.
-async fn until_start(plan: &Plan) -> Result<(), RunError> {
-    let Some(at) = plan.start_at else { return Ok(()) };
-    match at.duration_since(SystemTime::now()) {
-        Ok(left) => tokio::time::sleep(left).await,
-        Err(late) if late.duration() < Duration::from_secs(1) => {}
-        Err(late) => {
-            return Err(RunError::new(format!(
-                "--start-at was {:.1} s ago when all was ready: say a later time",
-                late.duration().as_secs_f64()
-            )));
-        }
-    }
-    Ok(())
 }

@@ -1,6 +1,6 @@
 //! How a result is put together from what was measured.
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use crate::counts::Counts;
 use crate::environment::Environment;
@@ -18,7 +18,6 @@ const FEW_EFFECTIVE: f64 = 0.5;
 
 /// What is known of a run besides what its loads came to.
 pub(crate) struct Circumstances {
-    pub(crate) started: SystemTime,
     pub(crate) environment: Environment,
     pub(crate) servers: Vec<ServerReport>,
     pub(crate) store: Option<StoreReport>,
@@ -29,7 +28,7 @@ impl Circumstances {
     /// Of a load whose latencies and counts are all that is looked at.
     pub(crate) fn of_probe(environment: Environment) -> Self {
         let own = OwnCost::default();
-        Self { started: SystemTime::now(), environment, servers: Vec::new(), store: None, own }
+        Self { environment, servers: Vec::new(), store: None, own }
     }
 }
 
@@ -61,7 +60,9 @@ impl Report {
         let repeats = if loads.len() > 1 { loads.iter().map(Repeat::of).collect() } else { Vec::new() };
         let mut report = Self {
             format: FORMAT.to_owned(),
-            started_at: humantime::format_rfc3339_millis(of.started).to_string(),
+            started_at: loads.first().map_or_else(String::new, |load| {
+                humantime::format_rfc3339_millis(load.started).to_string()
+            }),
             scenario: "library".to_owned(),
             engine: plan.engine.as_str().to_owned(),
             load: plan.load(),
