@@ -3,6 +3,7 @@
 mod bench;
 mod chaos;
 mod deliver;
+mod library;
 mod run;
 
 use std::time::Duration;
