@@ -7,40 +7,41 @@ use rand::SeedableRng as _;
 use rand_chacha::ChaCha8Rng;
 
 use crate::engine::{Append, Client, Draft, Engine, EngineError};
-use crate::scenario::Shelf;
+use crate::scenario::{LibraryOptions, Shelf, Stock};
 
 /// Events in one append of the preload.
 const BATCH: u64 = 1_000;
 
 /// Reads what is there, and writes what is missing to `events` events, and to a library in which so many workers find
-/// something to do. Returns the last position too.
+/// something to do. Returns the last position too. A log that has enough stays as it is, also if it leads to another number
+/// of books and readers than the options ask for.
 pub(crate) async fn preload(
     engine: &Arc<dyn Engine>,
     events: u64,
     workers: usize,
     seed: u64,
+    options: &LibraryOptions,
 ) -> Result<(Shelf, u64), EngineError> {
     let there = engine.head().await?;
-    let mut reader = Shelf::reader();
+    let mut shelf = Shelf::new(options.zipf);
     let bar = progress(there, "reading the log");
     let apply = &mut |event| {
-        reader.apply(&event);
+        shelf.apply(&event);
         bar.inc(1);
     };
     engine.read(apply).await?;
     bar.finish_and_clear();
-    let mut shelf = reader.into_shelf();
 
     // A log that is there already has the ids of the beginning of this sequence.
     let mut random = ChaCha8Rng::seed_from_u64(seed);
     random.set_stream(there);
+    let stock = Stock::new(options, events, workers);
     let mut written = there;
     let bar = progress(events.saturating_sub(there), "writing events");
     let mut client = engine.client().await?;
-    while written < events || !shelf.is_stocked(workers) {
+    while written < events || !stock.is_met(&shelf) {
         let count = if written < events { BATCH.min(events - written) } else { BATCH };
-        let batch: Vec<Draft> =
-            (0..count).map(|nth| shelf.next_event(events.max(written + nth), workers, &mut random)).collect();
+        let batch: Vec<Draft> = (0..count).map(|_| stock.next_event(&mut shelf, &mut random)).collect();
         write(&mut *client, batch).await?;
         written += count;
         bar.inc(count);

@@ -6,7 +6,10 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use testutil::checker::{self, Action, Answer, Digest, Filter, Outcome, Pending, Read, Recorder};
 
-use crate::engine::{Append, Appended, Client, Draft, EngineError, Found, Part};
+use crate::engine::{Append, Appended, Client, Draft, EngineError, Found, Part, View, Viewed};
+
+/// How many events of a state are read with it.
+const OF_STATE: u64 = 20;
 
 /// Passes on what is asked, and notes it before and after.
 pub(crate) struct Audited {
@@ -73,10 +76,18 @@ impl Client for Audited {
         self.end_read(&pending, found)
     }
 
-    async fn query_eventually(&mut self, filter: &Filter) -> Result<Found, EngineError> {
-        let pending = self.begin_read(filter, Part::default(), false)?;
-        let found = self.client.query_eventually(filter).await?;
+    async fn query_eventually(&mut self, filter: &Filter, part: Part) -> Result<Found, EngineError> {
+        let pending = self.begin_read(filter, part, false)?;
+        let found = self.client.query_eventually(filter, part).await?;
         self.end_read(&pending, found)
+    }
+
+    /// A history has events and no states. So the newest events of the state are read from where it came from, and
+    /// recorded.
+    async fn fold_eventually(&mut self, view: &View) -> Result<Viewed, EngineError> {
+        let newest = Part { newest_first: true, limit: Some(OF_STATE), ..Part::default() };
+        self.query_eventually(&view.filter, newest).await?;
+        self.client.fold_eventually(view).await
     }
 
     fn knows_ids(&self) -> bool {

@@ -17,7 +17,8 @@ use tokio_postgres::{Client as Session, Row, Statement};
 
 use crate::engine::where_clause::{WhereClause, part_clause};
 use crate::engine::{
-    After, Append, Appended, Books, Client, Engine, EngineError, Found, Part, newest, session, tables,
+    After, Append, Appended, Books, Client, Engine, EngineError, Found, Part, Snapshots, newest, session,
+    tables,
 };
 use crate::servers::Servers;
 
@@ -45,11 +46,13 @@ pub(super) struct Cte {
     guard: Guard,
     /// Whether plans are the planner's choice.
     is_planned: bool,
+    snapshots: Arc<Snapshots>,
 }
 
 impl Cte {
     pub(super) fn new(servers: &Arc<Servers>, schema: &str, guard: Guard, is_planned: bool) -> Self {
-        Self { servers: Arc::clone(servers), schema: schema.to_owned(), guard, is_planned }
+        let (servers, snapshots) = (Arc::clone(servers), Arc::default());
+        Self { servers, schema: schema.to_owned(), guard, is_planned, snapshots }
     }
 
     fn tables(&self) -> String {
@@ -68,6 +71,7 @@ impl Engine for Cte {
     }
 
     async fn fill(&self, events: u64, books: Books) -> Result<(), EngineError> {
+        self.snapshots.clear();
         let fill = include_str!("sql/cte/fill.sql");
         session::fill(&self.servers, &self.schema, &self.tables(), fill, (events, books)).await
     }
@@ -80,7 +84,13 @@ impl Engine for Cte {
         if self.guard == Guard::Serializable {
             session.batch_execute("SET default_transaction_isolation = 'serializable'").await?;
         }
-        Ok(Box::new(CteClient { session, guard: self.guard, prepared: HashMap::new(), retries: 0 }))
+        Ok(Box::new(CteClient {
+            session,
+            guard: self.guard,
+            snapshots: Arc::clone(&self.snapshots),
+            prepared: HashMap::new(),
+            retries: 0,
+        }))
     }
 
     async fn head(&self) -> Result<u64, EngineError> {
@@ -124,6 +134,7 @@ fn message_id(row: &Row) -> Result<uuid::Uuid, EngineError> {
 struct CteClient {
     session: Session,
     guard: Guard,
+    snapshots: Arc<Snapshots>,
     /// By their texts: one for each shape of filter.
     prepared: HashMap<String, Statement>,
     retries: u64,
@@ -205,6 +216,10 @@ impl Client for CteClient {
             }
         }
         Err(EngineError::new("the server refuses to serialize this append"))
+    }
+
+    fn snapshots(&self) -> Option<Arc<Snapshots>> {
+        Some(Arc::clone(&self.snapshots))
     }
 
     fn retries(&self) -> u64 {

@@ -13,8 +13,8 @@ use tokio_postgres::error::SqlState;
 
 use crate::engine::session::quoted;
 use crate::engine::{
-    After, Append, Appended, Books, Client, Draft, Engine, EngineError, Found, Part, book_event, newest,
-    tables,
+    After, Append, Appended, Books, Client, Draft, Engine, EngineError, Found, Part, View, ViewState, Viewed,
+    book_event, newest, tables,
 };
 use crate::servers::Servers;
 
@@ -198,8 +198,27 @@ impl Client for StoreClient {
         self.read(filter, part, self.consistency).await
     }
 
-    async fn query_eventually(&mut self, filter: &Filter) -> Result<Found, EngineError> {
-        self.read(filter, Part::default(), Consistency::Eventual).await
+    async fn query_eventually(&mut self, filter: &Filter, part: Part) -> Result<Found, EngineError> {
+        self.read(filter, part, Consistency::Eventual).await
+    }
+
+    /// With the store's own snapshots: read from the replica too, and saved on the primary.
+    async fn fold_eventually(&mut self, view: &View) -> Result<Viewed, EngineError> {
+        let apply = view.apply;
+        let folded = self
+            .store
+            .fold(
+                view.name,
+                &in_words_of_the_store(&view.filter),
+                ViewState::default(),
+                move |state: &mut ViewState, event: &RecordedEvent| {
+                    apply(state, event.event_type.as_str(), &event.payload);
+                },
+            )
+            .consistency(Consistency::Eventual)
+            .save_every(view.save_every)
+            .await?;
+        Ok(Viewed { complete_to: Some(folded.position().get()), state: folded.state })
     }
 
     fn reads_strongly(&self) -> bool {

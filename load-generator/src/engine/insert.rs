@@ -12,7 +12,8 @@ use tokio_postgres::{Client as Session, GenericClient, Statement};
 
 use crate::engine::where_clause::{WhereClause, part_clause};
 use crate::engine::{
-    After, Append, Appended, Books, Client, Draft, Engine, EngineError, Found, Part, newest, session, tables,
+    After, Append, Appended, Books, Client, Draft, Engine, EngineError, Found, Part, Snapshots, newest,
+    session, tables,
 };
 use crate::servers::Servers;
 
@@ -20,12 +21,14 @@ pub(super) struct Insert {
     servers: Arc<Servers>,
     schema: String,
     paths: Vec<String>,
+    snapshots: Arc<Snapshots>,
 }
 
 impl Insert {
     pub(super) fn new(servers: &Arc<Servers>, schema: &str, paths: &[&str]) -> Self {
         let paths = paths.iter().map(|path| (*path).to_owned()).collect();
-        Self { servers: Arc::clone(servers), schema: schema.to_owned(), paths }
+        let (servers, snapshots) = (Arc::clone(servers), Arc::default());
+        Self { servers, schema: schema.to_owned(), paths, snapshots }
     }
 
     /// A statement that makes keys, one more for each path.
@@ -45,6 +48,7 @@ impl Engine for Insert {
     }
 
     async fn fill(&self, events: u64, books: Books) -> Result<(), EngineError> {
+        self.snapshots.clear();
         let fill = self.with_keys(include_str!("sql/insert/fill.sql"));
         session::fill(
             &self.servers,
@@ -59,7 +63,13 @@ impl Engine for Insert {
     async fn client(&self) -> Result<Box<dyn Client>, EngineError> {
         let session = session::open(&self.servers, &self.schema).await?;
         let append = session.prepare(&self.with_keys(include_str!("sql/insert/append.sql"))).await?;
-        Ok(Box::new(InsertClient { session, append, paths: self.paths.clone(), reads: HashMap::new() }))
+        Ok(Box::new(InsertClient {
+            session,
+            append,
+            paths: self.paths.clone(),
+            snapshots: Arc::clone(&self.snapshots),
+            reads: HashMap::new(),
+        }))
     }
 
     async fn head(&self) -> Result<u64, EngineError> {
@@ -85,6 +95,7 @@ struct InsertClient {
     session: Session,
     append: Statement,
     paths: Vec<String>,
+    snapshots: Arc<Snapshots>,
     /// By their texts: one for each shape of filter.
     reads: HashMap<String, Statement>,
 }
@@ -147,6 +158,10 @@ impl Client for InsertClient {
         }
         transaction.commit().await?;
         first.map(Appended::At).ok_or_else(|| EngineError::new("no events to append"))
+    }
+
+    fn snapshots(&self) -> Option<Arc<Snapshots>> {
+        Some(Arc::clone(&self.snapshots))
     }
 
     fn is_closed(&self) -> bool {

@@ -11,6 +11,7 @@ mod eventstore;
 mod insert;
 mod session;
 mod tables;
+mod view;
 mod where_clause;
 
 use std::fmt;
@@ -28,6 +29,7 @@ use crate::servers::Servers;
 pub(crate) use self::book::{BENCH_PATHS, Books, EVENT_TYPE, book_event};
 pub(crate) use self::eventstore::{digest, in_words_of_the_store};
 pub(crate) use self::tables::{in_form_of_the_store, log_event};
+pub(crate) use self::view::{Snapshots, View, ViewState, Viewed};
 
 /// Something that events can be appended to and read from.
 #[async_trait]
@@ -78,9 +80,33 @@ pub(crate) trait Client: Send {
         self.query_part(filter, Part::default()).await
     }
 
-    /// The same, which may be old: from a replica, where the engine has one to ask.
-    async fn query_eventually(&mut self, filter: &Filter) -> Result<Found, EngineError> {
-        self.query(filter).await
+    /// The events that match, or a part of them, which may be old: from a replica, where the engine has one to ask.
+    async fn query_eventually(&mut self, filter: &Filter, part: Part) -> Result<Found, EngineError> {
+        self.query_part(filter, part).await
+    }
+
+    /// A state folded from events, which may be old, with a snapshot on the way.
+    ///
+    /// An engine that has no snapshots of its own is given some that cost it nothing: in the memory of this process,
+    /// shared by all its clients, and saved after every read. It reads from where they end, and so misses what becomes
+    /// visible at a lower position later, as everybody does who reads on in a log that allows that.
+    async fn fold_eventually(&mut self, view: &View) -> Result<Viewed, EngineError> {
+        let snapshots = self.snapshots();
+        let (mut state, after) =
+            snapshots.as_ref().and_then(|snapshots| snapshots.load(view)).unwrap_or_default();
+        let found = self.query_part(&view.filter, Part { after, ..Part::default() }).await?;
+        for event in &found.events {
+            (view.apply)(&mut state, &event.event_type, &event.payload);
+        }
+        if let Some(snapshots) = snapshots.filter(|_| !found.events.is_empty()) {
+            snapshots.save(view, &state, found.after);
+        }
+        Ok(Viewed { state, complete_to: None })
+    }
+
+    /// Where the snapshots of an engine are that has none of its own; without them every event is read each time.
+    fn snapshots(&self) -> Option<Arc<Snapshots>> {
+        None
     }
 
     /// Whether events that are sent again are known by their ids.
@@ -250,8 +276,10 @@ impl EngineName {
 #[derive(Debug, Clone)]
 pub(crate) struct EngineError {
     message: String,
-    /// What errors of this kind are counted as.
+    /// What errors of this kind are counted as, in words.
     pub(crate) kind: String,
+    /// PostgreSQL's code, where it was the server that said no.
+    pub(crate) sqlstate: Option<String>,
     /// Whether something may be written all the same.
     pub(crate) is_unknown: bool,
     /// Whether it took too long.
@@ -261,7 +289,7 @@ pub(crate) struct EngineError {
 impl EngineError {
     pub(crate) fn new(message: impl Into<String>) -> Self {
         let (message, kind) = (message.into(), "failed".to_owned());
-        Self { message, kind, is_unknown: false, is_timeout: false }
+        Self { message, kind, sqlstate: None, is_unknown: false, is_timeout: false }
     }
 }
 
@@ -269,13 +297,6 @@ impl EngineError {
     /// A condition was broken again and again.
     pub(crate) fn conflict() -> Self {
         Self { kind: "conflict".to_owned(), ..Self::new("every attempt met a conflict") }
-    }
-}
-
-fn kind(name: impl fmt::Display, sqlstate: Option<&str>) -> String {
-    match sqlstate {
-        Some(sqlstate) => format!("{name} (SQLSTATE {sqlstate})"),
-        None => name.to_string(),
     }
 }
 
@@ -288,17 +309,24 @@ impl fmt::Display for EngineError {
 impl From<::eventstore::Error> for EngineError {
     fn from(error: ::eventstore::Error) -> Self {
         let is_unknown = error.kind() == ::eventstore::ErrorKind::Indeterminate;
-        let (kind, is_timeout) = (kind(error.kind(), error.sqlstate()), error.is_timeout());
-        Self { message: error.to_string(), kind, is_unknown, is_timeout }
+        Self {
+            message: error.to_string(),
+            kind: error.kind().to_string(),
+            sqlstate: error.sqlstate().map(str::to_owned),
+            is_unknown,
+            is_timeout: error.is_timeout(),
+        }
     }
 }
 
 impl From<tokio_postgres::Error> for EngineError {
     fn from(error: tokio_postgres::Error) -> Self {
         match error.as_db_error() {
-            Some(refused) => {
-                Self { kind: kind("refused", Some(refused.code().code())), ..Self::new(refused.message()) }
-            }
+            Some(refused) => Self {
+                kind: "refused".to_owned(),
+                sqlstate: Some(refused.code().code().to_owned()),
+                ..Self::new(refused.message())
+            },
             None => {
                 Self { kind: "connection lost".to_owned(), is_unknown: true, ..Self::new(error.to_string()) }
             }

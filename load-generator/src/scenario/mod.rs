@@ -1,15 +1,17 @@
 //! What the load consists of.
 
 mod decider;
+mod freshness;
 mod library;
 mod mix;
-
-use std::sync::atomic::{AtomicU64, Ordering};
+mod trace;
 
 use crate::engine::EngineError;
 
-pub(crate) use library::{Library, Shelf};
+pub(crate) use freshness::Staleness;
+pub(crate) use library::{Failures, Library, LibraryOptions, OpeningHours, Shelf, Stock};
 pub(crate) use mix::Mix;
+pub(crate) use trace::Trace;
 
 /// The scenario that is run.
 pub(crate) type Scenario = Library;
@@ -20,6 +22,7 @@ pub(crate) enum Operation {
     LendBook,
     ReturnBook,
     ReaderLoans,
+    BooksInCirculation,
     ChangeStock,
     RegisterReader,
     CancelContract,
@@ -31,6 +34,7 @@ impl Operation {
             Self::LendBook => "lend_book",
             Self::ReturnBook => "return_book",
             Self::ReaderLoans => "reader_loans",
+            Self::BooksInCirculation => "books_in_circulation",
             Self::ChangeStock => "change_stock",
             Self::RegisterReader => "register_reader",
             Self::CancelContract => "cancel_contract",
@@ -39,21 +43,39 @@ impl Operation {
 
     /// Whether it means to write.
     pub(crate) fn is_command(self) -> bool {
-        self != Self::ReaderLoans
+        !matches!(self, Self::ReaderLoans | Self::BooksInCirculation)
     }
 }
 
 /// How a request ended.
 #[derive(Debug, Clone)]
 pub(crate) enum Outcome {
-    /// It was answered. A command without an effect was refused by the domain.
-    Done {
-        operation: Operation,
-        effective: bool,
-    },
-    /// It failed; with the kind of error.
-    Failed(String),
+    Done { operation: Operation, answer: Answer },
+    Failed(Failure),
     TimedOut,
+}
+
+/// What was said to a request that came to its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) enum Answer {
+    /// A command wrote what it was asked for.
+    Effective,
+    /// The domain said no, and nothing was written.
+    Refused,
+    /// The domain said no, and an event says so.
+    FailureRecorded,
+    /// A query.
+    Answered,
+}
+
+/// Why a request failed, to be counted by kind and code.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Failure {
+    /// In words.
+    pub(crate) kind: String,
+    /// PostgreSQL's code, where it was the server that said no.
+    pub(crate) sqlstate: Option<String>,
+    pub(crate) message: String,
 }
 
 impl Outcome {
@@ -61,32 +83,9 @@ impl Outcome {
         if error.is_timeout {
             return Self::TimedOut;
         }
-        tracing::warn!(%error, "request failed");
-        Self::Failed(error.kind.clone())
-    }
-}
-
-/// What a request met on its way; counted also if it does not come to its end.
-#[derive(Debug, Default)]
-pub(crate) struct Trace {
-    conflicts: AtomicU64,
-    retries: AtomicU64,
-}
-
-impl Trace {
-    pub(crate) fn conflict(&self) {
-        self.conflicts.fetch_add(1, Ordering::Relaxed);
-    }
-
-    pub(crate) fn retry(&self) {
-        self.retries.fetch_add(1, Ordering::Relaxed);
-    }
-
-    pub(crate) fn conflicts(&self) -> u64 {
-        self.conflicts.load(Ordering::Relaxed)
-    }
-
-    pub(crate) fn retries(&self) -> u64 {
-        self.retries.load(Ordering::Relaxed)
+        // There may be thousands a second: who counts them shows examples.
+        tracing::debug!(%error, "request failed");
+        let (kind, sqlstate) = (error.kind.clone(), error.sqlstate.clone());
+        Self::Failed(Failure { kind, sqlstate, message: error.to_string() })
     }
 }

@@ -18,7 +18,7 @@ impl Circulation {
     pub(super) fn fold(history: &[LogEvent], book: Option<Uuid>, reader: Option<Uuid>) -> Self {
         let mut state = Self::default();
         for event in history {
-            let (of_book, of_reader) = (events::id(event, BOOK), events::id(event, READER));
+            let (of_book, of_reader) = (events::id(&event.payload, BOOK), events::id(&event.payload, READER));
             if of_book.is_some() && of_book == book {
                 state.book_event(event, of_reader);
             }

@@ -1,35 +1,45 @@
 //! A lending library: the scenario of the ancestor, with its mix.
 //!
 //! A command reads what it depends on (the book and the reader) on the primary, decides, and appends on the condition
-//! that nothing of the kind has been written since. The query reads a reader's loans on a replica.
+//! that nothing of the kind has been written since. Queries are states folded on a replica, with snapshots: the books that a
+//! reader has, and how many books there are.
 
+mod choice;
 mod circulation;
+mod command;
 mod events;
+mod opening_hours;
+mod options;
+mod popularity;
 mod shelf;
+mod stock;
+mod views;
 
 use std::sync::Mutex;
+use std::time::Instant;
 
-use rand::{Rng as _, SeedableRng as _};
+use rand::SeedableRng as _;
 use rand_chacha::ChaCha8Rng;
-use serde_json::{Value, json};
-use testutil::checker::Filter;
-use uuid::Uuid;
 
-use crate::engine::{Client, Draft, EngineError};
-use crate::scenario::decider::{self, Decided};
-use crate::scenario::{Mix, Operation, Outcome, Trace};
+use crate::engine::{Client, EngineError, View};
+use crate::scenario::decider::{self, Decided, Decision};
+use crate::scenario::freshness::Freshness;
+use crate::scenario::{Answer, Mix, Operation, Outcome, Trace};
+use choice::Chosen;
 use circulation::Circulation;
-use events::{BOOK, READER, TYPES};
+use command::Desk;
+use events::{BOOK, READER};
+pub(crate) use opening_hours::OpeningHours;
+pub(crate) use options::{Failures, LibraryOptions};
 pub(crate) use shelf::Shelf;
-
-/// How many books a reader may have.
-const MOST_LOANS: u32 = 10;
+pub(crate) use stock::Stock;
 
 /// How often each operation comes, as in the ancestor.
-const MIX: &[(Operation, u32)] = &[
+const MIX: &[(Operation, u64)] = &[
     (Operation::LendBook, 200),
     (Operation::ReturnBook, 180),
     (Operation::ReaderLoans, 10),
+    (Operation::BooksInCirculation, 1),
     (Operation::ChangeStock, 1),
     (Operation::RegisterReader, 3),
     (Operation::CancelContract, 1),
@@ -40,15 +50,31 @@ const MIX: &[(Operation, u32)] = &[
 #[derive(Debug)]
 pub(crate) struct Library {
     shelf: Mutex<Shelf>,
+    failures: Failures,
+    hours: Option<OpeningHours>,
+    /// When it opened first.
+    opened: Instant,
+    freshness: Freshness,
 }
 
 impl Library {
-    pub(crate) fn new(shelf: Shelf) -> Self {
-        Self { shelf: Mutex::new(shelf) }
+    /// Opens now.
+    pub(crate) fn new(shelf: Shelf, options: &LibraryOptions) -> Self {
+        Self {
+            shelf: Mutex::new(shelf),
+            failures: options.failures,
+            hours: options.hours,
+            opened: Instant::now(),
+            freshness: Freshness::new(),
+        }
     }
 
-    pub(crate) fn mix() -> Mix {
-        Mix::new(MIX)
+    pub(crate) fn mix(options: &LibraryOptions) -> Mix {
+        let mix = Mix::new(MIX);
+        match options.read_ratio {
+            Some(share) => mix.with_queries(share),
+            None => mix,
+        }
     }
 
     /// The payload paths that its filters ask for.
@@ -64,160 +90,95 @@ impl Library {
         choice: u64,
         trace: &Trace,
     ) -> Outcome {
-        let mut random = ChaCha8Rng::seed_from_u64(choice);
-        let result = match operation {
-            Operation::LendBook => self.lend(client, &mut random, trace).await,
-            Operation::ReturnBook => self.bring_back(client, &mut random, trace).await,
-            Operation::ReaderLoans => self.reader_loans(client, &mut random).await,
-            Operation::ChangeStock => self.change_stock(client, &mut random, trace).await,
-            Operation::RegisterReader => self.register(client, &mut random, trace).await,
-            Operation::CancelContract => self.cancel(client, &mut random, trace).await,
-        };
-        match result {
-            Ok(decided) => Outcome::Done { operation, effective: decided == Decided::Appended },
+        match self.answer(client, operation, choice, trace).await {
+            Ok(answer) => Outcome::Done { operation, answer },
             Err(error) => Outcome::of_error(&error),
         }
     }
 
-    async fn lend(
+    async fn answer(
         &self,
         client: &mut dyn Client,
+        operation: Operation,
+        choice: u64,
+        trace: &Trace,
+    ) -> Result<Answer, EngineError> {
+        let mut random = ChaCha8Rng::seed_from_u64(choice);
+        let choose: fn(&mut Shelf, &mut ChaCha8Rng) -> Chosen = match operation {
+            Operation::LendBook => Shelf::choose_lend,
+            Operation::ReturnBook => Shelf::choose_return,
+            Operation::ChangeStock => Shelf::choose_change,
+            Operation::RegisterReader => Shelf::choose_registration,
+            Operation::CancelContract => Shelf::choose_cancellation,
+            Operation::ReaderLoans => {
+                let reader = self.shelf().popular_reader(&mut random);
+                let reader = reader.unwrap_or_else(|| events::new_id(&mut random));
+                return self.look_up(client, &views::loans_of(reader), trace).await;
+            }
+            Operation::BooksInCirculation => {
+                return self.look_up(client, &views::books_in_circulation(), trace).await;
+            }
+        };
+        let held = Held::choose(self, choose, &mut random);
+        self.carry_out(client, held, &mut random, trace).await
+    }
+
+    async fn carry_out(
+        &self,
+        client: &mut dyn Client,
+        held: Held<'_>,
         random: &mut ChaCha8Rng,
         trace: &Trace,
-    ) -> Result<Decided, EngineError> {
-        let reader =
-            self.shelf().reader_with_room(random, MOST_LOANS).unwrap_or_else(|| events::new_id(random));
-        let held = Held::take(self, |shelf| shelf.take_available(random), Shelf::put_available);
-        // Nothing on the shelf: the request is made all the same, for a book that nobody knows.
-        let book = held.as_ref().map_or_else(|| events::new_id(random), |held| held.thing);
-        let mut seen = Circulation::default();
-        let decided = decide((book, reader), client, random, trace, |history| {
-            seen = history;
-            let possible = history.in_circulation
-                && history.lent_to.is_none()
-                && history.registered
-                && history.loans < MOST_LOANS;
-            possible.then(|| events::lent(book, reader))
+    ) -> Result<Answer, EngineError> {
+        let command = held.chosen.command;
+        let (filter, mut seen) = (command.filter(), Circulation::default());
+        let decided = decider::decide(client, &filter, random, trace, |history| {
+            seen = command.state(history);
+            match (command.decide(seen, self.desk()), self.failures) {
+                (Ok(event), _) => Decision::Append(event),
+                (Err(refusal), Failures::Events) => Decision::Record(command.failed(refusal)),
+                (Err(_), Failures::Refusals) => Decision::Refuse,
+            }
         });
         let decided = decided.await?;
-        if let Some(held) = held {
-            match decided {
-                Decided::Appended => held.became(|shelf| shelf.put_loan(book, reader)),
-                Decided::Nothing => held.became(|shelf| shelf.put_as_seen(book, seen)),
+        match decided {
+            Decided::Appended(position) => {
+                self.freshness.acknowledged(position);
+                held.settle(Shelf::done);
+                Ok(Answer::Effective)
+            }
+            Decided::Recorded(position) => {
+                self.freshness.acknowledged(position);
+                held.settle(|shelf, chosen| shelf.not_done(chosen, seen));
+                Ok(Answer::FailureRecorded)
+            }
+            Decided::Refused => {
+                held.settle(|shelf, chosen| shelf.not_done(chosen, seen));
+                Ok(Answer::Refused)
             }
         }
-        Ok(decided)
     }
 
-    async fn bring_back(
+    async fn look_up(
         &self,
         client: &mut dyn Client,
-        random: &mut ChaCha8Rng,
+        view: &View,
         trace: &Trace,
-    ) -> Result<Decided, EngineError> {
-        let held = Held::take(self, |shelf| shelf.take_loan(random), Shelf::put_loan_back);
-        let nobodys = (events::new_id(random), events::new_id(random));
-        let (book, reader) = held.as_ref().map_or(nobodys, |held| held.thing);
-        let mut seen = Circulation::default();
-        let decided = decide((book, reader), client, random, trace, |history| {
-            seen = history;
-            (history.lent_to == Some(reader)).then(|| events::returned(book, reader))
-        });
-        let decided = decided.await?;
-        if let Some(held) = held {
-            match decided {
-                Decided::Appended => held.became(|shelf| shelf.end_loan(book, reader)),
-                Decided::Nothing => held.became(|shelf| {
-                    shelf.forget_loan(reader);
-                    shelf.put_as_seen(book, seen);
-                }),
-            }
+    ) -> Result<Answer, EngineError> {
+        let asked_at = Instant::now();
+        let viewed = client.fold_eventually(view).await?;
+        if let Some(complete_to) = viewed.complete_to {
+            trace.stale(self.freshness.staleness(complete_to, asked_at));
         }
-        Ok(decided)
+        tracing::trace!(view = view.name, state = ?viewed.state, "answered");
+        Ok(Answer::Answered)
     }
 
-    async fn reader_loans(
-        &self,
-        client: &mut dyn Client,
-        random: &mut ChaCha8Rng,
-    ) -> Result<Decided, EngineError> {
-        let reader = self.shelf().any_reader(random).unwrap_or_else(|| events::new_id(random));
-        let loans = Filter::types(events::LOAN_TYPES).and_all([(READER, of(reader))]);
-        client.query_eventually(&loans).await?;
-        Ok(Decided::Nothing)
-    }
-
-    /// Adds a book, or removes one that is not lent.
-    async fn change_stock(
-        &self,
-        client: &mut dyn Client,
-        random: &mut ChaCha8Rng,
-        trace: &Trace,
-    ) -> Result<Decided, EngineError> {
-        if random.random() {
-            let book = events::new_id(random);
-            let decide = |history: Circulation| (!history.in_circulation).then(|| events::added(book));
-            let decided = decide_on((BOOK, book), client, random, trace, decide).await?;
-            // The same seed on the same log: it is there already.
-            if decided == Decided::Appended {
-                self.shelf().put_available(book);
-            }
-            return Ok(decided);
+    fn desk(&self) -> Desk {
+        match self.hours {
+            Some(hours) if !hours.is_open(self.opened.elapsed()) => Desk::Closed,
+            _ => Desk::Open,
         }
-        let held = Held::take(self, |shelf| shelf.take_available(random), Shelf::put_available);
-        let book = held.as_ref().map_or_else(|| events::new_id(random), |held| held.thing);
-        let mut seen = Circulation::default();
-        let decided = decide_on((BOOK, book), client, random, trace, |history| {
-            seen = history;
-            (history.in_circulation && history.lent_to.is_none()).then(|| events::removed(book))
-        });
-        let decided = decided.await?;
-        if let Some(held) = held {
-            match decided {
-                Decided::Appended => held.became(|_| {}),
-                Decided::Nothing => held.became(|shelf| shelf.put_as_seen(book, seen)),
-            }
-        }
-        Ok(decided)
-    }
-
-    async fn register(
-        &self,
-        client: &mut dyn Client,
-        random: &mut ChaCha8Rng,
-        trace: &Trace,
-    ) -> Result<Decided, EngineError> {
-        let reader = events::new_id(random);
-        let decided = decide_on((READER, reader), client, random, trace, |history: Circulation| {
-            (!history.registered).then(|| events::registered(reader))
-        });
-        let decided = decided.await?;
-        if decided == Decided::Appended {
-            self.shelf().put_reader(reader);
-        }
-        Ok(decided)
-    }
-
-    /// Ends the contract of a reader who has no books.
-    async fn cancel(
-        &self,
-        client: &mut dyn Client,
-        random: &mut ChaCha8Rng,
-        trace: &Trace,
-    ) -> Result<Decided, EngineError> {
-        let held = Held::take(self, |shelf| shelf.take_reader_without_loans(random), Shelf::put_reader);
-        let reader = held.as_ref().map_or_else(|| events::new_id(random), |held| held.thing);
-        let mut seen = Circulation::default();
-        let decided = decide_on((READER, reader), client, random, trace, |history| {
-            seen = history;
-            (history.registered && history.loans == 0).then(|| events::canceled(reader))
-        });
-        let decided = decided.await?;
-        // A reader whose contract has ended, now or before, does not come back.
-        if let Some(held) = held.filter(|_| decided == Decided::Appended || !seen.registered) {
-            held.became(|_| {});
-        }
-        Ok(decided)
     }
 
     fn shelf(&self) -> std::sync::MutexGuard<'_, Shelf> {
@@ -225,69 +186,137 @@ impl Library {
     }
 }
 
-/// Decides on what concerns a book or a reader.
-async fn decide(
-    (book, reader): (Uuid, Uuid),
-    client: &mut dyn Client,
-    random: &mut ChaCha8Rng,
-    trace: &Trace,
-    mut decide: impl FnMut(Circulation) -> Option<Draft>,
-) -> Result<Decided, EngineError> {
-    let filter = Filter::types(TYPES).and_any([(BOOK, of(book)), (READER, of(reader))]);
-    decider::decide(client, &filter, random, trace, |history| {
-        decide(Circulation::fold(history, Some(book), Some(reader)))
-    })
-    .await
-}
-
-/// Decides on what concerns one of them.
-async fn decide_on(
-    (path, id): (&'static str, Uuid),
-    client: &mut dyn Client,
-    random: &mut ChaCha8Rng,
-    trace: &Trace,
-    mut decide: impl FnMut(Circulation) -> Option<Draft>,
-) -> Result<Decided, EngineError> {
-    let filter = Filter::types(TYPES).and_all([(path, of(id))]);
-    let (book, reader) = if path == BOOK { (Some(id), None) } else { (None, Some(id)) };
-    decider::decide(client, &filter, random, trace, |history| {
-        decide(Circulation::fold(history, book, reader))
-    })
-    .await
-}
-
-fn of(id: Uuid) -> Value {
-    json!(id)
-}
-
-/// What a command works on, taken from the shelf meanwhile. It goes back as it was, also when the command fails or is
-/// dropped by its time-out, unless the command made something else of it. The next command on it reads the log.
-struct Held<'a, T: Copy> {
+/// A command and what it took from the shelf. That goes back as it was when the command fails or is dropped by its
+/// time-out; the next command on it reads the log.
+struct Held<'a> {
     library: &'a Library,
-    thing: T,
-    put_back: Option<fn(&mut Shelf, T)>,
+    chosen: Chosen,
+    is_settled: bool,
 }
 
-impl<'a, T: Copy> Held<'a, T> {
-    fn take(
+impl<'a> Held<'a> {
+    fn choose(
         library: &'a Library,
-        take: impl FnOnce(&mut Shelf) -> Option<T>,
-        put_back: fn(&mut Shelf, T),
-    ) -> Option<Self> {
-        let thing = take(&mut library.shelf())?;
-        Some(Self { library, thing, put_back: Some(put_back) })
+        choose: fn(&mut Shelf, &mut ChaCha8Rng) -> Chosen,
+        random: &mut ChaCha8Rng,
+    ) -> Self {
+        let chosen = choose(&mut library.shelf(), random);
+        Self { library, chosen, is_settled: false }
     }
 
-    fn became(mut self, note: impl FnOnce(&mut Shelf)) {
-        self.put_back = None;
-        note(&mut self.library.shelf());
+    /// Notes what came of it.
+    fn settle(mut self, note: impl FnOnce(&mut Shelf, Chosen)) {
+        self.is_settled = true;
+        note(&mut self.library.shelf(), self.chosen);
     }
 }
 
-impl<T: Copy> Drop for Held<'_, T> {
+impl Drop for Held<'_> {
     fn drop(&mut self) {
-        if let Some(put_back) = self.put_back {
-            put_back(&mut self.library.shelf(), self.thing);
+        if !self.is_settled {
+            self.library.shelf().given_up(self.chosen);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use async_trait::async_trait;
+    use testutil::checker::{Filter, LogEvent};
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::engine::{After, Append, Appended, Found, Part};
+
+    /// A log in memory that nobody else writes to.
+    #[derive(Default)]
+    struct InMemory {
+        log: Vec<LogEvent>,
+    }
+
+    #[async_trait]
+    impl Client for InMemory {
+        async fn append(&mut self, append: Append) -> Result<Appended, EngineError> {
+            let first = self.log.len() as u64 + 1;
+            for (event, position) in append.events.into_iter().zip(first..) {
+                self.log.push(LogEvent::new(position, event.event_type, event.payload, event.metadata));
+            }
+            Ok(Appended::At(first))
+        }
+
+        async fn query_part(&mut self, filter: &Filter, _: Part) -> Result<Found, EngineError> {
+            let matches = |event: &&LogEvent| filter.matches(&event.event_type, &event.payload);
+            let events = self.log.iter().filter(matches).cloned().collect();
+            Ok(Found { events, after: After::default() })
+        }
+    }
+
+    /// A log with one book, which somebody has, and one reader who asks for it: believed to be on the shelf.
+    fn lent_book() -> (InMemory, Shelf) {
+        let [book, ann, bob] = [1, 2, 3].map(Uuid::from_u128);
+        let drafts = [events::added(book), events::registered(ann), events::lent(book, bob)];
+        let log = drafts.into_iter().zip(1..).map(|(event, position)| {
+            LogEvent::new(position, event.event_type, event.payload, event.metadata)
+        });
+        let mut shelf = Shelf::new(1.0);
+        shelf.put_available(book);
+        shelf.put_reader(ann);
+        (InMemory { log: log.collect() }, shelf)
+    }
+
+    async fn asked(library: &Library, client: &mut InMemory, operation: Operation) -> Answer {
+        library.answer(client, operation, 1, &Trace::default()).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_refused_command_writes_nothing_unless_failures_are_events() {
+        for (failures, answer, written) in
+            [(Failures::Refusals, Answer::Refused, 0), (Failures::Events, Answer::FailureRecorded, 1)]
+        {
+            let (mut client, shelf) = lent_book();
+            let options = LibraryOptions { failures, ..LibraryOptions::default() };
+            let library = Library::new(shelf, &options);
+            assert_eq!(asked(&library, &mut client, Operation::LendBook).await, answer);
+            let failures = client.log.iter().skip(3).map(|event| event.event_type.as_str());
+            assert_eq!(failures.collect::<Vec<_>>(), vec!["LendingBookToReaderFailed"; written]);
+            // What was seen is known from now on.
+            assert_eq!(asked(&library, &mut client, Operation::ReturnBook).await, Answer::Effective);
+            assert_eq!(asked(&library, &mut client, Operation::LendBook).await, Answer::Effective);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_closed_library_lends_nothing() {
+        let (mut client, shelf) = lent_book();
+        let hours: OpeningHours = "8-9/24s".parse().unwrap();
+        let options = LibraryOptions { hours: Some(hours), ..LibraryOptions::default() };
+        let mut library = Library::new(shelf, &options);
+        assert_eq!(library.desk(), Desk::Open);
+        library.opened -= std::time::Duration::from_secs(2);
+        for operation in [Operation::LendBook, Operation::RegisterReader, Operation::ChangeStock] {
+            assert_eq!(asked(&library, &mut client, operation).await, Answer::Refused, "{operation:?}");
+        }
+        assert_eq!(asked(&library, &mut client, Operation::ReturnBook).await, Answer::Effective);
+        assert_eq!(asked(&library, &mut client, Operation::ReaderLoans).await, Answer::Answered);
+    }
+
+    #[test]
+    fn queries_take_the_share_that_is_asked_for() {
+        for (read_ratio, expected) in [(None, 278), (Some(0.5), 5_000), (Some(0.0), 0), (Some(1.0), 10_000)] {
+            let mix = Library::mix(&LibraryOptions { read_ratio, ..LibraryOptions::default() });
+            let mut random = ChaCha8Rng::seed_from_u64(1);
+            let mut drawn: BTreeMap<Operation, u64> = BTreeMap::new();
+            for _ in 0..10_000 {
+                *drawn.entry(mix.draw(&mut random)).or_default() += 1;
+            }
+            let of = |operation: Operation| drawn.get(&operation).copied().unwrap_or_default();
+            let queries = of(Operation::ReaderLoans) + of(Operation::BooksInCirculation);
+            assert!(queries.abs_diff(expected) < 200, "{read_ratio:?}: {queries}");
+            assert!(of(Operation::ReaderLoans) >= of(Operation::BooksInCirculation) * 5);
+            assert!(of(Operation::LendBook) >= of(Operation::ReturnBook));
+            assert!(of(Operation::ReturnBook) >= of(Operation::RegisterReader) * 20);
         }
     }
 }
