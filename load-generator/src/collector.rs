@@ -48,6 +48,7 @@ pub(crate) struct Collecting {
 }
 
 /// All that one load came to.
+#[derive(Debug)]
 pub(crate) struct Collected {
     pub(crate) counts: Counts,
     pub(crate) timeline: Vec<Second>,
@@ -249,11 +250,11 @@ impl OpenSecond {
         self.second.conflicts += sample.conflicts;
         self.second.retries += sample.retries;
         match &sample.outcome {
-            Outcome::Done { .. } => self.second.completed += 1,
+            Outcome::Done(_) => self.second.completed += 1,
             Outcome::Failed(_) => self.second.errors += 1,
             Outcome::TimedOut => self.second.timeouts += 1,
         }
-        if each_operation && matches!(sample.outcome, Outcome::Done { .. }) {
+        if each_operation && matches!(sample.outcome, Outcome::Done(_)) {
             let of = self.operations.iter_mut().find(|(operation, _)| *operation == sample.operation);
             match of {
                 Some((_, latencies)) => latencies.record(sample.latency()),

@@ -39,7 +39,7 @@ impl Counts {
         let operation = self.operations.entry(sample.operation).or_default();
         operation.conflicts += sample.conflicts;
         match &sample.outcome {
-            Outcome::Done { answer, .. } => {
+            Outcome::Done(answer) => {
                 self.completed += 1;
                 operation.count += 1;
                 operation.effective += u64::from(*answer == Answer::Effective);
@@ -102,8 +102,8 @@ impl Counts {
     /// The share of completed commands that wrote what they were asked for; `None` if there were none.
     pub(crate) fn effective_share(&self) -> Option<f64> {
         let commands = self.operations.iter().filter(|(operation, _)| operation.is_command());
-        let (completed, effective) = commands
-            .fold((0, 0), |(all, some), (_, counts)| (all + counts.count, some + counts.effective));
+        let (completed, effective) =
+            commands.fold((0, 0), |(all, some), (_, counts)| (all + counts.count, some + counts.effective));
         (completed > 0).then(|| effective as f64 / completed as f64)
     }
 }

@@ -41,7 +41,8 @@ fn text(plan: &Plan) -> String {
         line("", format!("{name} {value}"));
     }
     let mix = Library::mix(&plan.library);
-    let shares = mix.shares().map(|(operation, share)| format!("{} {:.2} %", operation.as_str(), share * 100.0));
+    let shares =
+        mix.shares().map(|(operation, share)| format!("{} {:.2} %", operation.as_str(), share * 100.0));
     line("mix", shares.collect::<Vec<_>>().join(", "));
     line("engine", format!("{}, schema {}", plan.engine.as_str(), plan.schema()));
     let servers = match &plan.primary {
@@ -71,7 +72,12 @@ fn text(plan: &Plan) -> String {
 }
 
 fn lasts(plan: &Plan) -> String {
-    let whole = |length: Duration| Duration::from_millis(u64::try_from(length.as_millis()).unwrap_or(u64::MAX));
-    let once = format!("{} of warm-up, then {}", format_duration(plan.warmup), format_duration(whole(plan.length())));
+    let whole =
+        |length: Duration| Duration::from_millis(u64::try_from(length.as_millis()).unwrap_or(u64::MAX));
+    let once = format!(
+        "{} of warm-up, then {}",
+        format_duration(plan.warmup),
+        format_duration(whole(plan.length()))
+    );
     if plan.repeats > 1 { format!("{} times: {once}", plan.repeats) } else { once }
 }

@@ -9,7 +9,10 @@ use crate::report::{Repeat, Report};
 /// One figure: `p99`, `service.p99.9`, `lend_book.max`, `errors`, `rate`.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Figure {
-    Latency { of: Of, point: Point },
+    Latency {
+        of: Of,
+        point: Point,
+    },
     /// Requests completed a second.
     Rate,
     /// Shares of what was scheduled.
@@ -55,10 +58,22 @@ const NAMES: &str = "p50, p90, p95, p99, p99.9, p99.99, mean, max (of all reques
 impl Figure {
     /// What people look at first, in that order.
     pub(crate) fn main_ones() -> Vec<Self> {
-        ["rate", "p50", "p90", "p99", "p99.9", "max", "service.p99", "errors", "rejected", "timeouts", "conflicts"]
-            .iter()
-            .filter_map(|name| name.parse().ok())
-            .collect()
+        [
+            "rate",
+            "p50",
+            "p90",
+            "p99",
+            "p99.9",
+            "max",
+            "service.p99",
+            "errors",
+            "rejected",
+            "timeouts",
+            "conflicts",
+        ]
+        .iter()
+        .filter_map(|name| name.parse().ok())
+        .collect()
     }
 
     /// In its unit; nothing where nothing was measured.
@@ -160,7 +175,8 @@ impl FromStr for Figure {
             "mean" => Point::Mean,
             "max" => Point::Max,
             percentile => {
-                let digits = percentile.strip_prefix('p').filter(|digits| is_number(digits)).ok_or_else(unknown)?;
+                let digits =
+                    percentile.strip_prefix('p').filter(|digits| is_number(digits)).ok_or_else(unknown)?;
                 let percent: f64 = digits.parse().map_err(|_| unknown())?;
                 if !(0.0..=100.0).contains(&percent) {
                     return Err(unknown());
@@ -208,7 +224,17 @@ mod tests {
 
     #[test]
     fn names_mean_what_they_say() {
-        for name in ["p50", "p99.9", "p99.99", "max", "service.p99", "service.p99.9", "lend_book.p95", "rate", "errors"] {
+        for name in [
+            "p50",
+            "p99.9",
+            "p99.99",
+            "max",
+            "service.p99",
+            "service.p99.9",
+            "lend_book.p95",
+            "rate",
+            "errors",
+        ] {
             assert_eq!(name.parse::<Figure>().unwrap().to_string(), name);
         }
         let figure: Figure = "lend_book.p99.9".parse().unwrap();

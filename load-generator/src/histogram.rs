@@ -41,18 +41,6 @@ impl Latencies {
         self.0.add(&other.0).expect("both have the same bounds");
     }
 
-    /// What was recorded after an earlier copy of this histogram was made.
-    pub(crate) fn since(&self, earlier: &Self) -> Self {
-        let mut recent = self.0.clone();
-        recent.subtract(&earlier.0).expect("an earlier copy has nothing more");
-        Self(recent)
-    }
-
-    /// Forgets everything.
-    pub(crate) fn clear(&mut self) {
-        self.0.reset();
-    }
-
     pub(crate) fn count(&self) -> u64 {
         self.0.len()
     }
@@ -176,16 +164,6 @@ mod tests {
         assert!(is_about(summary.p99_ms, 990.0), "{summary:?}");
         assert!(is_about(summary.max_ms, 1_000.0), "{summary:?}");
         assert_eq!(Latencies::new().summary().max_ms, None);
-    }
-
-    #[test]
-    fn the_recent_ones_are_what_came_since() {
-        let mut latencies = Latencies::new();
-        latencies.record(Duration::from_millis(900));
-        let earlier = latencies.clone();
-        latencies.record(Duration::from_millis(2));
-        let recent = latencies.since(&earlier).summary();
-        assert!(recent.max_ms.unwrap() < 3.0, "{recent:?}");
     }
 
     #[test]

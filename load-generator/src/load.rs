@@ -18,7 +18,7 @@ use crate::collector::{Collecting, Collector};
 use crate::counts::Counts;
 use crate::error::RunError;
 use crate::hdr_log::HdrLog;
-use crate::live::{Phase, Tick};
+use crate::live::{self, Phase, Tick};
 use crate::metrics::Metrics;
 use crate::observe::{Mark, Observer, Watched};
 use crate::pacer::Pacer;
@@ -116,8 +116,8 @@ pub(crate) async fn offer(
         watchers.hdr = Some((log, measured_from));
     }
     let end = measured_from + plan.length();
-    let observer = (!stage.servers.are_none())
-        .then(|| Observer::start(&stage.servers, &plan.schema(), measured_from));
+    let observer =
+        (!stage.servers.are_none()).then(|| Observer::start(&stage.servers, &plan.schema(), measured_from));
     let collector = Collector::start(Collecting {
         tally: Arc::clone(&tally),
         start,
@@ -147,6 +147,7 @@ pub(crate) async fn offer(
             let stopped = stop.clone();
             let stopping = tokio::spawn(async move {
                 stopped.cancelled().await;
+                live::say("interrupted: what is under way comes to its end, and is reported");
                 // The schedule may have ended by itself.
                 let _ = stopper.send(());
             });
@@ -200,7 +201,9 @@ async fn until(at: Option<SystemTime>, stop: &CancellationToken) -> Result<(), R
         Err(late) if late.duration() < LATE_START => Duration::ZERO,
         Err(late) => {
             let late = late.duration().as_secs_f64();
-            return Err(RunError::new(format!("--start-at was {late:.1} s ago when all was ready: say a later time")));
+            return Err(RunError::new(format!(
+                "--start-at was {late:.1} s ago when all was ready: say a later time"
+            )));
         }
     };
     tokio::select! {

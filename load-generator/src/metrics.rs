@@ -114,7 +114,7 @@ impl Metrics {
     pub(crate) fn served(&self, sample: &Sample) {
         let operation = sample.operation.as_str();
         let outcome = match &sample.outcome {
-            Outcome::Done { answer, .. } => match answer {
+            Outcome::Done(answer) => match answer {
                 Answer::Effective => "effective",
                 Answer::Refused => "refused",
                 Answer::FailureRecorded => "failure_recorded",

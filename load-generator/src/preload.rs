@@ -1,6 +1,7 @@
 //! What is in the log before the load begins.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 use rand::SeedableRng as _;
@@ -11,6 +12,8 @@ use crate::scenario::{LibraryOptions, Shelf, Stock};
 
 /// Events in one append of the preload.
 const BATCH: u64 = 1_000;
+/// How often a node that waits for the first one's events looks for them.
+const LOOK_EVERY: Duration = Duration::from_millis(200);
 
 /// Reads what is there, and writes what is missing to `events` events, and to a library in which so many workers find
 /// something to do. Returns the last position too. A log that has enough stays as it is, also if it leads to another number
@@ -22,15 +25,7 @@ pub(crate) async fn preload(
     seed: u64,
     options: &LibraryOptions,
 ) -> Result<(Shelf, u64), EngineError> {
-    let there = engine.head().await?;
-    let mut shelf = Shelf::new(options.zipf);
-    let bar = progress(there, "reading the log");
-    let apply = &mut |event| {
-        shelf.apply(&event);
-        bar.inc(1);
-    };
-    engine.read(apply).await?;
-    bar.finish_and_clear();
+    let (mut shelf, there) = read(engine, options).await?;
 
     // A log that is there already has the ids of the beginning of this sequence.
     let mut random = ChaCha8Rng::seed_from_u64(seed);
@@ -48,6 +43,39 @@ pub(crate) async fn preload(
     }
     bar.finish_and_clear();
     Ok((shelf, engine.head().await?))
+}
+
+/// Waits until another generator has written so many events, and reads what is there.
+pub(crate) async fn await_preload(
+    engine: &Arc<dyn Engine>,
+    events: u64,
+    options: &LibraryOptions,
+) -> Result<(Shelf, u64), EngineError> {
+    let bar = progress(events, "waiting for the first node to write events");
+    loop {
+        let there = engine.head().await?;
+        if there >= events.max(1) {
+            break;
+        }
+        bar.set_position(there);
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+    bar.finish_and_clear();
+    read(engine, options).await
+}
+
+/// What the log says that there is.
+async fn read(engine: &Arc<dyn Engine>, options: &LibraryOptions) -> Result<(Shelf, u64), EngineError> {
+    let there = engine.head().await?;
+    let mut shelf = Shelf::new(options.zipf);
+    let bar = progress(there, "reading the log");
+    let apply = &mut |event| {
+        shelf.apply(&event);
+        bar.inc(1);
+    };
+    engine.read(apply).await?;
+    bar.finish_and_clear();
+    Ok((shelf, there))
 }
 
 async fn write(client: &mut dyn Client, events: Vec<Draft>) -> Result<(), EngineError> {

@@ -23,10 +23,7 @@ pub(crate) struct RecordedRequest {
 }
 
 /// Writes a schedule.
-pub(crate) fn write(
-    path: &Path,
-    requests: impl Iterator<Item = RecordedRequest>,
-) -> Result<(), RunError> {
+pub(crate) fn write(path: &Path, requests: impl Iterator<Item = RecordedRequest>) -> Result<(), RunError> {
     let failed = || RunError::io(format!("writing {}", path.display()));
     let mut file = BufWriter::new(std::fs::File::create(path).map_err(failed())?);
     writeln!(file, "{HEADER}").map_err(failed())?;
@@ -69,7 +66,8 @@ fn parse(line: &str) -> Result<RecordedRequest, String> {
     let mut fields = line.split(',').map(str::trim);
     let at = fields.next().unwrap_or_default();
     let seconds: f64 = at.parse().map_err(|_| format!("expected seconds, such as 1.25, and found {at:?}"))?;
-    let at = Duration::try_from_secs_f64(seconds).map_err(|_| format!("{seconds} s is no time from the beginning"))?;
+    let at = Duration::try_from_secs_f64(seconds)
+        .map_err(|_| format!("{seconds} s is no time from the beginning"))?;
     let operation = match fields.next().unwrap_or_default() {
         "" => None,
         name => Some(Operation::named(name).ok_or_else(|| {
@@ -79,7 +77,9 @@ fn parse(line: &str) -> Result<RecordedRequest, String> {
     };
     let choice = match fields.next().unwrap_or_default() {
         "" => None,
-        number => Some(number.parse().map_err(|_| format!("expected a number from 0, and found {number:?}"))?),
+        number => {
+            Some(number.parse().map_err(|_| format!("expected a number from 0, and found {number:?}"))?)
+        }
     };
     match fields.next() {
         Some(more) => Err(format!("a fourth field, {more:?}")),
@@ -95,7 +95,11 @@ mod tests {
     fn a_schedule_is_read_as_it_was_written() {
         let file = tempfile::NamedTempFile::new().unwrap();
         let requests = [
-            RecordedRequest { at: Duration::ZERO, operation: Some(Operation::LendBook), choice: Some(u64::MAX) },
+            RecordedRequest {
+                at: Duration::ZERO,
+                operation: Some(Operation::LendBook),
+                choice: Some(u64::MAX),
+            },
             RecordedRequest { at: Duration::new(3, 333_333_333), operation: None, choice: None },
         ];
         write(file.path(), requests.into_iter()).unwrap();

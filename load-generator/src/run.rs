@@ -93,9 +93,6 @@ pub(crate) async fn run(plan: Plan) -> Result<Verdict, RunError> {
     let own = own.finish(requests);
     // The terminal is a plain one again before anything is printed; one that takes nothing is not waited for.
     drop(tokio::time::timeout(VIEW_WITHIN, view).await);
-    if interrupt.token().is_cancelled() {
-        eprintln!("interrupted: the report is of what ran");
-    }
     if let Some(served) = served {
         served.abort();
     }
@@ -156,7 +153,8 @@ fn check_rate(plan: &Plan) -> Result<(), RunError> {
 
 /// Writes what is going to be offered, where that is asked for.
 fn record(plan: &Plan) -> Result<(), RunError> {
-    let (Some(path), Some(schedule)) = (&plan.record, Schedule::new(plan, Library::mix(&plan.library))) else {
+    let (Some(path), Some(schedule)) = (&plan.record, Schedule::new(plan, Library::mix(&plan.library)))
+    else {
         return Ok(());
     };
     let requests = schedule.filter(|planned| planned.measured).map(|planned| RecordedRequest {

@@ -200,7 +200,8 @@ mod tests {
 
     #[test]
     fn a_recorded_schedule_is_kept_to() {
-        let at = |ms, operation| RecordedRequest { at: Duration::from_millis(ms), operation, choice: Some(ms) };
+        let at =
+            |ms, operation| RecordedRequest { at: Duration::from_millis(ms), operation, choice: Some(ms) };
         let recorded = [at(0, None), at(700, Some(Operation::RegisterReader)), at(701, None)];
         let planned = planned(|plan| {
             plan.timing = Timing::Recorded(recorded.to_vec().into());

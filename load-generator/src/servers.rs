@@ -49,8 +49,4 @@ impl Servers {
         );
         Ok(Self { primary: primary.dsn(), replicas: vec![replica.dsn()], cluster: Some(cluster) })
     }
-
-    pub(crate) fn are_embedded(&self) -> bool {
-        self.cluster.is_some()
-    }
 }

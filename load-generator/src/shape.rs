@@ -20,8 +20,14 @@ pub(crate) struct Shape {
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Piece {
     /// In requests a second.
-    Slope { length: Duration, from: f64, to: f64 },
-    Burst { requests: u32 },
+    Slope {
+        length: Duration,
+        from: f64,
+        to: f64,
+    },
+    Burst {
+        requests: u32,
+    },
 }
 
 /// Requests that are due at once, again and again.

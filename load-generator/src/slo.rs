@@ -103,8 +103,7 @@ fn limit(term: &str) -> Result<Limit, Refused> {
         return Err((term.len() - term.trim_start().len(), why.to_owned()));
     };
     let (name, rest) = term.split_at(sign);
-    let figure: Figure =
-        name.trim().parse().map_err(|why| (name.len() - name.trim_start().len(), why))?;
+    let figure: Figure = name.trim().parse().map_err(|why| (name.len() - name.trim_start().len(), why))?;
     let is_inclusive = rest[1..].starts_with('=');
     let bound = match (rest.starts_with('<'), is_inclusive) {
         (true, false) => Bound::Below,
@@ -130,11 +129,14 @@ impl Unit {
             Self::PerSecond => number(text.strip_suffix("/s").unwrap_or(text)),
         };
         value.ok_or_else(|| {
-            format!("expected {}", match self {
-                Self::Milliseconds => "a time with its unit, such as 20ms or 1s",
-                Self::Share => "a share in percent, such as 0.1%",
-                Self::PerSecond => "a number of requests per second, such as 300",
-            })
+            format!(
+                "expected {}",
+                match self {
+                    Self::Milliseconds => "a time with its unit, such as 20ms or 1s",
+                    Self::Share => "a share in percent, such as 0.1%",
+                    Self::PerSecond => "a number of requests per second, such as 300",
+                }
+            )
         })
     }
 }

@@ -29,8 +29,6 @@ pub(crate) struct Stage {
     pub(crate) library: Arc<Library>,
     /// The last position before the load.
     pub(crate) head: u64,
-    /// Where the store's metrics are.
-    pub(crate) registry: Registry,
     /// Dropped last of all, after the store.
     pub(crate) servers: Arc<Servers>,
 }
@@ -52,19 +50,18 @@ impl Stage {
         settings.query_timeout = settings.query_timeout.max(plan.timeout);
         settings.append_queue = plan.workers().max(settings.append_queue);
         let paths = Library::indexed_paths();
-        let engine =
-            plan.engine.connect(servers, &plan.schema(), &paths, settings, Some(registry)).await?;
+        let engine = plan.engine.connect(servers, &plan.schema(), &paths, settings, Some(registry)).await?;
         engine.create().await?;
         let (mut shelf, head) = if plan.node.is_first() {
             preload::preload(&engine, plan.preload, plan.workers(), plan.seed, &plan.library).await?
         } else {
-            preload::await_preload(&engine, plan.preload, plan.seed, &plan.library).await?
+            preload::await_preload(&engine, plan.preload, &plan.library).await?
         };
         if plan.node.of > 1 {
             shelf.keep_part(plan.node.index, plan.node.of);
         }
         let library = Arc::new(Library::new(shelf, &plan.library));
-        Ok(Self { engine, library, head, registry: registry.clone(), servers: Arc::clone(servers) })
+        Ok(Self { engine, library, head, servers: Arc::clone(servers) })
     }
 
     /// What was written before is on disk, and its WAL files are there to be used again; the replicas have it too. Nothing where

@@ -24,7 +24,12 @@ pub(crate) async fn report(
     replicas: &[String],
 ) -> Result<Report, RunError> {
     let mut command = command(primary, replicas.first().map(String::as_str))?;
-    command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+    command
+        .args(arguments)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true);
     let output = command.output().await.map_err(RunError::io("starting a process"))?;
     if !output.status.success() {
         let said = String::from_utf8_lossy(&output.stderr);

@@ -6,7 +6,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use testutil::checker::{Checker, History, Log};
 
 use crate::engine::Engine;
@@ -16,7 +16,7 @@ use crate::verdict::Verdict;
 pub(crate) use client::Audited;
 
 /// What a check of a history found.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Audit {
     operations: usize,
     violations: usize,

@@ -61,7 +61,7 @@ async fn measure(
 ) -> Result<Sample, RunError> {
     // Made anew each time, so that what is checked is one measurement.
     let schema = format!("bench_contended_{}", name.as_str().replace('-', "_"));
-    let engine = name.connect(servers, &schema, PATHS, Settings::default()).await?;
+    let engine = name.connect(servers, &schema, PATHS, Settings::default(), None).await?;
     engine.fill(0, Books::of_ancestor()).await?;
     let recorder = Arc::new(Recorder::in_memory());
     let mut audited: Vec<Box<dyn Client>> = Vec::new();

@@ -203,7 +203,7 @@ impl Stage {
         books: Books,
     ) -> Result<Arc<dyn Engine>, RunError> {
         let bar = rounds::spinner(format!("{}: writing {events} events", name.as_str()));
-        let engine = name.connect(&self.servers, schema, &BENCH_PATHS, Settings::default()).await?;
+        let engine = name.connect(&self.servers, schema, &BENCH_PATHS, Settings::default(), None).await?;
         engine.fill(events, books).await?;
         bar.finish_and_clear();
         Ok(engine)

@@ -82,7 +82,7 @@ async fn measure(
 /// What one process does.
 pub(crate) async fn part(plan: PartPlan) -> Result<(), RunError> {
     let servers = Arc::new(Servers::find(Some(&plan.primary), &[]).await?);
-    let engine = ENGINE.connect(&servers, &schema(ENGINE), &BENCH_PATHS, Settings::default()).await?;
+    let engine = ENGINE.connect(&servers, &schema(ENGINE), &BENCH_PATHS, Settings::default(), None).await?;
     println!("ready");
     let mut input = BufReader::new(tokio::io::stdin()).lines();
     match input.next_line().await.map_err(RunError::io("waiting for the start"))? {

@@ -7,6 +7,7 @@ mod knee;
 mod report;
 mod search;
 
+use std::io::Write as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,7 +21,7 @@ use crate::environment::Environment;
 use crate::error::RunError;
 use crate::interrupt::Interrupt;
 use crate::load::{self, Turn, Watchers};
-use crate::output::{Output, Picture};
+use crate::output::{Output, Place};
 use crate::plan::{Plan, Rate, Timing};
 use crate::report::{Circumstances, Report};
 use crate::servers::Servers;
@@ -60,12 +61,14 @@ struct Contestant {
 /// Searches and reports.
 pub(crate) async fn run(plan: CapacityPlan) -> Result<Verdict, RunError> {
     let output = Output::open(plan.json.as_deref())?;
-    let picture = Picture::open(plan.picture.as_deref())?;
+    let picture = plan.picture.as_deref().map(Place::open).transpose()?;
     let interrupt = Interrupt::listen()?;
     let servers = Servers::find(plan.load.primary.as_ref(), &plan.load.replicas);
     let servers = Arc::new(interrupt.or_stop(servers).await?);
     let report = search(&plan, &servers, &interrupt).await?;
-    picture.write(&report.chart().standalone())?;
+    if let Some(picture) = picture {
+        picture.fill(|to| to.write_all(report.chart().standalone().as_bytes()))?;
+    }
     output.publish(&report)?;
     Ok(if report.found_all() { Verdict::Kept } else { Verdict::TooSlow })
 }

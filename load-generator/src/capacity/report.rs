@@ -69,7 +69,9 @@ pub(crate) struct Probe {
 impl Probe {
     pub(crate) fn of(report: &Report, slo: &Slo, trial: Trial) -> Self {
         let checked = slo.check(report);
-        let say = |check: &Check| format!("{} was {}", check.limit, check.measured.as_deref().unwrap_or("not measured"));
+        let say = |check: &Check| {
+            format!("{} was {}", check.limit, check.measured.as_deref().unwrap_or("not measured"))
+        };
         let latency = report.latency.summary();
         Self {
             rate: trial.rate,
@@ -161,7 +163,8 @@ impl CapacityReport {
 
 impl fmt::Display for Probe {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let verdict = if self.held { "held".to_owned() } else { format!("broke: {}", self.broken.join(", ")) };
+        let verdict =
+            if self.held { "held".to_owned() } else { format!("broke: {}", self.broken.join(", ")) };
         write!(
             f,
             "{:>8.0} /s {} p50 {} p99 {} ms  rejected {:>6.2} %  errors {:>6.2} %  {verdict}",
@@ -193,12 +196,17 @@ impl fmt::Display for CapacityReport {
                 writeln!(f, "  {rate:>8.0} /s {} {p99:.1} ms", "▇".repeat(length))?;
             }
             if let Some(knee) = engine.knee {
-                writeln!(f, "\n  knee      {:>10.0} requests/s, where p99 is {:.2} ms", knee.rate, knee.p99_ms)?;
+                writeln!(
+                    f,
+                    "\n  knee      {:>10.0} requests/s, where p99 is {:.2} ms",
+                    knee.rate, knee.p99_ms
+                )?;
             }
             match engine.capacity {
                 Some(rate) => {
                     let more = if engine.is_ceiling { " or more: no higher rate was allowed" } else { "" };
-                    let confirmed = format!("held in {} of {} confirmations", engine.confirmed, engine.confirmations);
+                    let confirmed =
+                        format!("held in {} of {} confirmations", engine.confirmed, engine.confirmations);
                     writeln!(f, "  CAPACITY  {rate:>10.0} requests/s{more} ({confirmed})\n")?;
                 }
                 None => writeln!(f, "  CAPACITY  none: the limits broke at every rate\n")?,

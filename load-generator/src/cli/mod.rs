@@ -17,8 +17,8 @@ use std::time::Duration;
 use clap::{ArgMatches, Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use crate::bench::{BenchPlan, PartPlan as BenchPartPlan};
-use crate::chaos::{ChaosPlan, PartPlan as ChaosPartPlan};
 use crate::capacity::CapacityPlan;
+use crate::chaos::{ChaosPlan, PartPlan as ChaosPartPlan};
 use crate::cli::bench::BenchArgs;
 use crate::cli::capacity::{CapacityArgs, OverloadArgs};
 use crate::cli::chaos::ChaosArgs;

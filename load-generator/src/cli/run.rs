@@ -54,7 +54,13 @@ pub(super) struct RunArgs {
     preload: u64,
     /// Make only this share of the plan's requests, as 1/3: several machines make one load together. All need the same flags
     /// and --start-at; the first one writes the preload. `merge` joins their --hdr logs
-    #[arg(long, value_name = "NTH/OF", default_value = "1/1", hide_default_value = true, help_heading = "Several machines")]
+    #[arg(
+        long,
+        value_name = "NTH/OF",
+        default_value = "1/1",
+        hide_default_value = true,
+        help_heading = "Several machines"
+    )]
     node: Node,
     /// When the warm-up begins, as 2026-11-22T10:00:00Z; nodes begin together
     #[arg(long, value_name = "TIME", value_parser = humantime::parse_rfc3339, help_heading = "Several machines")]
@@ -93,10 +99,39 @@ struct SeatsArgs {
 const SEATS_CLIENTS: u32 = 64;
 /// Flags that only one of the scenarios takes, by their names.
 const OF_LIBRARY: &[&str] = &[
-    "rate", "ramp", "steps", "spike", "burst", "arrivals", "replay", "speed", "record", "duration", "warmup",
-    "workers", "queue", "timeout", "task_per_request", "seed", "schema", "preload", "metrics", "slo", "repeats",
-    "books", "readers", "zipf", "failures", "opening_hours", "read_ratio", "node", "start_at", "explain", "html",
-    "csv", "hdr",
+    "rate",
+    "ramp",
+    "steps",
+    "spike",
+    "burst",
+    "arrivals",
+    "replay",
+    "speed",
+    "record",
+    "duration",
+    "warmup",
+    "workers",
+    "queue",
+    "timeout",
+    "task_per_request",
+    "seed",
+    "schema",
+    "preload",
+    "metrics",
+    "slo",
+    "repeats",
+    "books",
+    "readers",
+    "zipf",
+    "failures",
+    "opening_hours",
+    "read_ratio",
+    "node",
+    "start_at",
+    "explain",
+    "html",
+    "csv",
+    "hdr",
 ];
 const OF_SEATS: &[&str] = &["seats", "processes"];
 /// Connections that a baseline may open: a worker has one.
@@ -130,12 +165,16 @@ impl RunArgs {
                 return refuse(why);
             }
             Pool::TaskPerRequest if self.engine.has_sessions() => {
-                return refuse("--task-per-request: not with this engine, which has a connection for each".to_owned());
+                return refuse(
+                    "--task-per-request: not with this engine, which has a connection for each".to_owned(),
+                );
             }
             Pool::Fixed { .. } | Pool::TaskPerRequest => {}
         }
         if self.node.of > 1 && self.repeats > 1 {
-            return refuse("--repeats: not with --node, as nodes can not begin each of them together".to_owned());
+            return refuse(
+                "--repeats: not with --node, as nodes can not begin each of them together".to_owned(),
+            );
         }
         let plan = Plan {
             timing: load.timing,
@@ -179,7 +218,16 @@ impl RunArgs {
             }
             (_, primary) => {
                 let (replicas, json) = (self.servers.replica, self.output.json);
-                Ok(Command::Seats(SeatsPlan { engine, seats, clients, processes, audit, primary, replicas, json }))
+                Ok(Command::Seats(SeatsPlan {
+                    engine,
+                    seats,
+                    clients,
+                    processes,
+                    audit,
+                    primary,
+                    replicas,
+                    json,
+                }))
             }
         }
     }

@@ -66,8 +66,8 @@ impl FromStr for Spike {
             let (after, length) = rest.split_once('/')?;
             Some((rate, after, length))
         };
-        let (rate, after, length) =
-            parts().ok_or("expected RATE@AFTER/TIME, such as 3000@20s/5s: 3000 a second from 20 s on, for 5 s")?;
+        let (rate, after, length) = parts()
+            .ok_or("expected RATE@AFTER/TIME, such as 3000@20s/5s: 3000 a second from 20 s on, for 5 s")?;
         Ok(Self {
             rate: rate.trim().parse()?,
             after: duration(after.trim())?,

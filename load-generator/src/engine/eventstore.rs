@@ -7,6 +7,7 @@ use ::eventstore::{
 };
 use async_trait::async_trait;
 use futures_util::future::try_join_all;
+use prometheus::Registry;
 use serde_json::Value;
 use testutil::checker::{Digest, Filter, Item, LogEvent, Predicate};
 use tokio_postgres::error::SqlState;
@@ -57,6 +58,7 @@ impl Store {
         schema: &str,
         paths: &[&str],
         settings: Settings,
+        registry: Option<&Registry>,
     ) -> Result<Self, EngineError> {
         let mut builder = EventStore::builder()
             .primary(&servers.primary)
@@ -65,6 +67,9 @@ impl Store {
             .index_only(paths.iter().copied());
         for replica in &servers.replicas {
             builder = builder.replica(replica);
+        }
+        if let Some(registry) = registry {
+            builder = builder.metrics(registry);
         }
         let (primary, schema) = (servers.primary.clone(), schema.to_owned());
         Ok(Self {

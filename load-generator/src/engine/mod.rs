@@ -9,6 +9,7 @@ mod book;
 mod cte;
 mod eventstore;
 mod insert;
+mod null;
 mod session;
 mod tables;
 mod view;
@@ -20,6 +21,7 @@ use std::sync::Arc;
 use ::eventstore::Settings;
 use async_trait::async_trait;
 use clap::ValueEnum;
+use prometheus::Registry;
 use serde_json::{Value, json};
 use testutil::checker::{Filter, LogEvent};
 use uuid::Uuid;
@@ -218,6 +220,8 @@ pub(crate) enum EngineName {
     Lock,
     /// The same statement, which takes the lock itself: too late, and not safe under concurrency either
     LockInside,
+    /// Nothing, and no server: what the load generator itself costs
+    Null,
 }
 
 impl EngineName {
@@ -232,36 +236,31 @@ impl EngineName {
             Self::Serializable => "serializable",
             Self::Lock => "lock",
             Self::LockInside => "lock-inside",
+            Self::Null => "null",
         }
     }
 
     /// Whether each of its clients has a connection of its own.
     pub(crate) fn has_sessions(self) -> bool {
-        !matches!(self, Self::Eventstore | Self::ReplicaReads | Self::Inline)
+        !matches!(self, Self::Eventstore | Self::ReplicaReads | Self::Inline | Self::Null)
     }
 
     /// Connects to the log in a schema; [`Engine::create`] or [`Engine::fill`] makes it. `paths` are those that will be asked
-    /// for, `settings` are of the store.
+    /// for, `settings` are of the store, and so are the metrics that are registered where they are wanted.
     pub(crate) async fn connect(
         self,
         servers: &Arc<Servers>,
         schema: &str,
         paths: &[&str],
         settings: Settings,
+        registry: Option<&Registry>,
     ) -> Result<Arc<dyn Engine>, EngineError> {
+        let store = || eventstore::Store::connect(servers, schema, paths, settings, registry);
         let guard = match self {
-            Self::Eventstore => {
-                let store = eventstore::Store::connect(servers, schema, paths, settings).await?;
-                return Ok(Arc::new(store));
-            }
-            Self::ReplicaReads => {
-                let store = eventstore::Store::connect(servers, schema, paths, settings).await?;
-                return Ok(Arc::new(store.reading_replicas()));
-            }
-            Self::Inline => {
-                let store = eventstore::Store::connect(servers, schema, paths, settings).await?;
-                return Ok(Arc::new(store.counting_inline()));
-            }
+            Self::Eventstore => return Ok(Arc::new(store().await?)),
+            Self::ReplicaReads => return Ok(Arc::new(store().await?.reading_replicas())),
+            Self::Inline => return Ok(Arc::new(store().await?.counting_inline())),
+            Self::Null => return Ok(Arc::new(null::Null::default())),
             Self::Insert => return Ok(Arc::new(insert::Insert::new(servers, schema, paths))),
             Self::Cte | Self::Gin => cte::Guard::None,
             Self::Serializable => cte::Guard::Serializable,

@@ -55,7 +55,7 @@ pub(crate) async fn run(plan: OverloadPlan) -> Result<Verdict, RunError> {
     eprintln!("capacity {capacity:.0} requests/s; offered: {rate:.0}");
     let mut rounds = Vec::new();
     for nth in 0..plan.rounds {
-        let mut of = async |pool: Pool| {
+        let of = async |pool: Pool| {
             let arguments = arguments(&plan, rate, pool);
             interrupt.or_stop(subprocess::report(arguments, &servers.primary, &servers.replicas)).await
         };

@@ -114,7 +114,8 @@ impl OverloadReport {
 
 impl fmt::Display for Round {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let side = |side: &Side| format!("{:.0} /s, at most {:.0} under way", side.goodput, side.in_flight_most);
+        let side =
+            |side: &Side| format!("{:.0} /s, at most {:.0} under way", side.goodput, side.in_flight_most);
         write!(f, "a task each {}; the pool {}", side(&self.task_per_request), side(&self.pool))
     }
 }
@@ -137,7 +138,11 @@ impl fmt::Display for OverloadReport {
         writeln!(f, "  {:<28} {:>16} {:>16} {:>12}", "", "task a request", "bounded pool", "change")?;
         let (one, two) = (&self.task_per_request, &self.pool);
         let mut row = |name: &str, unit: &str, before: f64, after: f64| {
-            let change = if before > 0.0 { format!("{:+.1} %", (after / before - 1.0) * 100.0) } else { "-".to_owned() };
+            let change = if before > 0.0 {
+                format!("{:+.1} %", (after / before - 1.0) * 100.0)
+            } else {
+                "-".to_owned()
+            };
             writeln!(f, "  {:<28} {before:>16.2} {after:>16.2} {change:>12}", format!("{name}, {unit}"))
         };
         row("answered", "a second", one.goodput, two.goodput)?;

@@ -60,9 +60,9 @@ impl Report {
         let repeats = if loads.len() > 1 { loads.iter().map(Repeat::of).collect() } else { Vec::new() };
         let mut report = Self {
             format: FORMAT.to_owned(),
-            started_at: loads.first().map_or_else(String::new, |load| {
-                humantime::format_rfc3339_millis(load.started).to_string()
-            }),
+            started_at: loads
+                .first()
+                .map_or_else(String::new, |load| humantime::format_rfc3339_millis(load.started).to_string()),
             scenario: "library".to_owned(),
             engine: plan.engine.as_str().to_owned(),
             load: plan.load(),
@@ -117,7 +117,9 @@ impl Report {
             ));
         }
         if self.effective_share.is_some_and(|share| share < FEW_EFFECTIVE) {
-            doubts.push("less than half of the commands wrote something: the figures are mostly of reads".to_owned());
+            doubts.push(
+                "less than half of the commands wrote something: the figures are mostly of reads".to_owned(),
+            );
         }
         let silent = self.marks.iter().filter(|mark| mark.kind == MarkKind::Unreachable).count();
         if silent > 0 {

@@ -31,7 +31,12 @@ impl fmt::Display for Report {
             for check in &slo.checks {
                 let (verdict, measured) =
                     (if check.held { "held  " } else { "BROKEN" }, check.measured.as_deref());
-                writeln!(f, "  {verdict}    {}: {}", check.limit, measured.unwrap_or("nothing was measured"))?;
+                writeln!(
+                    f,
+                    "  {verdict}    {}: {}",
+                    check.limit,
+                    measured.unwrap_or("nothing was measured")
+                )?;
             }
         }
         if let Some(audit) = &self.audit {
@@ -53,10 +58,18 @@ impl Report {
         )?;
         writeln!(f, "  conflicts {:>10} refused appends, {} retries", requests.conflicts, requests.retries)?;
         if let Some(share) = self.effective_share {
-            writeln!(f, "  effect    {:>9.1} % of the commands wrote what they were asked for", share * 100.0)?;
+            writeln!(
+                f,
+                "  effect    {:>9.1} % of the commands wrote what they were asked for",
+                share * 100.0
+            )?;
         }
         if self.late_starts > 0 {
-            writeln!(f, "  late      {:>10} requests were offered over 1 ms after they were due", self.late_starts)?;
+            writeln!(
+                f,
+                "  late      {:>10} requests were offered over 1 ms after they were due",
+                self.late_starts
+            )?;
         }
         for error in &self.errors {
             let sqlstate = error.sqlstate.as_ref().map_or(String::new(), |code| format!(" ({code})"));
@@ -92,10 +105,16 @@ impl Report {
         for server in &self.servers {
             let told = [
                 server.checkpoints().map(|count| format!("{count} checkpoints")),
-                server.wal_bytes().map(|bytes| format!("{:.1} MiB of WAL", bytes as f64 / f64::from(1 << 20))),
+                server
+                    .wal_bytes()
+                    .map(|bytes| format!("{:.1} MiB of WAL", bytes as f64 / f64::from(1 << 20))),
                 server.autovacuums().map(|count| format!("{count} autovacuum runs")),
                 server.cache_hit().map(|share| format!("{:.1} % of reads from the cache", share * 100.0)),
-                server.after.as_ref().and_then(|after| after.dead_tuples).map(|dead| format!("{dead} dead rows")),
+                server
+                    .after
+                    .as_ref()
+                    .and_then(|after| after.dead_tuples)
+                    .map(|dead| format!("{dead} dead rows")),
             ];
             let told: Vec<String> = told.into_iter().flatten().collect();
             if !told.is_empty() {

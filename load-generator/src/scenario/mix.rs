@@ -36,6 +36,11 @@ impl Mix {
         Self::new(&shared.collect::<Vec<_>>())
     }
 
+    /// Each operation with its share of all requests, from 0 to 1.
+    pub(crate) fn shares(&self) -> impl Iterator<Item = (Operation, f64)> {
+        self.weights.iter().map(|(operation, weight)| (*operation, *weight as f64 / self.total as f64))
+    }
+
     pub(crate) fn draw(&self, random: &mut impl Rng) -> Operation {
         let mut ticket = random.random_range(0..self.total);
         for (operation, weight) in &self.weights {

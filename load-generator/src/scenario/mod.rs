@@ -13,9 +13,6 @@ pub(crate) use library::{Failures, Library, LibraryOptions, OpeningHours, Shelf,
 pub(crate) use mix::Mix;
 pub(crate) use trace::Trace;
 
-/// The scenario that is run.
-pub(crate) type Scenario = Library;
-
 /// One kind of request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Operation {
@@ -29,6 +26,21 @@ pub(crate) enum Operation {
 }
 
 impl Operation {
+    /// All there are.
+    pub(crate) const ALL: [Self; 7] = [
+        Self::LendBook,
+        Self::ReturnBook,
+        Self::ReaderLoans,
+        Self::BooksInCirculation,
+        Self::ChangeStock,
+        Self::RegisterReader,
+        Self::CancelContract,
+    ];
+
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|operation| operation.as_str() == name)
+    }
+
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::LendBook => "lend_book",
@@ -50,7 +62,7 @@ impl Operation {
 /// How a request ended.
 #[derive(Debug, Clone)]
 pub(crate) enum Outcome {
-    Done { operation: Operation, answer: Answer },
+    Done(Answer),
     Failed(Failure),
     TimedOut,
 }

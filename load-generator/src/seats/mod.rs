@@ -70,7 +70,8 @@ fn schema(engine: EngineName) -> String {
 pub(crate) async fn run(plan: SeatsPlan) -> Result<Verdict, RunError> {
     let output = Output::open(plan.json.as_deref())?;
     let servers = Arc::new(Servers::find(plan.primary.as_ref(), &plan.replicas).await?);
-    let engine = plan.engine.connect(&servers, &plan.schema(), contest::PATHS, Settings::default()).await?;
+    let engine =
+        plan.engine.connect(&servers, &plan.schema(), contest::PATHS, Settings::default(), None).await?;
     engine.fill(0, Books::of_ancestor()).await?;
     let (tally, took, history) = if plan.processes == 1 {
         let recorder = plan.audit.then(|| Arc::new(Recorder::in_memory()));

@@ -68,7 +68,7 @@ pub(crate) async fn part(plan: PartPlan) -> Result<(), RunError> {
     let servers = Arc::new(Servers::find(Some(&plan.primary), &[]).await?);
     let engine = plan
         .engine
-        .connect(&servers, &super::schema(plan.engine), contest::PATHS, Settings::default())
+        .connect(&servers, &super::schema(plan.engine), contest::PATHS, Settings::default(), None)
         .await?;
     let recorder = match &plan.history {
         Some(path) => Some(Arc::new(Recorder::to_file(path).map_err(RunError::io(path.display()))?)),

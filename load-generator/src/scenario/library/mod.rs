@@ -91,7 +91,7 @@ impl Library {
         trace: &Trace,
     ) -> Outcome {
         match self.answer(client, operation, choice, trace).await {
-            Ok(answer) => Outcome::Done { operation, answer },
+            Ok(answer) => Outcome::Done(answer),
             Err(error) => Outcome::of_error(&error),
         }
     }

@@ -1,5 +1,6 @@
 //! When the library's desk is open.
 
+use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -19,6 +20,12 @@ impl OpeningHours {
     pub(crate) fn is_open(&self, since_start: Duration) -> bool {
         let days = since_start.as_secs_f64() / self.day.as_secs_f64();
         days.fract() * HOURS < self.closes - self.opens
+    }
+}
+
+impl fmt::Display for OpeningHours {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{}/{}", self.opens, self.closes, humantime::format_duration(self.day))
     }
 }
 

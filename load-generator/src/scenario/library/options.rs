@@ -31,6 +31,16 @@ pub(crate) enum Failures {
     Events,
 }
 
+impl Failures {
+    /// As it is typed.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Refusals => "refusals",
+            Self::Events => "events",
+        }
+    }
+}
+
 impl Default for LibraryOptions {
     fn default() -> Self {
         Self {
