@@ -2,6 +2,8 @@
 
 use std::fmt::{self, Write as _};
 
+use crate::chart::{escaped, step, thousands};
+
 const WIDTH: f64 = 760.0;
 const HEIGHT: f64 = 400.0;
 const LEFT: f64 = 70.0;
@@ -58,12 +60,6 @@ impl Scale {
     fn y(&self, rate: f64) -> f64 {
         HEIGHT - BOTTOM - rate / self.highest * (HEIGHT - TOP - BOTTOM)
     }
-}
-
-/// Some five steps to the highest, of 1, 2 or 5 and zeros.
-fn step(highest: f64) -> f64 {
-    let ten = 10_f64.powf((highest / 5.0).log10().floor());
-    [1.0, 2.0, 5.0, 10.0].into_iter().map(|step| step * ten).find(|step| highest / step <= 6.0).unwrap_or(ten)
 }
 
 impl fmt::Display for Picture {
@@ -152,22 +148,6 @@ fn free(taken: &[f64], y: f64) -> f64 {
     (0..).map(|steps| y - f64::from(steps) * 3.0).find(|y| !is_taken(*y)).unwrap_or(y)
 }
 
-fn thousands(number: f64) -> String {
-    let digits = format!("{number:.0}");
-    let mut text = String::new();
-    for (nth, digit) in digits.chars().enumerate() {
-        if nth > 0 && (digits.len() - nth).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
-fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -196,11 +176,5 @@ mod tests {
             "{picture}"
         );
         assert!((free(&[100.0], 101.0) - 100.0).abs() >= LINE_HEIGHT);
-    }
-
-    #[test]
-    fn steps_are_round() {
-        assert_eq!([1.0, 9.0, 4_800.0, 27_000.0, 31_000.0].map(step), [0.2, 2.0, 1_000.0, 5_000.0, 10_000.0]);
-        assert_eq!([0.0, 999.0, 27_000.0, 1_234_567.0].map(thousands), ["0", "999", "27,000", "1,234,567"]);
     }
 }
