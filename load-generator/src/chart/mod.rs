@@ -132,7 +132,7 @@ mod tests {
             Series::with_gaps("other", [(100.0, Some(1.0)), (200.0, None), (400.0, Some(f64::NAN))]).dashed(),
             Series::new("one", [(100.0, 5.0)]).switched_by("lend & return"),
         ];
-        let marks = vec![Mark::line(300.0, "knee"), Mark::band(310.0, 390.0, "beyond").toned(Tone::Bad)];
+        let marks = vec![Mark::line(100.0, "knee"), Mark::band(310.0, 390.0, "beyond").toned(Tone::Bad)];
         let title = "Latency & rate".to_owned();
         let (x, y) = (Axis::linear("requests/s"), Axis::log("ms"));
         Chart { title, x, y, series, marks, ..Chart::default() }

@@ -4,7 +4,7 @@ use maud::{Markup, html};
 
 use crate::figure::Point;
 use crate::html::pressed;
-use crate::html::table::{NONE, count, decimal, ms, percent, table};
+use crate::html::table::{NONE, count, ms, percent, table};
 use crate::report::{Repeat, Report};
 
 const HEADS: [&str; 12] = [
