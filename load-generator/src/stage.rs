@@ -61,6 +61,7 @@ impl Stage {
             shelf.keep_part(plan.node.index, plan.node.of);
         }
         let library = Arc::new(Library::new(shelf, &plan.library));
+        library.warm_up(&mut *engine.client().await?).await?;
         Ok(Self { engine, library, head, servers: Arc::clone(servers) })
     }
 

@@ -15,8 +15,8 @@ pub(super) struct LibraryArgs {
     #[arg(long, value_name = "READERS", default_value_t = LibraryOptions::default().readers,
           value_parser = clap::value_parser!(u64).range(1..=10_000_000))]
     readers: u64,
-    /// How popularity is spread over books and readers: the exponent of Zipf's law. At 1 the second is asked for half as
-    /// often as the first; at 0 all alike. The more, the more requests meet on the same book or reader
+    /// How popularity is spread over books: the exponent of Zipf's law. At 1 the second is asked for half as often as the
+    /// first; at 0 all alike. The more, the more requests meet on the same book. Readers are alike
     #[arg(long, value_name = "EXPONENT", default_value_t = LibraryOptions::default().zipf, value_parser = zipf)]
     zipf: f64,
     /// What becomes of a command that the domain refuses (a lent book is asked for, say)

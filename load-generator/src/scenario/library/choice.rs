@@ -23,7 +23,7 @@ pub(super) struct Chosen {
 /// Choices. What is taken in hand comes back by [`done`](Shelf::done), [`not_done`](Shelf::not_done) or
 /// [`given_up`](Shelf::given_up).
 impl Shelf {
-    /// A popular reader asks for a popular book.
+    /// A reader asks for a popular book.
     pub(super) fn choose_lend(&mut self, random: &mut ChaCha8Rng) -> Chosen {
         let reader = self.reader_with_room(random).unwrap_or_else(|| events::new_id(random));
         let wanted = self.popular_book(random).unwrap_or_else(|| events::new_id(random));

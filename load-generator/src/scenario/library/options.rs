@@ -11,7 +11,7 @@ pub(crate) struct LibraryOptions {
     pub(crate) books: u64,
     /// Readers, in the same way.
     pub(crate) readers: u64,
-    /// The exponent of popularity, by Zipf's law: the book of rank r is asked for 1/r^exponent times as often as the first.
+    /// The exponent of popularity of books, by Zipf's law: the book of rank r is asked for 1/r^exponent times as often as the first.
     /// With 0 all are asked for alike.
     pub(crate) zipf: f64,
     pub(crate) failures: Failures,

@@ -14,7 +14,7 @@ use super::popularity::Ranking;
 /// How many draws there are for something that will do, before any other is taken.
 const DRAWS: u32 = 20;
 
-/// Books and readers by popularity, and who has what. A book that a command works on is taken in hand meanwhile, so that
+/// Books by popularity, readers, and who has what. A book that a command works on is taken in hand meanwhile, so that
 /// two commands seldom want the same one.
 ///
 /// Every change can be made twice: what it knows comes from several workers, in no particular order.
@@ -177,15 +177,16 @@ impl Shelf {
         self.books.draw_popular(self.zipf, random)
     }
 
-    pub(super) fn popular_reader(&self, random: &mut impl Rng) -> Option<Uuid> {
-        self.readers.draw_popular(self.zipf, random)
+    /// Readers are alike: a book can only be lent so often, but a reader who borrows again and again has a history that
+    /// grows without a bound.
+    pub(super) fn any_reader(&self, random: &mut impl Rng) -> Option<Uuid> {
+        self.readers.draw(random)
     }
 
-    /// One who may have another book, a popular one if few draws find one.
+    /// One who may have another book.
     pub(super) fn reader_with_room(&self, random: &mut impl Rng) -> Option<Uuid> {
         let has_room = |reader: &Uuid| self.loans_of(reader) < MOST_LOANS;
-        let popular = (0..DRAWS).find_map(|_| self.popular_reader(random).filter(has_room));
-        popular.or_else(|| (0..DRAWS).find_map(|_| self.readers.draw(random).filter(has_room)))
+        (0..DRAWS).find_map(|_| self.any_reader(random).filter(has_room))
     }
 
     pub(super) fn reader_without_loans(&self, random: &mut impl Rng) -> Option<Uuid> {
