@@ -181,7 +181,8 @@ impl FromStr for Figure {
                 if !(0.0..=100.0).contains(&percent) {
                     return Err(unknown());
                 }
-                Point::Quantile(percent / 100.0)
+                // So that p99.9 is the number nearest to 0.999, which percent / 100 is not.
+                Point::Quantile((percent * 1e6).round() / 1e8)
             }
         };
         Ok(Self::Latency { of, point })

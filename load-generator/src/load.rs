@@ -157,13 +157,13 @@ pub(crate) async fn offer(
             pacer.join().map_err(|_| RunError::new("the schedule died"))?
         }
         None => {
-            let source = Source::ClosedLoop(ClosedLoop {
+            let source = Source::ClosedLoop(Box::new(ClosedLoop {
                 requests: std::sync::Mutex::new(Requests::new(mix, plan.seed)),
                 measured_from,
                 end,
                 stop: stop.clone(),
                 tally: Arc::clone(&tally),
-            });
+            }));
             join(workers::start(shared(source), clients)).await?;
             !stop.is_cancelled()
         }

@@ -115,7 +115,7 @@ impl Iterator for Schedule {
 /// When requests are due.
 #[derive(Debug, Clone)]
 enum Times {
-    Shape { clock: ShapeClock, reached: f64, arrivals: Arrivals, random: ChaCha8Rng },
+    Shape { clock: ShapeClock, reached: f64, arrivals: Arrivals, random: Box<ChaCha8Rng> },
     Recorded { requests: std::sync::Arc<[RecordedRequest]>, next: usize },
 }
 
@@ -125,7 +125,7 @@ impl Times {
             Arrivals::Even => 0.0,
             Arrivals::Poisson => random.sample(Exp1),
         };
-        Self::Shape { clock: shape.clock(), reached, arrivals, random }
+        Self::Shape { clock: shape.clock(), reached, arrivals, random: Box::new(random) }
     }
 
     fn next(&mut self) -> Option<RecordedRequest> {

@@ -176,6 +176,7 @@ impl Piece {
     /// How long after its beginning the area under it is so large. It must be less than all of it.
     fn reaches(&self, area: f64) -> Duration {
         match *self {
+            Self::Slope { .. } if area <= 0.0 => Duration::ZERO,
             Self::Slope { length, from, to } => {
                 let rise = (to - from) / length.as_secs_f64();
                 // The root of rise/2 t² + from t = area that also holds where the slope is level.

@@ -12,7 +12,7 @@ use crate::tally::Tally;
 /// A queue that a schedule fills, or a closed loop.
 pub(crate) enum Source {
     Queue(QueueReceiver),
-    ClosedLoop(ClosedLoop),
+    ClosedLoop(Box<ClosedLoop>),
 }
 
 /// Requests that are due as soon as somebody has time for them.

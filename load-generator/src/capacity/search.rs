@@ -119,8 +119,8 @@ impl Search {
         match (self.held, self.broken) {
             (Some(held), None) if held >= self.most => self.confirm(held),
             (Some(held), None) => self.rate = (held * 2.0).min(self.most),
-            (None, Some(broken)) if broken / 2.0 < LEAST => self.is_over = true,
-            (None, Some(broken)) => self.rate = broken / 2.0,
+            (None, Some(broken)) if broken <= LEAST => self.is_over = true,
+            (None, Some(broken)) => self.rate = (broken / 2.0).max(LEAST),
             (Some(held), Some(broken)) if broken / held <= 1.0 + self.precision => self.confirm(held),
             // In the middle of what is a ratio.
             (Some(held), Some(broken)) => self.rate = (held * broken).sqrt(),

@@ -204,7 +204,7 @@ mod tests {
             Surroundings { stdin_is_terminal: false, ..best.clone() },
             Surroundings { term: "dumb".to_owned(), ..best.clone() },
             Surroundings { term: String::new(), ..best.clone() },
-            Surroundings { no_tui: true, ..best.clone() },
+            Surroundings { no_tui: true, ..best },
         ] {
             assert_eq!(lacking.view(), View::Lines { every: 1 }, "{lacking:?}");
         }

@@ -104,7 +104,7 @@ mod tests {
         log(&b, Duration::from_millis(1_000_499), &[(None, &[3_000]), (Some("service"), &[4]), (None, &[9])]);
         let json = folder.path().join("out.json");
         run(&MergePlan {
-            logs: vec![a.clone(), b.clone()],
+            logs: vec![a, b],
             hdr: Some(out.clone()),
             json: Some(json.clone()),
         })
@@ -137,7 +137,7 @@ mod tests {
         let plan = MergePlan { logs: vec![a.clone(), b.clone(), link.clone()], hdr: None, json: None };
         let refused = run(&plan).unwrap_err().to_string();
         assert!(refused.contains("link.hlog: the same log as"), "{refused}");
-        for (hdr, json) in [(Some(link.clone()), None), (None, Some(a.clone()))] {
+        for (hdr, json) in [(Some(link), None), (None, Some(a.clone()))] {
             let refused =
                 run(&MergePlan { logs: vec![a.clone(), b.clone()], hdr, json }).unwrap_err().to_string();
             assert!(refused.contains("which is read"), "{refused}");

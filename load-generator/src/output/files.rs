@@ -128,7 +128,7 @@ mod tests {
         let (result, link) = (folder.path().join("result"), folder.path().join("link"));
         std::fs::write(&result, "").unwrap();
         std::os::unix::fs::symlink(&result, &link).unwrap();
-        let plan = OutputPlan { json: Some(result.clone()), csv: Some(link), ..OutputPlan::default() };
+        let plan = OutputPlan { json: Some(result), csv: Some(link), ..OutputPlan::default() };
         let refused = Outputs::open(&plan).unwrap_err().to_string();
         assert!(refused.contains("--csv") && refused.contains("--json goes to the same file"), "{refused}");
 
@@ -156,7 +156,7 @@ mod tests {
         for plan in [
             OutputPlan { html: stdout.clone(), ..OutputPlan::default() },
             OutputPlan { csv: stdout.clone(), ..OutputPlan::default() },
-            OutputPlan { hdr: stdout.clone(), ..OutputPlan::default() },
+            OutputPlan { hdr: stdout, ..OutputPlan::default() },
         ] {
             assert!(Outputs::open(&plan).is_err(), "{plan:?}");
         }

@@ -122,6 +122,7 @@ struct Pages {
 
 /// What the diary says.
 #[derive(Clone)]
+#[derive(Default)]
 pub(super) struct Recomputes {
     pub(super) made: u64,
     /// Those that began while another one of their key was under way.
@@ -129,11 +130,6 @@ pub(super) struct Recomputes {
     pub(super) took: Latencies,
 }
 
-impl Default for Recomputes {
-    fn default() -> Self {
-        Self { made: 0, overlapping: 0, took: Latencies::new() }
-    }
-}
 
 /// A recompute that is under way, until this is dropped.
 struct Entry {
