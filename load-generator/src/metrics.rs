@@ -158,19 +158,22 @@ impl Metrics {
         self.busy_workers.get()
     }
 
-    /// Serves `/metrics`, and `/health` and `/ready` of the store once there is one, until the task is aborted; the caller owns
-    /// it.
-    pub(crate) async fn serve(self, listener: TcpListener, store: Arc<OnceLock<EventStore>>) {
+    /// Serves `/metrics`, and `/health` and `/ready`, until the task is aborted; the caller owns it. Before the load is prepared it
+    /// is healthy and not ready; then both are the store's, where that is the engine.
+    pub(crate) async fn serve(self, listener: TcpListener, prepared: Arc<OnceLock<Option<EventStore>>>) {
         let page = move || {
             let text = self.encode();
             async move { ([(CONTENT_TYPE, prometheus::TEXT_FORMAT)], text) }
         };
-        let not_yet = || (StatusCode::SERVICE_UNAVAILABLE, "there is no store yet\n").into_response();
-        let (of_health, of_ready) = (Arc::clone(&store), store);
-        let health = async move || of_health.get().map_or_else(not_yet, health_http::health);
+        let (of_health, of_ready) = (Arc::clone(&prepared), prepared);
+        let health = async move || match of_health.get() {
+            Some(Some(store)) => health_http::health(store),
+            Some(None) | None => (StatusCode::OK, "up\n").into_response(),
+        };
         let ready = async move || match of_ready.get() {
-            Some(store) => health_http::ready(store).await,
-            None => not_yet(),
+            Some(Some(store)) => health_http::ready(store).await,
+            Some(None) => (StatusCode::OK, "ready\n").into_response(),
+            None => (StatusCode::SERVICE_UNAVAILABLE, "the load is being prepared\n").into_response(),
         };
         let router = Router::new()
             .route("/metrics", get(page))

@@ -47,8 +47,9 @@ pub(crate) async fn run(plan: Plan) -> Result<Verdict, RunError> {
     let registry = Registry::new();
     let metrics = Metrics::new(&registry, &plan)?;
     // From the beginning: a dashboard shows that the load is being prepared.
-    let store = Arc::new(OnceLock::new());
-    let served = listener.map(|listener| tokio::spawn(metrics.clone().serve(listener, Arc::clone(&store))));
+    let prepared = Arc::new(OnceLock::new());
+    let served =
+        listener.map(|listener| tokio::spawn(metrics.clone().serve(listener, Arc::clone(&prepared))));
     let interrupt = Interrupt::listen()?;
     let servers = match plan.engine {
         EngineName::Null => Servers::none(),
@@ -56,9 +57,7 @@ pub(crate) async fn run(plan: Plan) -> Result<Verdict, RunError> {
     };
     let servers = Arc::new(servers);
     let stage = interrupt.or_stop(Stage::set_up(&plan, &servers, &registry)).await?;
-    if let Some(connected) = stage.engine.store() {
-        store.get_or_init(|| connected);
-    }
+    prepared.get_or_init(|| stage.engine.store());
     let environment =
         interrupt.or_stop(async { Ok(Environment::observe(&servers, stage.head).await) }).await?;
 

@@ -126,18 +126,16 @@ async fn serve(number: usize, client: &mut Option<Box<dyn Client>>, entry: Queue
     });
     let outcome = outcome.await.unwrap_or(Outcome::TimedOut);
     drop(busy);
-    tally.served(
-        number,
-        Sample {
-            operation: entry.operation,
-            measured: entry.measured,
-            due: entry.due,
-            began,
-            ended: Instant::now(),
-            outcome,
-            conflicts: trace.conflicts(),
-            retries: trace.retries(),
-            staleness: trace.staleness(),
-        },
-    );
+    let sample = Sample {
+        operation: entry.operation,
+        measured: entry.measured,
+        due: entry.due,
+        began,
+        ended: Instant::now(),
+        outcome,
+        conflicts: trace.conflicts(),
+        retries: trace.retries(),
+        staleness: trace.staleness(),
+    };
+    tally.served(number, sample).await;
 }

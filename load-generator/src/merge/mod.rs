@@ -103,12 +103,7 @@ mod tests {
         log(&a, Duration::from_millis(1_000_100), &[(None, &[1_000, 2_000]), (None, &[500_000])]);
         log(&b, Duration::from_millis(1_000_499), &[(None, &[3_000]), (Some("service"), &[4]), (None, &[9])]);
         let json = folder.path().join("out.json");
-        run(&MergePlan {
-            logs: vec![a, b],
-            hdr: Some(out.clone()),
-            json: Some(json.clone()),
-        })
-        .unwrap();
+        run(&MergePlan { logs: vec![a, b], hdr: Some(out.clone()), json: Some(json.clone()) }).unwrap();
 
         let merged = hdr_log::read(&out).unwrap();
         let said: Vec<_> = merged.iter().map(|one| (one.start.as_secs(), one.tag.as_deref())).collect();

@@ -8,7 +8,7 @@ use crate::load::Measured;
 use crate::observe::{Mark, MarkKind, ServerReport};
 use crate::own::OwnCost;
 use crate::plan::Plan;
-use crate::report::{FORMAT, Repeat, Report, StoreReport};
+use crate::report::{FORMAT, Repeat, Report, Staleness, StoreReport};
 use crate::tally::{LATE, Offered, Offers};
 
 /// From which share of all processors on this process is what limits the load.
@@ -82,7 +82,8 @@ impl Report {
                 .collect(),
             late_starts: offers.measured.late,
             errors: counts.error_kinds.into_values().collect(),
-            staleness: counts.staleness,
+            // Without replicas the primary answers, which is not old.
+            staleness: if of.environment.replicas > 0 { counts.staleness } else { Staleness::default() },
             store: of.store,
             servers: of.servers,
             own: of.own,
@@ -121,9 +122,10 @@ impl Report {
                 "less than half of the commands wrote something: the figures are mostly of reads".to_owned(),
             );
         }
-        let silent = self.marks.iter().filter(|mark| mark.kind == MarkKind::Unreachable).count();
-        if silent > 0 {
-            doubts.push(format!("a server did not answer, {silent} time(s)"));
+        let silent: Vec<String> =
+            self.marks.iter().filter(|mark| mark.kind == MarkKind::Unreachable).map(said).collect();
+        if !silent.is_empty() {
+            doubts.push(silent.join(", "));
         }
         if self.requests.scheduled > 0 && self.requests.completed == 0 {
             doubts.push("no request was completed".to_owned());
@@ -160,6 +162,12 @@ impl Offered {
             late: self.late + other.late,
         }
     }
+}
+
+/// What happened, and when.
+fn said(mark: &Mark) -> String {
+    let until = mark.until_s.map_or_else(|| "the end".to_owned(), |until| format!("{until:.0} s"));
+    format!("{} from {:.0} s to {until}", mark.text, mark.at_s)
 }
 
 fn a_second(count: u64, during: Duration) -> f64 {

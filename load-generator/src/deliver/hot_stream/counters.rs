@@ -121,15 +121,13 @@ struct Pages {
 }
 
 /// What the diary says.
-#[derive(Clone)]
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Recomputes {
     pub(super) made: u64,
     /// Those that began while another one of their key was under way.
     pub(super) overlapping: u64,
     pub(super) took: Latencies,
 }
-
 
 /// A recompute that is under way, until this is dropped.
 struct Entry {
