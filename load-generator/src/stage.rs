@@ -65,19 +65,9 @@ impl Stage {
         Ok(Self { engine, library, head, servers: Arc::clone(servers) })
     }
 
-    /// What was written before is on disk, and its WAL files are there to be used again; the replicas have it too. Nothing where
-    /// there is no right to do that.
+    /// Lets the servers come to rest. Nothing where there is no right to do that.
     pub(crate) async fn settle(&self) {
-        let servers = &self.servers;
-        let settled = async {
-            let session = testutil::connect(&servers.primary).await?;
-            session.batch_execute("CHECKPOINT").await?;
-            for replica in &servers.replicas {
-                testutil::replayed(&servers.primary, replica).await?;
-            }
-            Ok::<_, tokio_postgres::Error>(())
-        };
-        if let Ok(Err(error)) = tokio::time::timeout(SETTLE_WITHIN, settled).await {
+        if let Ok(Err(error)) = tokio::time::timeout(SETTLE_WITHIN, self.servers.settle()).await {
             tracing::debug!(%error, "no checkpoint between two loads");
         }
     }

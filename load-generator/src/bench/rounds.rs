@@ -76,7 +76,7 @@ pub(super) async fn run(stage: &Stage, bench: &str, cases: &[Case]) -> Result<Ve
                 let nth = (nth + round) % case.contestants.len();
                 let contestant = &case.contestants[nth];
                 bar.set_message(format!("{bench}, round {}: {}, {}", round + 1, case.name, contestant.name));
-                settle(stage).await?;
+                stage.servers.settle().await.map_err(EngineError::from)?;
                 let sample = (contestant.measure)(stage.plan.duration).await?;
                 measured[nth].rates.push(sample.rate);
                 measured[nth].latencies.push(sample.latencies.summary());
@@ -88,19 +88,6 @@ pub(super) async fn run(stage: &Stage, bench: &str, cases: &[Case]) -> Result<Ve
     }
     bar.finish_and_clear();
     Ok(measured)
-}
-
-/// What an earlier measurement wrote is on disk, and its WAL files are there to be used again: a server that has run for
-/// a while makes no new ones, each of which would hold up all appends for some 45 ms. The replicas have it too, and do not
-/// replay it during the next one.
-async fn settle(stage: &Stage) -> Result<(), RunError> {
-    let servers = &stage.servers;
-    let session = testutil::connect(&servers.primary).await.map_err(EngineError::from)?;
-    session.batch_execute("CHECKPOINT").await.map_err(EngineError::from)?;
-    for replica in &servers.replicas {
-        testutil::replayed(&servers.primary, replica).await.map_err(EngineError::from)?;
-    }
-    Ok(())
 }
 
 /// Hidden without a terminal.
