@@ -56,7 +56,8 @@ pub(super) struct RunArgs {
     /// Shares of what was scheduled, in percent: errors, rejected, timeouts, late (offered over 1 ms after they were due),
     /// conflicts. And rate, completed requests a second: 'rate>290'.
     ///
-    /// With <, <=, > or >=. What was not measured holds no limit. Quote them: shells take < and > for themselves
+    /// With <, <=, > or >=. What was not measured holds no limit. Limit errors too: requests that fail at once have short
+    /// latencies. Quote limits: shells take < and > for themselves
     #[arg(long, value_name = "LIMITS", help_heading = "Verdict")]
     slo: Option<Slo>,
     /// Check at the end that every promise was kept, or the exit status is 4
