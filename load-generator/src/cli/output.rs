@@ -12,7 +12,7 @@ use crate::output::OutputPlan;
 pub(super) struct OutputArgs {
     /// Write the result as JSON to this file, for compare and for scripts
     ///
-    /// - for standard output; people's text goes to standard error then
+    /// With - it goes to standard output, and people's text to standard error
     #[arg(long, value_name = "FILE", help_heading = "Output")]
     pub(super) json: Option<PathBuf>,
     /// Write a page to look at and to pass on: one file with its pictures
