@@ -19,28 +19,37 @@ use crate::slo::Slo;
 #[command(after_help = "\
 Examples:
   load-generator capacity
-  load-generator capacity --slo 'p99<20ms,errors<0.1%,rejected<1%' --engines eventstore,cte --picture capacity.svg
-  load-generator capacity --read-ratio 0.8 --from 1000 --json capacity.json
+  load-generator capacity --slo 'p99<50ms,errors<0.1%' --from 1000 --json capacity.json
+  load-generator capacity --read-ratio 0.8 --precision 2% --confirm-for 60s
+  load-generator capacity --engines eventstore,cte --picture capacity.svg
 
-Rates are doubled until the limits break twice, then the middle is tried until the rate that held and the one that broke are
-close; then that rate is confirmed by longer runs, most of which must hold. Several engines take turns. The servers should have
-nothing else to do. Exit status 3 if no rate holds.")]
+Exit status: 0 each engine holds the limits at some rate, 1 the search could not be carried out, 2 usage, 3 an engine holds them \
+at no rate.")]
 pub(super) struct CapacityArgs {
     #[command(flatten)]
     search: SearchArgs,
-    /// What to search the capacity of; each has a log of its own
-    #[arg(long, value_delimiter = ',', value_enum, default_value = "eventstore")]
+    /// What to search the capacity of: one or several, which take turns
+    ///
+    /// Each has a log of its own
+    #[arg(
+        long,
+        value_delimiter = ',',
+        value_enum,
+        value_name = "ENGINE,…",
+        default_value = "eventstore",
+        help_heading = "Search"
+    )]
     engines: Vec<EngineName>,
     #[command(flatten)]
     load: SearchedLoadArgs,
     /// How long a worker waits for one request, retries included
-    #[arg(long, default_value = "1s", value_parser = positive_duration)]
+    #[arg(long, default_value = "1s", value_name = "TIME", value_parser = positive_duration, help_heading = "Load")]
     timeout: Duration,
     /// Write the result as JSON to this file; - for standard output
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
     json: Option<PathBuf>,
     /// Draw latency against rate into this file, as SVG
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
     picture: Option<PathBuf>,
 }
 
@@ -48,54 +57,68 @@ pub(super) struct CapacityArgs {
 #[command(after_help = "\
 Examples:
   load-generator overload
-  load-generator overload --capacity 5000 --rounds 3 --duration 30s --json overload.json")]
+  load-generator overload --capacity 5000 --json overload.json
+  load-generator overload --capacity 5000 --factor 2 --duration 60s --timeout 1s
+
+Exit status: 0 it was carried out, whatever came of it, 1 it could not be (no rate that holds --slo was found, say), 2 usage.")]
 pub(super) struct OverloadArgs {
     /// Requests per second that the store can do; without it, they are searched for first
-    #[arg(long, value_name = "PER_SECOND")]
+    #[arg(long, value_name = "PER_SECOND", help_heading = "Overload")]
     capacity: Option<Rate>,
     /// How many times the capacity is offered
-    #[arg(long, default_value_t = 1.2, value_name = "TIMES", value_parser = factor)]
+    #[arg(long, default_value_t = 1.2, value_name = "TIMES", value_parser = factor, help_heading = "Overload")]
     factor: f64,
     /// How long it is offered, each time
-    #[arg(long, default_value = "30s", value_parser = positive_duration)]
+    #[arg(long, default_value = "30s", value_name = "TIME", value_parser = positive_duration, help_heading = "Overload")]
     duration: Duration,
     /// How often both ways are measured; medians are reported
-    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=100))]
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=100), help_heading = "Overload")]
     rounds: u32,
+    /// How long a request may take from when it was begun, in both ways and in the search
+    #[arg(long, default_value = "5s", value_name = "TIME", value_parser = positive_duration, help_heading = "Overload")]
+    timeout: Duration,
     #[command(flatten)]
     search: SearchArgs,
     #[command(flatten)]
     load: SearchedLoadArgs,
-    /// How long a request may take, in both ways
-    #[arg(long, default_value = "5s", value_parser = positive_duration)]
-    timeout: Duration,
     /// Write the result as JSON to this file; - for standard output
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
     json: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
 struct SearchArgs {
-    /// Limits that must hold; see `run --help`
-    #[arg(long, value_name = "LIMITS", default_value = "p99<20ms,errors<0.1%,rejected<1%")]
+    /// Limits that must hold; `run --help` says what there is
+    #[arg(
+        long,
+        value_name = "LIMITS",
+        default_value = "p99<20ms,errors<0.1%,rejected<1%",
+        help_heading = "Search"
+    )]
     slo: Slo,
     /// The rate that is tried first
-    #[arg(long, default_value = "500", value_name = "PER_SECOND")]
+    ///
+    /// From there on rates are doubled, or halved if this one breaks
+    #[arg(long, default_value = "500", value_name = "PER_SECOND", help_heading = "Search")]
     from: Rate,
     /// The highest rate that is tried
-    #[arg(long, default_value = "200000", value_name = "PER_SECOND")]
+    #[arg(long, default_value = "200000", value_name = "PER_SECOND", help_heading = "Search")]
     most: Rate,
     /// How close the rate that held and the one that broke must come
-    #[arg(long, default_value = "5%", value_name = "PERCENT", value_parser = percent)]
+    #[arg(long, default_value = "5%", value_name = "PERCENT%", value_parser = percent, help_heading = "Search")]
     precision: f64,
-    /// How long a rate is tried
-    #[arg(long, default_value = "8s", value_parser = positive_duration)]
+    /// How long a rate is tried, after --warmup
+    #[arg(long, default_value = "8s", value_name = "TIME", value_parser = positive_duration, help_heading = "Search")]
     probe: Duration,
     /// How often the rate that was found is tried again; 0 for not at all
-    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(..=20))]
+    ///
+    /// Most of these runs must hold, or the next lower rate is confirmed
+    #[arg(long, default_value_t = 3, value_name = "TIMES", value_parser = clap::value_parser!(u32).range(..=20), help_heading = "Search")]
     confirmations: u32,
-    /// How long each time
-    #[arg(long, default_value = "20s", value_parser = positive_duration)]
+    /// How long each confirmation takes, after --warmup
+    ///
+    /// Longer than --probe, so that checkpoints may fall into it
+    #[arg(long, default_value = "20s", value_name = "TIME", value_parser = positive_duration, help_heading = "Search")]
     confirm_for: Duration,
 }
 
@@ -103,29 +126,29 @@ struct SearchArgs {
 #[derive(Debug, Args)]
 struct SearchedLoadArgs {
     /// How requests follow each other
-    #[arg(long, value_enum, default_value_t = Arrivals::Even)]
+    #[arg(long, value_enum, default_value_t = Arrivals::Even, help_heading = "Load", hide_short_help = true)]
     arrivals: Arrivals,
     /// How long to run at each rate before measuring
-    #[arg(long, default_value = "2s", value_parser = duration)]
+    #[arg(long, default_value = "2s", value_name = "TIME", value_parser = duration, help_heading = "Load")]
     warmup: Duration,
-    /// Workers: how many requests are under way at once, at most
-    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=250))]
+    /// How many requests are under way at once, at most
+    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=250), help_heading = "Load")]
     workers: u32,
     /// Places in the queue before the workers; a request that finds it full is rejected
-    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=1_000_000), help_heading = "Load")]
     queue: u32,
     /// Fixes the sequence of operations and of random choices
-    #[arg(long, default_value_t = 1)]
+    #[arg(long, default_value_t = 1, help_heading = "Load", hide_short_help = true)]
     seed: u64,
     #[command(flatten)]
     library: LibraryArgs,
     #[command(flatten)]
     servers: ServerArgs,
     /// PostgreSQL schema of the log; created if it is not there
-    #[arg(long, default_value = "library")]
+    #[arg(long, default_value = "library", help_heading = "Servers", hide_short_help = true)]
     schema: String,
-    /// How many events the log has before
-    #[arg(long, default_value_t = 100_000, value_name = "EVENTS", value_parser = clap::value_parser!(u64).range(..=1_000_000_000_000))]
+    /// How many events the log has before the search: missing ones are written first
+    #[arg(long, default_value_t = 100_000, value_name = "EVENTS", value_parser = clap::value_parser!(u64).range(..=1_000_000_000_000), help_heading = "Servers")]
     preload: u64,
 }
 

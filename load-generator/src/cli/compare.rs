@@ -11,29 +11,34 @@ use crate::figure::Figure;
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  load-generator --rate 300 --repeats 3 --json before.json     then change something, and once more for after.json
+  load-generator --rate 300 --repeats 3 --json before.json    then change something, measure again
   load-generator compare before.json after.json
-  load-generator compare before.json after.json --max-regression 10% --figures p99,rate,lend_book.p99
+  load-generator compare before.json after.json --max-regression 10% --figures p99,rate
 
-Where both results have several repeats, figures whose repeats overlap are `within the spread`: the difference may be chance, and
-does not count as a regression. Of two times three repeats that do not differ in truth, chance alone parts one figure in ten; of
+Where both results have several repeats, figures whose repeats overlap are `within the spread`: the difference may be chance, and \
+does not count as a regression. Of two times three repeats that do not differ in truth, chance alone parts one figure in ten; of \
 two times five less than one in a hundred.
 
-Exit status: 0 nothing became worse by more than --max-regression, 1 the results can not be compared, 2 usage, 3 something did.")]
+Exit status: 0 nothing became worse by more than --max-regression, or it was not given, 1 the results can not be compared, \
+2 usage, 3 something became worse.")]
 pub(super) struct CompareArgs {
-    /// The result to compare with, as --json wrote it
+    /// The result to compare with, as `run --json` wrote it
     #[arg(value_name = "A.json")]
     a: PathBuf,
     /// The result to judge
     #[arg(value_name = "B.json")]
     b: PathBuf,
-    /// End with status 3 if a figure became worse by more than this: a latency that rose, a rate that fell by more than this share
-    /// of its old value. Shares of requests (errors, rejected, timeouts, late, conflicts) must rise by more than 0.1 percentage
-    /// points besides. What B no longer has became worse too
+    /// End with status 3 if a figure became worse by more than this: 10%
+    ///
+    /// A latency that rose, a rate that fell by more than this share of its old value. Shares of requests (errors, rejected,
+    /// timeouts, late, conflicts) must rise by more than 0.1 percentage points besides. What B no longer has became worse too.
+    /// Without it figures are shown, and the exit status is 0
     #[arg(long, value_name = "PERCENT%")]
     max_regression: Option<MaxRegression>,
-    /// Which figures: p50, p99.9, mean, max (service.p99, lend_book.p99 of a part), rate, errors, rejected, timeouts, late,
-    /// conflicts; without it those that people look at first
+    /// Which figures: p99,rate,lend_book.p99
+    ///
+    /// p50, p99.9 or another percentile, mean, max (service.p99, lend_book.p99 of a part), rate, errors, rejected, timeouts,
+    /// late, conflicts. Without it: rate, p50, p90, p99, p99.9, max, service.p99, errors, rejected, timeouts, conflicts
     #[arg(long, value_delimiter = ',', value_name = "FIGURE,…")]
     figures: Vec<Figure>,
     /// Write the comparison as JSON to this file; - for standard output

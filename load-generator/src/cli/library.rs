@@ -7,29 +7,36 @@ use crate::scenario::{Failures, LibraryOptions, OpeningHours};
 /// Of the scenario library.
 #[derive(Debug, Clone, Args)]
 pub(super) struct LibraryArgs {
-    /// Books of the library that --preload writes; one that is shorter than 1.5 times that has fewer
+    /// Books of the library that --preload writes
+    ///
+    /// Two thirds of its events add books: a preload of less than 1.5 times as many events has fewer. A log that is there
+    /// already has the books that it has
     #[arg(long, value_name = "BOOKS", default_value_t = LibraryOptions::default().books,
-          value_parser = clap::value_parser!(u64).range(1..=10_000_000))]
+          value_parser = clap::value_parser!(u64).range(1..=10_000_000), help_heading = "Scenario", hide_short_help = true)]
     books: u64,
-    /// Readers, in the same way. Each may have ten books
+    /// Readers of the library that --preload writes; each may have ten books
     #[arg(long, value_name = "READERS", default_value_t = LibraryOptions::default().readers,
-          value_parser = clap::value_parser!(u64).range(1..=10_000_000))]
+          value_parser = clap::value_parser!(u64).range(1..=10_000_000), help_heading = "Scenario", hide_short_help = true)]
     readers: u64,
-    /// How popularity is spread over books: the exponent of Zipf's law. At 1 the second is asked for half as often as the
-    /// first; at 0 all alike. The more, the more requests meet on the same book. Readers are alike
-    #[arg(long, value_name = "EXPONENT", default_value_t = LibraryOptions::default().zipf, value_parser = zipf)]
+    /// How popularity is spread over books, from 0 (all alike) to 3: the exponent of Zipf's law
+    ///
+    /// At 1 the second is asked for half as often as the first. The more, the more requests meet on the same book. Readers
+    /// are alike
+    #[arg(long, value_name = "EXPONENT", default_value_t = LibraryOptions::default().zipf, value_parser = zipf, help_heading = "Scenario")]
     zipf: f64,
     /// What becomes of a command that the domain refuses (a lent book is asked for, say)
-    #[arg(long, value_enum, default_value_t = LibraryOptions::default().failures)]
+    #[arg(long, value_enum, default_value_t = LibraryOptions::default().failures, help_heading = "Scenario", hide_short_help = true)]
     failures: Failures,
-    /// When the desk is open, and how long a day lasts: 8-20/60s is from 8 to 20 o'clock, of days of 60 s each. The run begins when
-    /// it opens. A closed library refuses all commands but returns, which go into its drop box: load in waves. Without this
-    /// flag it is always open
-    #[arg(long, value_name = "FROM-TO/DAY")]
+    /// When the desk is open, and how long a day lasts: 8-20/60s; without it always
+    ///
+    /// 8-20/60s is from 8 to 20 o'clock, of days of 60 s each. The run begins when it opens. A closed library refuses all
+    /// commands but returns, which go into its drop box: writes come in waves
+    #[arg(long, value_name = "FROM-TO/DAY", help_heading = "Scenario", hide_short_help = true)]
     opening_hours: Option<OpeningHours>,
-    /// The share of queries, from 0 (none) to 1 (nothing else): commands keep their proportions, and so do queries. As
-    /// they come without it, 28 of 1,000 requests are queries
-    #[arg(long, value_name = "SHARE", value_parser = share)]
+    /// The share of queries, from 0 (none) to 1 (nothing else): 0.8 [default: 0.028]
+    ///
+    /// Commands keep their proportions among themselves, and so do queries
+    #[arg(long, value_name = "SHARE", value_parser = share, help_heading = "Scenario")]
     read_ratio: Option<f64>,
 }
 

@@ -13,14 +13,18 @@ Examples:
   load-generator merge node1.hlog node2.hlog node3.hlog
   load-generator merge node*.hlog --hdr all.hlog --json all.json
 
-Each generator writes its log with --hdr. Joined are the counts, not the percentiles: what is reported is what one generator would
-have measured that had made all the requests. Logs that do not overlap in time get a warning: they were not parts of one run.
-The values in logs of other tools are taken as microseconds.")]
+Each generator writes its log with --hdr. Counts are added up, and not percentiles: what is reported is what one generator would \
+have measured that had made all the requests. Logs that do not overlap in time get a warning: they were not parts of one run. \
+The values in logs of other tools are taken as microseconds.
+
+Exit status: 0 they were joined, 1 they could not be (a log is given twice, say), 2 usage.")]
 pub(super) struct MergeArgs {
-    /// HdrHistogram logs, each once
+    /// HdrHistogram logs as --hdr wrote them, each once
     #[arg(required = true, value_name = "LOG")]
     logs: Vec<PathBuf>,
-    /// Write one log for all of them to this file: seconds that lie in the same second of the clock are added up
+    /// Write one log for all of them to this file
+    ///
+    /// Intervals that began in the same second of the clock are added up
     #[arg(long, value_name = "FILE")]
     hdr: Option<PathBuf>,
     /// Write the result as JSON to this file; - for standard output

@@ -14,6 +14,7 @@ mod shape;
 
 use std::time::Duration;
 
+use clap::error::ErrorKind;
 use clap::{ArgMatches, Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use crate::bench::{BenchPlan, PartPlan as BenchPartPlan};
@@ -38,11 +39,16 @@ use crate::seats::{PartPlan, SeatsPlan};
 
 /// Open-loop load for the event store: a fixed worker pool, a bounded queue, and backpressure that is counted.
 ///
-/// Request number i is due at start + i/rate, whether or not earlier ones have been answered, and its latency counts
-/// from then, that of time-outs and errors too: a system that stalls can not hide it (no coordinated omission).
-/// Without --primary it starts a PostgreSQL primary and a streaming replica of its own, with fsync on, and removes them at the end.
+/// Flags without a command are those of `run`: `load-generator --rate 300` is `load-generator run --rate 300`.
+///
+/// A request is due when its schedule says (at a constant rate request number i at start + i/rate), whether or not earlier
+/// ones have been answered. Its latency counts from then, that of time-outs and errors too: a system that stalls can not hide
+/// it (no coordinated omission).
+///
+/// Without --primary it starts a PostgreSQL primary and a streaming replica of its own, with fsync on, and removes them at
+/// the end. For that it takes the PostgreSQL of this machine, 15 or later; EVENTSTORE_PG_BIN names the folder of another one.
 #[derive(Debug, Parser)]
-#[command(name = "load-generator", version, args_conflicts_with_subcommands = true, after_help = EXAMPLES)]
+#[command(name = "load-generator", version, args_conflicts_with_subcommands = true, after_help = SHORT, after_long_help = LONG)]
 struct Cli {
     #[command(subcommand)]
     command: Option<Subcommands>,
@@ -50,63 +56,129 @@ struct Cli {
     run: Box<RunArgs>,
 }
 
-const EXAMPLES: &str = "\
+/// After `-h`.
+const SHORT: &str = "\
 Examples:
-  load-generator --rate 300                       a minute of 300 requests/s on servers of its own
-  load-generator --ramp 100..2000/60s --html report.html --slo 'p99<20ms,errors<0.1%'
-  load-generator --rate 300 --spike 3000@20s/5s --arrivals poisson --explain
-  load-generator --clients 64 --read-ratio 0.5    a closed loop; half of the requests are queries
-  load-generator run --scenario seats --audit     64 clients fight for 2,000 seats; was any sold twice?
-  load-generator bench append                     the append path against plain INSERTs and another store's SQL
-  load-generator --rate 300 --primary 'host=db1 user=app dbname=library sslmode=disable' \\
-                 --replica 'host=db2 user=app dbname=library sslmode=disable' --json result.json
+  load-generator --rate 300                      300 requests/s for a minute, on servers of its own
+  load-generator --rate 300 --slo 'p99<20ms,errors<0.1%' --html report.html
+  load-generator capacity                        the highest rate that holds limits
+  load-generator compare before.json after.json
 
-Exit status: 0 the run was carried out (read the report for how it went), 1 it could not be, 2 usage, 3 a
-threshold was passed, 4 an audit found a broken promise.";
+`--help` has more flags, examples and the exit status; `load-generator COMMAND -h` has those of a command.";
+
+/// After `--help`.
+const LONG: &str = "\
+Examples:
+  load-generator --rate 300                      300 requests/s for a minute, on servers of its own
+  load-generator --rate 300 --slo 'p99<20ms,errors<0.1%' --html report.html
+  load-generator --ramp 100..2000/60s --csv seconds.csv
+  load-generator --rate 300 --spike 3000@20s/5s --arrivals poisson --explain
+  load-generator --clients 64 --read-ratio 0.5   a closed loop; half of the requests are queries
+  load-generator run --scenario seats --audit    64 clients fight for 2,000 seats; was any sold twice?
+  load-generator --rate 300 --primary 'host=db1 user=app dbname=library sslmode=disable' \\
+      --replica 'host=db2 user=app dbname=library sslmode=disable' --json result.json
+  load-generator capacity                        the highest rate that holds limits
+  load-generator bench append                    appends beside plain INSERTs and another store's SQL
+  load-generator compare before.json after.json --max-regression 10%
+
+Times have a unit: 500ms, 20s, 1m30s, 1h. Rates are requests a second, without a unit. Limits are quoted, as shells take < and > \
+for themselves.
+
+Ctrl-C ends the schedule: what is under way comes to its end and is reported. A second one ends the process at once.
+
+Exit status: 0 the run was carried out (read the report for how it went), 1 it could not be, 2 usage, 3 a limit was passed, \
+4 an audit found a broken promise, 130 ended by a second Ctrl-C.";
+
+/// After `run -h`.
+const RUN_SHORT: &str = "\
+Examples:
+  load-generator run --rate 300 --slo 'p99<20ms,errors<0.1%' --html report.html --json result.json
+  load-generator run --steps 500,1000,2000/20s --read-ratio 0.8
+  load-generator run --scenario seats --audit
+
+`--help` has more flags, examples and the exit status.";
+
+/// After `run --help`.
+const RUN_LONG: &str = "\
+Examples:
+  load-generator run --rate 300 --duration 30s
+  load-generator run --rate 300 --slo 'p99<20ms,errors<0.1%' --html report.html --json result.json
+  load-generator run --steps 500,1000,2000/20s --read-ratio 0.8
+  load-generator run --rate 300 --burst 500/10s --explain
+  load-generator run --rate 300 --record morning.csv
+  load-generator run --replay morning.csv --speed 2
+  load-generator run --engine null --rate 50000   what the load generator itself costs; no server
+  load-generator run --scenario seats --audit --processes 4
+
+Times have a unit: 500ms, 20s, 1m30s, 1h. Rates are requests a second, without a unit.
+
+Exit status: 0 the run was carried out, 1 it could not be, 2 usage, 3 a limit of --slo was passed, 4 --audit found a broken promise.";
 
 #[derive(Debug, Subcommand)]
 enum Subcommands {
-    /// Run a scenario at a rate, and report (what bare flags mean too)
+    /// Offer a load, and report; flags without a command mean this too
+    #[command(after_help = RUN_SHORT, after_long_help = RUN_LONG)]
     Run(Box<RunArgs>),
+    /// Find the highest rate that holds limits
+    ///
+    /// Rates are doubled until one breaks the limits, then the middle is tried until the highest that held and the lowest that
+    /// broke are within --precision. A rate counts as broken when it broke twice. What was found is confirmed by longer runs,
+    /// most of which must hold; if they do not, the rate goes a step down.
+    ///
+    /// Several engines take turns, so that whatever else the machine does disturbs them alike. The servers should have
+    /// nothing else to do. All progress is on standard error, a line for each try.
+    Capacity(CapacityArgs),
+    /// Offer more than the store can do: a task for each request, against workers with a bounded queue
+    ///
+    /// The same rate, --factor times the capacity, is offered in both ways, in turn, each by a process of its own. What is
+    /// compared: requests answered, requests under way, memory, errors, time-outs and latency.
+    ///
+    /// The capacity is searched for first, as `capacity` does, which takes minutes; --capacity says it. The flags of the
+    /// search have no effect then.
+    Overload(OverloadArgs),
     /// Compare the store with other ways to do the same, interleaved on the same servers
+    ///
+    /// In each round every engine does the same once, in turn; medians of the rounds are reported, and their ratios. The
+    /// clients work in a closed loop. The servers should have nothing else to do.
     Bench(BenchArgs),
     /// Inject faults under load, on servers of its own, and audit what the store said meanwhile
     ///
     /// Clients decide, append and read; servers are killed and stopped, connections cut, answers dropped, one after the
     /// other. At the end the primary crashes once more, and every operation is checked against the log: nothing
     /// acknowledged is lost, doubled or out of order, no condition is broken, every read is a prefix.
-    #[command(after_help = "\
-Example:
-  load-generator chaos --faults kill=5,power=5,ackdrop=50,cut,stop --duration 60s
-
-Exit status: 0 every promise was kept, 1 the run could not be carried out (a store that does not come back is one), 2 usage,
-3 appends took longer than --recover-within to come back, 4 a promise was broken.")]
     Chaos(ChaosArgs),
-    /// Find the highest rate that holds given limits
-    Capacity(CapacityArgs),
-    /// Offer more than the store can do: a task for each request, against workers with a bounded queue
-    Overload(OverloadArgs),
-    /// Compare two results, and fail if the second is worse
+    /// Measure and audit what subscriptions and consumer groups hand over, each against its baseline
+    Deliver(DeliverArgs),
+    /// Compare two results of `run`, and fail if the second is worse
     Compare(CompareArgs),
     /// Join the HDR logs of several generators, exactly
     Merge(MergeArgs),
-    /// Measure and audit what subscriptions and consumer groups hand over, each against its baseline
-    Deliver(DeliverArgs),
 }
 
 #[derive(Debug, Args)]
 struct ServerArgs {
-    /// Connection string of the primary; without it, servers of its own are started. There is no TLS: a server on another
-    /// machine needs sslmode=disable
-    #[arg(long, value_name = "DSN", env = "EVENTSTORE_PRIMARY", hide_env_values = true)]
+    /// Connection string of the primary; without it, servers of its own are started
+    ///
+    /// As of libpq: 'host=db1 user=app dbname=library sslmode=disable'. There is no TLS: a server on another machine needs
+    /// sslmode=disable
+    #[arg(
+        long,
+        value_name = "DSN",
+        env = "EVENTSTORE_PRIMARY",
+        hide_env_values = true,
+        help_heading = "Servers"
+    )]
     primary: Option<String>,
     /// Connection string of a replica; may be given several times
+    ///
+    /// The environment variable names one. Needs --primary
     #[arg(
         long,
         value_name = "DSN",
         requires = "primary",
         env = "EVENTSTORE_REPLICA",
-        hide_env_values = true
+        hide_env_values = true,
+        help_heading = "Servers"
     )]
     replica: Vec<String>,
 }
@@ -158,6 +230,14 @@ fn resolve(typed: &ArgMatches) -> Result<Command, clap::Error> {
         Some(Subcommands::Deliver(args)) => Ok(args.into()),
         None => cli.run.into_command(typed),
     }
+}
+
+/// Refuses what was typed after the name of a command, with the usage of that one.
+fn refuse_of<T>(command: &str, why: &str) -> Result<T, clap::Error> {
+    let mut cli = Cli::command();
+    cli.build();
+    let command = cli.find_subcommand_mut(command).expect("its arguments were just read");
+    Err(command.error(ErrorKind::ArgumentConflict, why))
 }
 
 /// Longer ones are a slip of the pen.
@@ -214,6 +294,7 @@ mod tests {
             ("--ramp 1..2/50s --duration 9s", "longer than --duration"),
             ("--spike 9@50s/5s --duration 9s", "after --duration"),
             ("--node 1/2 --repeats 3", "not with --node"),
+            ("--node 2/3", "--node: needs --primary"),
             ("--replay /no/such/file", "/no/such/file"),
             ("--task-per-request --engine cte", "not with this engine"),
             ("--scenario seats --rate 300", "--rate is for --scenario library"),
@@ -225,6 +306,35 @@ mod tests {
                 assert!(refused.contains(said), "{flags}: {refused}");
             }
         }
+    }
+
+    #[test]
+    fn a_command_that_refuses_shows_its_own_usage() {
+        for (line, usage) in [
+            ("bench scale --preload 5", "load-generator bench"),
+            ("chaos --primary host=db", "load-generator chaos"),
+        ] {
+            let refused = resolve_line(&format!("load-generator {line}")).unwrap_err().to_string();
+            assert!(refused.contains(&format!("Usage: {usage}")), "{refused}");
+        }
+    }
+
+    #[test]
+    fn every_command_has_an_example_and_a_short_help() {
+        fn check(command: &mut clap::Command) {
+            let name = command.get_bin_name().unwrap_or("load-generator").to_owned();
+            for help in [command.render_help(), command.render_long_help()] {
+                let help = help.to_string();
+                assert!(help.contains("Example"), "{name}: {help}");
+                assert!(help.contains(&format!("\n  {name} ")), "no example begins with {name}: {help}");
+            }
+            for command in command.get_subcommands_mut().filter(|command| command.get_name() != "help") {
+                check(command);
+            }
+        }
+        let mut cli = Cli::command();
+        cli.build();
+        check(&mut cli);
     }
 
     #[test]

@@ -10,18 +10,24 @@ use crate::output::OutputPlan;
 /// something to take its place.
 #[derive(Debug, Clone, Default, Args)]
 pub(super) struct OutputArgs {
-    /// Write the result as JSON to this file, for compare and for scripts; - for standard output (people's text goes to standard
-    /// error then)
+    /// Write the result as JSON to this file, for compare and for scripts
+    ///
+    /// With - it goes to standard output, and people's text to standard error
     #[arg(long, value_name = "FILE", help_heading = "Output")]
     pub(super) json: Option<PathBuf>,
-    /// Write a page to look at and to pass on: one file with its pictures, which needs no network
+    /// Write a page to look at and to pass on: one file with its pictures
+    ///
+    /// It needs no network, and nothing beside it
     #[arg(long, value_name = "FILE", help_heading = "Output")]
     html: Option<PathBuf>,
-    /// Write each second of the run as a line of CSV: what was due, done and refused, latencies, queue, replicas' lag
+    /// Write each second of the run as a line of CSV
+    ///
+    /// What was due, done and rejected, latencies, the queue, replicas' lag
     #[arg(long, value_name = "FILE", help_heading = "Output")]
     csv: Option<PathBuf>,
-    /// Write each second's latencies to an HdrHistogram log (.hlog) while the run goes on: for merge, which adds up the logs
-    /// of several generators exactly, and for HdrHistogram's own tools
+    /// Write each second's latencies to an HdrHistogram log (.hlog), for merge
+    ///
+    /// While the run goes on. `merge` adds up the logs of several generators exactly; HdrHistogram's own tools read them too
     #[arg(long, value_name = "FILE", help_heading = "Output")]
     hdr: Option<PathBuf>,
 }

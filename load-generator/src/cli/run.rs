@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use clap::error::ErrorKind;
 use clap::parser::ValueSource;
@@ -21,39 +21,83 @@ use crate::slo::Slo;
 pub(super) struct RunArgs {
     #[command(flatten)]
     load: LoadArgs,
-    /// Limits that must hold, or the exit status is 3: p50 to p99.99, mean and max (of all requests; service.p99 without the wait
-    /// for a worker, lend_book.p99 of one operation), rate, errors, rejected, timeouts, late, conflicts; with <, <=, > or >=
-    #[arg(long, value_name = "LIMITS", help_heading = "Verdict")]
-    slo: Option<Slo>,
-    /// Record what every client asks and is told, and check at the end that every promise was kept. The log is read into
-    /// memory for that. Nobody else may write to it meanwhile
-    #[arg(long, help_heading = "Verdict")]
-    audit: bool,
-    /// How often the load is offered, each time after a warm-up; the report has all of them together, and how far they lie apart
-    #[arg(long, default_value_t = 1, value_name = "TIMES", value_parser = clap::value_parser!(u32).range(1..=100), help_heading = "Verdict")]
-    repeats: u32,
     /// What to do
+    ///
+    /// seats takes --seats, --processes, --clients, --engine, --audit, --primary, --replica and --json; other flags are refused
     #[arg(long, value_enum, default_value_t = ScenarioName::Library, help_heading = "Scenario")]
     scenario: ScenarioName,
     #[command(flatten)]
     library: LibraryArgs,
     #[command(flatten)]
     seats: SeatsArgs,
-    /// Through what is written and read. Each engine has its log in a schema of its own: --schema and the engine's name, but
-    /// for eventstore; that of seats is made anew. Only eventstore reads from replicas
+    /// Through what is written and read
+    ///
+    /// Each engine has its log in a schema of its own: --schema and the engine's name, but for eventstore; that of seats is made
+    /// anew. Engines with a connection for each worker (insert, cte, gin, serializable, lock, lock-inside) take 250 workers at
+    /// most. Only the store's own engines read from replicas
     #[arg(long, value_enum, default_value_t = EngineName::Eventstore, help_heading = "Servers")]
     engine: EngineName,
     #[command(flatten)]
     servers: ServerArgs,
     /// PostgreSQL schema of the log; created if it is not there
-    #[arg(long, default_value = "library", help_heading = "Servers")]
+    #[arg(long, default_value = "library", help_heading = "Servers", hide_short_help = true)]
     schema: String,
-    /// How many events the log has before the run: missing ones are written first, and a few more if there would not
-    /// be something to do for every worker. A log that is there already is read once, to know what can be lent
+    /// How many events the log has before the run: missing ones are written first
+    ///
+    /// And a few more if there would not be something to do for every worker. A log that is there already is read once, to
+    /// know what can be lent; one that has more stays as it is
     #[arg(long, default_value_t = 100_000, value_name = "EVENTS", value_parser = clap::value_parser!(u64).range(..=1_000_000_000_000), help_heading = "Servers")]
     preload: u64,
-    /// Make only this share of the plan's requests, as 1/3: several machines make one load together. All need the same flags
-    /// and --start-at; the first one writes the preload. `merge` joins their --hdr logs
+    /// Limits that must hold, or the exit status is 3: 'p99<20ms,errors<0.1%'
+    ///
+    /// Latencies: p50, p99, p99.9 or any other percentile, mean and max. service.p99 is without the wait for a worker,
+    /// lend_book.p99 is of one operation (--explain names all). With a unit: 20ms.
+    ///
+    /// Shares of what was scheduled, in percent: errors, rejected, timeouts, late (offered over 1 ms after they were due),
+    /// conflicts. And rate, completed requests a second: 'rate>290'.
+    ///
+    /// With <, <=, > or >=. What was not measured holds no limit. Limit errors too: requests that fail at once have short
+    /// latencies. Quote limits: shells take < and > for themselves
+    #[arg(long, value_name = "LIMITS", help_heading = "Verdict")]
+    slo: Option<Slo>,
+    /// Check at the end that every promise was kept, or the exit status is 4
+    ///
+    /// What every client asks and is told is recorded, and compared with the log, which is read into memory for that. Nobody
+    /// else may write to it meanwhile
+    #[arg(long, help_heading = "Verdict")]
+    audit: bool,
+    /// How often the load is offered, each time after a warm-up
+    ///
+    /// The report has all of them together, and how far they lie apart. `compare` needs three or more of both results to tell
+    /// a change from chance
+    #[arg(long, default_value_t = 1, value_name = "TIMES", value_parser = clap::value_parser!(u32).range(1..=100), help_heading = "Verdict")]
+    repeats: u32,
+    /// Print what would be done, and end
+    ///
+    /// No server is asked and no result is opened: the number of requests, the mix of operations, the first five requests,
+    /// and how many a second this machine could schedule
+    #[arg(long, help_heading = "Output")]
+    explain: bool,
+    /// Plain lines instead of a live screen, as without a terminal
+    #[arg(long, help_heading = "Output")]
+    no_tui: bool,
+    /// Serve Prometheus metrics while it runs, at this address: 9464
+    ///
+    /// Under /metrics, and /health and /ready of the store. PORT alone is on 127.0.0.1; 0.0.0.0:9464 is open to other machines
+    #[arg(
+        long,
+        value_name = "[HOST:]PORT",
+        value_parser = address,
+        help_heading = "Output",
+        hide_short_help = true
+    )]
+    metrics: Option<String>,
+    #[command(flatten)]
+    output: OutputArgs,
+    /// Make only this share of the plan's requests, as 1/3
+    ///
+    /// Several machines make one load together. All need the same flags, --primary, the same --start-at, and clocks that agree;
+    /// the first one writes the preload. `merge` joins their --hdr logs
     #[arg(
         long,
         value_name = "NTH/OF",
@@ -62,30 +106,21 @@ pub(super) struct RunArgs {
         help_heading = "Several machines"
     )]
     node: Node,
-    /// When the warm-up begins, as 2026-11-22T10:00:00Z; nodes begin together
-    #[arg(long, value_name = "TIME", value_parser = humantime::parse_rfc3339, help_heading = "Several machines")]
-    start_at: Option<std::time::SystemTime>,
-    /// Print what would be done, and end
-    #[arg(long, help_heading = "Output")]
-    explain: bool,
-    /// Plain lines instead of a live screen
-    #[arg(long, help_heading = "Output")]
-    no_tui: bool,
-    /// Serve Prometheus metrics under /metrics, and /health and /ready of the store, at this address; PORT alone is on 127.0.0.1
-    #[arg(long, value_name = "[HOST:]PORT", value_parser = address, help_heading = "Output")]
-    metrics: Option<String>,
-    #[command(flatten)]
-    output: OutputArgs,
+    /// When the warm-up begins, in UTC: 2026-11-22T10:00:00Z
+    ///
+    /// All must be ready by then: say a time that leaves room for the preload. Who is later than 0.1 s ends with status 1
+    #[arg(long, value_name = "WHEN", value_parser = moment, help_heading = "Several machines")]
+    start_at: Option<SystemTime>,
 }
 
 /// Of the scenario seats, which takes --clients, --engine, --audit, --primary, --replica and --json of the others.
 #[derive(Debug, Clone, Args)]
 struct SeatsArgs {
-    /// seats: how many there are
-    #[arg(long, default_value_t = 2_000, value_name = "SEATS", value_parser = clap::value_parser!(u64).range(1..=10_000_000), help_heading = "Scenario")]
+    /// For --scenario seats: how many there are
+    #[arg(long, default_value_t = 2_000, value_name = "SEATS", value_parser = clap::value_parser!(u64).range(1..=10_000_000), help_heading = "Scenario", hide_short_help = true)]
     seats: u64,
-    /// seats: processes that the clients are spread over
-    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=64), help_heading = "Scenario")]
+    /// For --scenario seats: processes that the clients are spread over
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=64), help_heading = "Scenario", hide_short_help = true)]
     processes: u64,
     /// The clients of this process, as FROM-TO
     #[arg(long, hide = true, value_parser = range, requires = "primary")]
@@ -176,6 +211,10 @@ impl RunArgs {
                 "--repeats: not with --node, as nodes can not begin each of them together".to_owned(),
             );
         }
+        // Each would start servers of its own, and all but the first wait there for a preload that nobody writes.
+        if self.node.of > 1 && self.servers.primary.is_none() && !explain && self.engine != EngineName::Null {
+            return refuse("--node: needs --primary, as all nodes work on the same servers".to_owned());
+        }
         let plan = Plan {
             timing: load.timing,
             arrivals: load.arrivals,
@@ -240,6 +279,11 @@ pub(super) fn refuse<T>(why: String) -> Result<T, clap::Error> {
 fn range(text: &str) -> Result<Range<u64>, String> {
     let ends = text.split_once('-').and_then(|(from, to)| Some(from.parse().ok()?..to.parse().ok()?));
     ends.ok_or_else(|| "expected two numbers, as 0-16".to_owned())
+}
+
+fn moment(text: &str) -> Result<SystemTime, String> {
+    humantime::parse_rfc3339(text)
+        .map_err(|error| format!("{error}; expected a day and a time in UTC, such as 2026-11-22T10:00:00Z"))
 }
 
 /// A port alone is not open to other machines.
