@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use crate::histogram::Latencies;
 use crate::report::{Repeat, Report};
+use crate::scenario::Operation;
 
 /// One figure: `p99`, `service.p99.9`, `lend_book.max`, `errors`, `rate`.
 #[derive(Debug, Clone, PartialEq)]
@@ -169,7 +170,8 @@ impl FromStr for Figure {
         let of = match of {
             "" => Of::All,
             "service" => Of::Service,
-            operation => Of::Operation(operation.to_owned()),
+            operation if Operation::named(operation).is_some() => Of::Operation(operation.to_owned()),
+            _ => return Err(unknown()),
         };
         let point = match point {
             "mean" => Point::Mean,

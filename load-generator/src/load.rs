@@ -111,6 +111,7 @@ pub(crate) async fn offer(
     until(turn.start_at, stop).await?;
     let (start, started) = (Instant::now(), SystemTime::now() + plan.warmup);
     let measured_from = start + plan.warmup;
+    stage.library.open(start);
     if let Some(file) = watchers.hdr_file.take() {
         let log = HdrLog::begin(file, started, &plan.shape()).map_err(RunError::io("the HDR log"))?;
         watchers.hdr = Some((log, measured_from));

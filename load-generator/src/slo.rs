@@ -153,6 +153,7 @@ mod tests {
             ("p99<20ms, erorrs<1%", "erorrs", "is no figure"),
             ("p99", "p99", "with < or >"),
             ("p99<20ms,", "", "with < or >"),
+            ("lend_bok.p99<1s", "lend_bok", "is no figure"),
             ("rate>fast", "fast", "requests per second"),
             ("ünd<1%", "ünd", "is no figure"),
             ("errors<-1%", "-1%", "a share in percent"),
@@ -171,11 +172,13 @@ mod tests {
         let mut report = crate::report::sample::sample();
         report.requests.scheduled = 1_000;
         report.requests.errors = 1;
-        let held = |limit: &str| limit.parse::<Slo>().unwrap().check(&report).held;
+        let check = |report: &Report, limit: &str| limit.parse::<Slo>().unwrap().check(report).held;
+        let held = |limit: &str| check(&report, limit);
         assert!(held("errors<=0.1%") && !held("errors<0.1%") && held("errors<0.11%"));
         assert!(held("rate>0") && held("p99<1h,p50>0ms") && !held("p99<1h,p50<0ms"));
         // Nothing was measured of it: that is no success.
-        assert!(!held("no_such_operation.p99<1h"));
+        report.operations.remove("cancel_contract");
+        assert!(!check(&report, "cancel_contract.p99<1h"));
         let check = "p99<1ns".parse::<Slo>().unwrap().check(&report);
         assert!(!check.held && check.checks[0].measured.as_ref().unwrap().ends_with(" ms"), "{check:?}");
     }

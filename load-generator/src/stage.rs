@@ -7,7 +7,7 @@ use eventstore::Settings;
 use prometheus::Registry;
 
 use crate::descriptors;
-use crate::engine::Engine;
+use crate::engine::{Engine, EngineName};
 use crate::error::RunError;
 use crate::plan::{Plan, Pool};
 use crate::preload;
@@ -20,8 +20,6 @@ const CLOSE_WITHIN: Duration = Duration::from_secs(2);
 const SETTLE_WITHIN: Duration = Duration::from_secs(60);
 /// File handles that are needed besides connections: logs, outputs, the runtime's own.
 const OTHER_HANDLES: u64 = 64;
-/// The most tasks that may fight for a connection where each request has a task: they share the store's pools.
-const POOLED: usize = 100;
 
 /// Ready for load.
 pub(crate) struct Stage {
@@ -52,7 +50,7 @@ impl Stage {
         let paths = Library::indexed_paths();
         let engine = plan.engine.connect(servers, &plan.schema(), &paths, settings, Some(registry)).await?;
         engine.create().await?;
-        let (mut shelf, head) = if plan.node.is_first() {
+        let (mut shelf, head) = if plan.node.is_first() || plan.engine == EngineName::Null {
             preload::preload(&engine, plan.preload, plan.workers(), plan.seed, &plan.library).await?
         } else {
             preload::await_preload(&engine, plan.preload, &plan.library).await?
@@ -83,10 +81,12 @@ impl Stage {
 /// Each connection is a file, and so are a few other things.
 fn reserve_handles(plan: &Plan) -> Result<(), RunError> {
     let connections = match plan.pool {
-        // To the primary, and to each replica.
-        Pool::Fixed { workers, .. } => workers.max(Settings::default().pool_size),
-        Pool::TaskPerRequest => POOLED,
+        Pool::Fixed { workers, .. } if plan.engine.has_sessions() => workers,
+        // The store's, to the primary and to each replica, whose tasks and watchers have one more each.
+        Pool::Fixed { .. } | Pool::TaskPerRequest => {
+            let servers = 1 + plan.replicas.len().max(usize::from(plan.primary.is_none()));
+            (Settings::default().pool_size + 2) * servers
+        }
     };
-    let servers = 1 + plan.replicas.len().max(usize::from(plan.primary.is_none()));
-    descriptors::reserve(connections as u64 * servers as u64 + OTHER_HANDLES)
+    descriptors::reserve(connections as u64 + OTHER_HANDLES)
 }

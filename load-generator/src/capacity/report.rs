@@ -60,6 +60,8 @@ pub(crate) struct Probe {
     pub(crate) rejected: f64,
     pub(crate) errors: f64,
     pub(crate) timeouts: f64,
+    /// By how much 1 % of the requests were offered late, or more.
+    pub(crate) late_p99_ms: Option<f64>,
     pub(crate) is_confirmation: bool,
     pub(crate) held: bool,
     /// Those limits that broke.
@@ -82,6 +84,7 @@ impl Probe {
             rejected: report.share(report.requests.rejected),
             errors: report.share(report.requests.errors),
             timeouts: report.share(report.requests.timeouts),
+            late_p99_ms: report.schedule_error.summary().p99_ms,
             is_confirmation: trial.is_confirmation,
             held: checked.held,
             broken: checked.checks.iter().filter(|check| !check.held).map(say).collect(),
@@ -91,16 +94,17 @@ impl Probe {
 
 impl EngineReport {
     pub(crate) fn new(engine: &str, found: Found, probes: Vec<Probe>) -> Self {
-        let points: Vec<_> = probes.iter().filter_map(|probe| Some((probe.rate, probe.p99_ms?))).collect();
-        Self {
+        let mut report = Self {
             engine: engine.to_owned(),
             capacity: found.rate,
             confirmed: found.confirmed,
             confirmations: found.of,
             is_ceiling: found.is_ceiling,
-            knee: knee(&points).map(|(rate, p99_ms)| Knee { rate, p99_ms }),
+            knee: None,
             probes,
-        }
+        };
+        report.knee = knee(&report.curve(|probe| probe.p99_ms)).map(|(rate, p99_ms)| Knee { rate, p99_ms });
+        report
     }
 
     /// Each rate with the median of a percentile at it, in the order of rates.
@@ -165,9 +169,13 @@ impl fmt::Display for Probe {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let verdict =
             if self.held { "held".to_owned() } else { format!("broke: {}", self.broken.join(", ")) };
+        let late = match self.late_p99_ms {
+            Some(ms) if ms > 1.0 => format!("; offered up to {ms:.1} ms late"),
+            _ => String::new(),
+        };
         write!(
             f,
-            "{:>8.0} /s {} p50 {} p99 {} ms  rejected {:>6.2} %  errors {:>6.2} %  {verdict}",
+            "{:>8.0} /s {} p50 {} p99 {} ms  rejected {:>6.2} %  errors {:>6.2} %  {verdict}{late}",
             self.rate,
             if self.is_confirmation { "again" } else { "     " },
             milliseconds(self.p50_ms, 7),

@@ -7,7 +7,7 @@ use clap::Args;
 
 use crate::capacity::CapacityPlan;
 use crate::cli::library::LibraryArgs;
-use crate::cli::{ServerArgs, duration, percent, positive_duration};
+use crate::cli::{Command, ServerArgs, duration, percent, positive_duration, refuse_of};
 use crate::engine::EngineName;
 use crate::output::OutputPlan;
 use crate::overload::OverloadPlan;
@@ -181,6 +181,16 @@ impl SearchedLoadArgs {
 }
 
 impl SearchArgs {
+    fn check(&self, command: &str) -> Result<(), clap::Error> {
+        if self.from.per_second() > self.most.per_second() {
+            return refuse_of(
+                command,
+                &format!("--from is {}, more than --most, which is {}", self.from, self.most),
+            );
+        }
+        Ok(())
+    }
+
     fn into_plan(self, load: Plan, engines: Vec<EngineName>) -> CapacityPlan {
         CapacityPlan {
             load,
@@ -198,10 +208,19 @@ impl SearchArgs {
     }
 }
 
-impl From<CapacityArgs> for CapacityPlan {
-    fn from(args: CapacityArgs) -> Self {
-        let load = args.load.into_plan(args.timeout);
-        Self { json: args.json, picture: args.picture, ..args.search.into_plan(load, args.engines) }
+impl CapacityArgs {
+    pub(super) fn into_command(self) -> Result<Command, clap::Error> {
+        self.search.check("capacity")?;
+        let load = self.load.into_plan(self.timeout);
+        let search = self.search.into_plan(load, self.engines);
+        Ok(Command::Capacity(Box::new(CapacityPlan { json: self.json, picture: self.picture, ..search })))
+    }
+}
+
+impl OverloadArgs {
+    pub(super) fn into_command(self) -> Result<Command, clap::Error> {
+        self.search.check("overload")?;
+        Ok(Command::Overload(Box::new(self.into())))
     }
 }
 

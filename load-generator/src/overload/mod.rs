@@ -68,7 +68,9 @@ pub(crate) async fn run(plan: OverloadPlan) -> Result<Verdict, RunError> {
             let pool = of(fixed).await?;
             (of(Pool::TaskPerRequest).await?, pool)
         };
-        let round = Round::new(&a_task_each, &pool);
+        let mut round = Round::new(&a_task_each, &pool);
+        // To the process that made the load they were given.
+        round.environment.servers = servers.kind().to_owned();
         eprintln!("round {}: {round}", nth + 1);
         rounds.push(round);
     }
@@ -100,7 +102,9 @@ fn arguments(plan: &OverloadPlan, rate: f64, pool: Pool) -> Vec<OsString> {
     .into_iter()
     .flat_map(|(flag, value)| [flag.to_owned(), value])
     .collect();
-    for (name, value) in load.load().scenario {
+    let described = load.load();
+    arguments.extend(described.arrivals.into_iter().flat_map(|arrivals| ["--arrivals".to_owned(), arrivals]));
+    for (name, value) in described.scenario {
         arguments.extend([format!("--{name}"), value]);
     }
     match pool {

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::counts::Counts;
+use crate::engine::EngineName;
 use crate::environment::Environment;
 use crate::load::Measured;
 use crate::observe::{Mark, MarkKind, ServerReport};
@@ -13,6 +14,8 @@ use crate::tally::{LATE, Offered, Offers};
 
 /// From which share of all processors on this process is what limits the load.
 const MOST_OWN_SHARE: f64 = 0.8;
+/// From which share of failed requests on latencies are mostly of something else than answers.
+const MANY_FAILED: f64 = 0.01;
 /// Below this share of commands that write, figures are mostly of reads.
 const FEW_EFFECTIVE: f64 = 0.5;
 
@@ -117,7 +120,16 @@ impl Report {
                 self.own.cpu_share * 100.0
             ));
         }
-        if self.effective_share.is_some_and(|share| share < FEW_EFFECTIVE) {
+        let failed = self.share(self.requests.errors + self.requests.timeouts);
+        if failed >= MANY_FAILED {
+            doubts.push(format!(
+                "{:.1} % of the requests failed: latencies have how long these took in them, so limit errors and timeouts too",
+                failed * 100.0
+            ));
+        }
+        // Nothing is found where there is nothing.
+        let finds = self.engine != EngineName::Null.as_str();
+        if finds && self.effective_share.is_some_and(|share| share < FEW_EFFECTIVE) {
             doubts.push(
                 "less than half of the commands wrote something: the figures are mostly of reads".to_owned(),
             );

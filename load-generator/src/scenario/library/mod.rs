@@ -15,7 +15,7 @@ mod shelf;
 mod stock;
 mod views;
 
-use std::sync::Mutex;
+use std::sync::{Mutex, MutexGuard};
 use std::time::Instant;
 
 use rand::SeedableRng as _;
@@ -52,19 +52,18 @@ pub(crate) struct Library {
     shelf: Mutex<Shelf>,
     failures: Failures,
     hours: Option<OpeningHours>,
-    /// When it opened first.
-    opened: Instant,
+    /// When the first day began.
+    opened: Mutex<Instant>,
     freshness: Freshness,
 }
 
 impl Library {
-    /// Opens now.
     pub(crate) fn new(shelf: Shelf, options: &LibraryOptions) -> Self {
         Self {
             shelf: Mutex::new(shelf),
             failures: options.failures,
             hours: options.hours,
-            opened: Instant::now(),
+            opened: Mutex::new(Instant::now()),
             freshness: Freshness::new(),
         }
     }
@@ -80,6 +79,15 @@ impl Library {
     /// The payload paths that its filters ask for.
     pub(crate) fn indexed_paths() -> [&'static str; 2] {
         [BOOK, READER]
+    }
+
+    /// The first day begins: with the load, not with what is prepared for it.
+    pub(crate) fn open(&self, at: Instant) {
+        *self.opened() = at;
+    }
+
+    fn opened(&self) -> MutexGuard<'_, Instant> {
+        self.opened.lock().expect("nothing panics with it in hand")
     }
 
     /// Saves the snapshot of the view that every book's events make, which takes longer than a request may.
@@ -181,12 +189,12 @@ impl Library {
 
     fn desk(&self) -> Desk {
         match self.hours {
-            Some(hours) if !hours.is_open(self.opened.elapsed()) => Desk::Closed,
+            Some(hours) if !hours.is_open(self.opened().elapsed()) => Desk::Closed,
             _ => Desk::Open,
         }
     }
 
-    fn shelf(&self) -> std::sync::MutexGuard<'_, Shelf> {
+    fn shelf(&self) -> MutexGuard<'_, Shelf> {
         self.shelf.lock().expect("nothing panics with the shelf in hand")
     }
 }
@@ -297,9 +305,9 @@ mod tests {
         let (mut client, shelf) = lent_book();
         let hours: OpeningHours = "8-9/24s".parse().unwrap();
         let options = LibraryOptions { hours: Some(hours), ..LibraryOptions::default() };
-        let mut library = Library::new(shelf, &options);
+        let library = Library::new(shelf, &options);
         assert_eq!(library.desk(), Desk::Open);
-        library.opened -= std::time::Duration::from_secs(2);
+        library.open(Instant::now() - std::time::Duration::from_secs(2));
         for operation in [Operation::LendBook, Operation::RegisterReader, Operation::ChangeStock] {
             assert_eq!(asked(&library, &mut client, operation).await, Answer::Refused, "{operation:?}");
         }
