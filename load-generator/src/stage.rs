@@ -7,7 +7,7 @@ use eventstore::Settings;
 use prometheus::Registry;
 
 use crate::descriptors;
-use crate::engine::Engine;
+use crate::engine::{Engine, EngineName};
 use crate::error::RunError;
 use crate::plan::{Plan, Pool};
 use crate::preload;
@@ -52,7 +52,8 @@ impl Stage {
         let paths = Library::indexed_paths();
         let engine = plan.engine.connect(servers, &plan.schema(), &paths, settings, Some(registry)).await?;
         engine.create().await?;
-        let (mut shelf, head) = if plan.node.is_first() {
+        // A log of nothing is no node's but its own.
+        let (mut shelf, head) = if plan.node.is_first() || plan.engine == EngineName::Null {
             preload::preload(&engine, plan.preload, plan.workers(), plan.seed, &plan.library).await?
         } else {
             preload::await_preload(&engine, plan.preload, &plan.library).await?
@@ -69,6 +70,9 @@ impl Stage {
     /// there is no right to do that.
     pub(crate) async fn settle(&self) {
         let servers = &self.servers;
+        if servers.are_none() {
+            return;
+        }
         let settled = async {
             let session = testutil::connect(&servers.primary).await?;
             session.batch_execute("CHECKPOINT").await?;
@@ -93,6 +97,7 @@ impl Stage {
 /// Each connection is a file, and so are a few other things.
 fn reserve_handles(plan: &Plan) -> Result<(), RunError> {
     let connections = match plan.pool {
+        _ if plan.engine == EngineName::Null => 0,
         // To the primary, and to each replica.
         Pool::Fixed { workers, .. } => workers.max(Settings::default().pool_size),
         Pool::TaskPerRequest => POOLED,

@@ -63,8 +63,12 @@ pub(crate) async fn run(plan: CapacityPlan) -> Result<Verdict, RunError> {
     let output = Output::open(plan.json.as_deref())?;
     let picture = plan.picture.as_deref().map(Place::open).transpose()?;
     let interrupt = Interrupt::listen()?;
-    let servers = Servers::find(plan.load.primary.as_ref(), &plan.load.replicas);
-    let servers = Arc::new(interrupt.or_stop(servers).await?);
+    let servers = if plan.engines.iter().all(|engine| *engine == EngineName::Null) {
+        Servers::none()
+    } else {
+        interrupt.or_stop(Servers::find(plan.load.primary.as_ref(), &plan.load.replicas)).await?
+    };
+    let servers = Arc::new(servers);
     let report = search(&plan, &servers, &interrupt).await?;
     if let Some(picture) = picture {
         picture.fill(|to| to.write_all(report.chart().standalone().as_bytes()))?;
