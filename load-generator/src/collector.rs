@@ -84,6 +84,8 @@ struct Work {
     timeline: Vec<Second>,
     /// The second that is open, and what was offered before it.
     open: OpenSecond,
+    /// What was measured before the warm-up's last second was closed.
+    first: OpenSecond,
     offered_before: Offered,
     is_measuring: bool,
 }
@@ -106,6 +108,7 @@ impl Work {
             counts: Counts::default(),
             timeline: Vec::new(),
             open: OpenSecond::default(),
+            first: OpenSecond::default(),
             offered_before: Offered::default(),
         }
     }
@@ -122,9 +125,7 @@ impl Work {
                 biased;
                 () = &mut measured, if !self.is_measuring => {
                     self.take();
-                    self.close();
-                    self.is_measuring = true;
-                    self.offered_before = Offered::default();
+                    self.end_warmup();
                     seconds = seconds_from(self.given.measured_from);
                 }
                 _ = seconds.tick() => {
@@ -136,6 +137,10 @@ impl Work {
             }
         }
         self.take();
+        let measured = self.given.tally.offers().measured;
+        if !self.is_measuring && measured != Offered::default() {
+            self.end_warmup();
+        }
         // What is left is not a whole second, unless nothing else was.
         let has_more = self.offered() != self.offered_before || self.open.latency.count() > 0;
         if self.is_measuring && has_more {
@@ -146,17 +151,28 @@ impl Work {
 
     /// Empties the buffers.
     fn take(&mut self) {
-        let Self { given, counts, open, is_measuring, .. } = self;
+        let Self { given, counts, open, first, is_measuring, .. } = self;
         let metrics = given.tally.metrics();
         given.tally.take(|sample| {
             metrics.served(&sample);
             if sample.measured {
                 counts.add(&sample);
             }
-            if sample.measured == *is_measuring {
-                open.add(&sample, given.hdr.is_some());
+            match (sample.measured, *is_measuring) {
+                (true, true) | (false, false) => open.add(&sample, given.hdr.is_some()),
+                (true, false) => first.add(&sample, given.hdr.is_some()),
+                // Of the warm-up, whose seconds are over.
+                (false, true) => {}
             }
         });
+    }
+
+    /// Closes its last second, and opens the first that is measured.
+    fn end_warmup(&mut self) {
+        self.close();
+        self.open = std::mem::take(&mut self.first);
+        self.is_measuring = true;
+        self.offered_before = Offered::default();
     }
 
     fn offered(&self) -> Offered {
@@ -185,7 +201,7 @@ impl Work {
             max_ms: summary.max_ms,
             service_p99_ms: open.service.summary().p99_ms,
             queued: u64::try_from(metrics.queue_depth()).unwrap_or_default(),
-            in_flight: u64::try_from(metrics.busy_workers()).unwrap_or_default(),
+            in_flight: u64::try_from(metrics.take_most_busy()).unwrap_or_default(),
             lag_ms: observed.lag.map(|lag| lag.as_secs_f64() * 1e3),
             own_cores: self.own.cores_now(),
             primary_answers: observed.primary_answers,

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use humantime::format_duration;
 
+use crate::engine::EngineName;
 use crate::error::RunError;
 use crate::pacer;
 use crate::plan::{Plan, Pool, Timing};
@@ -46,6 +47,7 @@ fn text(plan: &Plan) -> String {
     line("mix", shares.collect::<Vec<_>>().join(", "));
     line("engine", format!("{}, schema {}", plan.engine.as_str(), plan.schema()));
     let servers = match &plan.primary {
+        _ if plan.engine == EngineName::Null => "none".to_owned(),
         Some(_) => format!("given, {} replica(s)", plan.replicas.len()),
         None => "a primary and a replica of its own, removed at the end".to_owned(),
     };

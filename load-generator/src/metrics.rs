@@ -1,5 +1,6 @@
 //! The load generator's metrics, for Prometheus. The warm-up counts too.
 
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use axum::Router;
@@ -40,6 +41,8 @@ pub(crate) struct Metrics {
     service: HistogramVec,
     queue_depth: IntGauge,
     busy_workers: IntGauge,
+    /// The most since it was last taken.
+    most_busy: Arc<AtomicI64>,
 }
 
 impl Metrics {
@@ -89,6 +92,7 @@ impl Metrics {
             )?,
             queue_depth: gauge("load_generator_queue_depth", "Requests that wait for a worker")?,
             busy_workers: gauge("load_generator_busy_workers", "Requests that are under way")?,
+            most_busy: Arc::default(),
             registry: registry.clone(),
         };
         metrics.register_process()?;
@@ -147,6 +151,7 @@ impl Metrics {
     /// Counts a worker as busy until the guard is dropped.
     pub(crate) fn busy_worker(&self) -> BusyWorker<'_> {
         self.busy_workers.inc();
+        self.most_busy.fetch_max(self.busy_workers.get(), Ordering::Relaxed);
         BusyWorker(&self.busy_workers)
     }
 
@@ -154,8 +159,9 @@ impl Metrics {
         self.queue_depth.get()
     }
 
-    pub(crate) fn busy_workers(&self) -> i64 {
-        self.busy_workers.get()
+    /// The most workers that were busy at once since this was last asked.
+    pub(crate) fn take_most_busy(&self) -> i64 {
+        self.most_busy.swap(self.busy_workers.get(), Ordering::Relaxed)
     }
 
     /// Serves `/metrics`, and `/health` and `/ready`, until the task is aborted; the caller owns it. Before the load is prepared it

@@ -1,7 +1,7 @@
 //! What is in the log before the load begins.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 use rand::SeedableRng as _;
@@ -13,7 +13,9 @@ use crate::scenario::{LibraryOptions, Shelf, Stock};
 /// Events in one append of the preload.
 const BATCH: u64 = 1_000;
 /// How often a node that waits for the first one's events looks for them.
-const LOOK_EVERY: Duration = Duration::from_millis(200);
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+/// Longer than between two of its appends.
+const SETTLED_AFTER: Duration = Duration::from_secs(1);
 
 /// Reads what is there, and writes what is missing to `events` events, and to a library in which so many workers find
 /// something to do. Returns the last position too. A log that has enough stays as it is, also if it leads to another number
@@ -45,16 +47,21 @@ pub(crate) async fn preload(
     Ok((shelf, engine.head().await?))
 }
 
-/// Waits until another generator has written so many events, and reads what is there.
+/// Waits until another generator has written so many events and no more for a while, as it may have to write more than that;
+/// and reads what is there.
 pub(crate) async fn await_preload(
     engine: &Arc<dyn Engine>,
     events: u64,
     options: &LibraryOptions,
 ) -> Result<(Shelf, u64), EngineError> {
     let bar = progress(events, "waiting for the first node to write events");
+    let (mut seen, mut since) = (0, Instant::now());
     loop {
         let there = engine.head().await?;
-        if there >= events.max(1) {
+        if there != seen {
+            (seen, since) = (there, Instant::now());
+        }
+        if there >= events.max(1) && since.elapsed() >= SETTLED_AFTER {
             break;
         }
         bar.set_position(there);

@@ -27,6 +27,9 @@ pub(crate) struct ClosedLoop {
 impl Source {
     /// The next request; `None` at the end. Cancel safe.
     pub(crate) async fn next(&self) -> Option<QueueEntry> {
+        // Where an engine answers without waiting, a worker would keep its thread to itself: nobody counted, and no signal
+        // were heard.
+        tokio::task::coop::consume_budget().await;
         match self {
             Self::Queue(queue) => queue.next().await,
             Self::ClosedLoop(closed) => closed.next(),

@@ -81,6 +81,7 @@ impl Stage {
 /// Each connection is a file, and so are a few other things.
 fn reserve_handles(plan: &Plan) -> Result<(), RunError> {
     let connections = match plan.pool {
+        _ if plan.engine == EngineName::Null => 0,
         Pool::Fixed { workers, .. } if plan.engine.has_sessions() => workers,
         // The store's, to the primary and to each replica, whose tasks and watchers have one more each.
         Pool::Fixed { .. } | Pool::TaskPerRequest => {

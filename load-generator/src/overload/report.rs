@@ -36,9 +36,8 @@ pub(crate) struct Round {
 pub(crate) struct Side {
     /// Requests that were answered, a second.
     goodput: f64,
-    /// Requests under way, looked at once a second: the most.
+    /// Requests that were under way at once: the most.
     in_flight_most: f64,
-    in_flight_mean: f64,
     /// Memory of the process at its peak.
     peak_mib: f64,
     /// Shares of what was taken on: of what was not rejected.
@@ -55,12 +54,11 @@ impl From<&Report> for Side {
     fn from(report: &Report) -> Self {
         let requests = &report.requests;
         let taken_on = requests.scheduled.saturating_sub(requests.rejected).max(1) as f64;
-        let in_flight = || report.timeline.iter().map(|second| second.in_flight as f64);
+        let in_flight = report.timeline.iter().map(|second| second.in_flight as f64);
         let latency = report.latency.summary();
         Self {
             goodput: report.achieved_rate,
-            in_flight_most: in_flight().fold(0.0, f64::max),
-            in_flight_mean: in_flight().sum::<f64>() / report.timeline.len().max(1) as f64,
+            in_flight_most: in_flight.fold(0.0, f64::max),
             peak_mib: report.own.peak_mib.unwrap_or_default(),
             errors: requests.errors as f64 / taken_on,
             timeouts: requests.timeouts as f64 / taken_on,
@@ -83,7 +81,6 @@ impl Side {
         Self {
             goodput: of(|side| side.goodput),
             in_flight_most: of(|side| side.in_flight_most),
-            in_flight_mean: of(|side| side.in_flight_mean),
             peak_mib: of(|side| side.peak_mib),
             errors: of(|side| side.errors),
             timeouts: of(|side| side.timeouts),
@@ -147,7 +144,6 @@ impl fmt::Display for OverloadReport {
         };
         row("answered", "a second", one.goodput, two.goodput)?;
         row("under way, most", "requests", one.in_flight_most, two.in_flight_most)?;
-        row("under way, mean", "requests", one.in_flight_mean, two.in_flight_mean)?;
         row("memory, most", "MiB", one.peak_mib, two.peak_mib)?;
         row("errors of what is taken on", "%", one.errors * 100.0, two.errors * 100.0)?;
         row("time-outs of it", "%", one.timeouts * 100.0, two.timeouts * 100.0)?;

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 /// One second of the measured time. Counts and latencies are of what ended in it, `scheduled` and `rejected` of what was due in
-/// it; the rest is as it was at its end.
+/// it; the rest is as it was at its end, where nothing else is said.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Second {
     /// The seconds from when measuring began to when this one began; over all repeats.
@@ -25,7 +25,7 @@ pub(crate) struct Second {
     pub(crate) service_p99_ms: Option<f64>,
     /// Requests that waited for a worker.
     pub(crate) queued: u64,
-    /// Requests under way.
+    /// Requests under way: the most in this second.
     pub(crate) in_flight: u64,
     /// How far the slowest replica was behind the primary.
     pub(crate) lag_ms: Option<f64>,

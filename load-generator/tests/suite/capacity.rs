@@ -1,0 +1,59 @@
+//! How much can be done, and what happens beyond it.
+
+use serde_json::Value;
+use testutil::TestSchema;
+
+use crate::{json, load_generator, on, said};
+
+#[test]
+fn the_highest_rate_that_may_be_tried_is_found_where_nothing_limits_it() {
+    let picture = tempfile::NamedTempFile::new().unwrap();
+    let flags = "capacity --engines null --preload 500 --from 200 --most 400 --probe 300ms --warmup 0s --queue 1000 \
+                 --confirmations 1 --confirm-for 300ms --slo errors<1% --json -";
+    let output = load_generator(flags).arg("--picture").arg(picture.path()).output().unwrap();
+    let report = json(&output);
+    let found = &report["engines"][0];
+    assert_eq!((&found["engine"], &found["capacity"]), (&"null".into(), &400.0.into()), "{report:#}");
+    assert_eq!((&found["is_ceiling"], &found["confirmed"]), (&true.into(), &1.into()), "{report:#}");
+    let rates: Vec<_> =
+        found["probes"].as_array().unwrap().iter().map(|probe| probe["rate"].as_f64()).collect();
+    assert_eq!(rates, [Some(200.0), Some(400.0), Some(400.0)]);
+    assert_eq!((&report["slo"], &report["queue"]), (&"errors<1%".into(), &1_000.into()));
+    assert_eq!(report["environment"]["servers"], "none");
+    let picture = std::fs::read_to_string(picture.path()).unwrap();
+    assert!(picture.starts_with("<svg") && picture.trim_end().ends_with("</svg>"), "{picture}");
+    let printed = said(&output, 0);
+    assert!(printed.contains("400 requests/s or more: no higher rate was allowed"), "{printed}");
+}
+
+#[test]
+fn where_no_rate_holds_there_is_no_capacity() {
+    let flags = "capacity --engines null --preload 500 --from 2 --most 2 --probe 100ms --warmup 0s --confirmations 0 \
+                 --slo rate>1000 --json -";
+    let output = load_generator(flags).output().unwrap();
+    let printed = said(&output, 3);
+    assert!(printed.contains("the limits broke at every rate"), "{printed}");
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let found = &report["engines"][0];
+    assert!(found["capacity"].is_null() && found["is_ceiling"] == false, "{report:#}");
+    // Two rates, each of which broke twice.
+    assert_eq!(found["probes"].as_array().unwrap().len(), 4, "{report:#}");
+    assert_eq!(found["probes"][0]["held"], false);
+}
+
+#[test]
+fn overload_is_offered_in_both_ways() {
+    let schema = TestSchema::new();
+    let flags =
+        "overload --capacity 50 --factor 2 --rounds 1 --duration 1s --warmup 0s --preload 500 --json -";
+    let report = json(&on(&schema, flags).output().unwrap());
+    assert_eq!((&report["capacity"], &report["offered_rate"]), (&50.0.into(), &100.0.into()), "{report:#}");
+    assert_eq!(report["rounds"].as_array().unwrap().len(), 1);
+    for side in ["task_per_request", "pool"] {
+        for figure in ["goodput", "peak_mib", "p50_ms", "p99_ms"] {
+            assert!(report[side][figure].as_f64().unwrap() > 0.0, "{side} {figure}: {report:#}");
+        }
+        assert_eq!(report["rounds"][0][side], report[side]);
+    }
+    assert_eq!(report["task_per_request"]["rejected"], 0.0);
+}
