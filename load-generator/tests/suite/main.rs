@@ -6,6 +6,7 @@ mod audit;
 mod bench;
 mod chaos;
 mod deliver;
+mod html;
 mod run;
 
 use std::process::{Command, Output, Stdio};
