@@ -14,6 +14,7 @@
 //! ```
 
 mod binaries;
+mod browser;
 pub mod checker;
 mod cluster;
 mod error;
@@ -32,6 +33,7 @@ mod small_disk;
 mod supervisor;
 mod tools;
 
+pub use browser::Browser;
 pub use cluster::{Cluster, ClusterBuilder};
 pub use error::ClusterError;
 pub use forgetful_disk::{ForgetfulDisk, Forgotten};

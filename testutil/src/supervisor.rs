@@ -43,6 +43,17 @@ wait $server 2>/dev/null
 exit 0
 "#;
 
+/// Arguments: a signal, and the command line of a program whose children outlive it, but stay in its process group, which is this
+/// shell's: the signal goes to all of it.
+const STOP_GROUP: &str = r#"
+signal=$1
+shift
+"$@" </dev/null &
+trap '' INT TERM HUP
+read -r _
+kill -$signal 0
+"#;
+
 /// Arguments: the data folder of a server, and the command line of the manager that runs it. The server outlives its manager, and
 /// is whose child the system likes: it is found by its pid file. One that nobody reaps would seem to be there for ever.
 const STOP_MANAGED: &str = r#"
@@ -132,6 +143,16 @@ impl Supervisor {
         prepare: impl FnOnce(&mut Command),
     ) -> Result<Self, ClusterError> {
         Self::logged(STOP_PROGRAM, "TERM".as_ref(), command, log, owner, prepare)
+    }
+
+    /// Starts a program, to be killed with all that it started when the value is dropped.
+    pub(crate) fn of_group(
+        command: &[&OsStr],
+        log: &Path,
+        owner: Owner,
+        prepare: impl FnOnce(&mut Command),
+    ) -> Result<Self, ClusterError> {
+        Self::logged(STOP_GROUP, "KILL".as_ref(), command, log, owner, prepare)
     }
 
     /// Starts a manager of a server, to be killed with its server, by the server's data folder, when the value is

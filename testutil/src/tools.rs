@@ -1,4 +1,4 @@
-//! Programs besides PostgreSQL: Patroni, etcd, PgBouncer.
+//! Programs besides PostgreSQL: Patroni, etcd, PgBouncer, Chromium.
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -7,7 +7,10 @@ use std::process::Command;
 use crate::binaries::caches;
 use crate::error::ClusterError;
 
-/// A program, installed or unpacked by `testutil/get-debian.sh`.
+/// Where programs are in what was unpacked. Chromium's in `usr/bin` is a script that starts the installed one.
+const UNPACKED: [&str; 3] = ["usr/lib/chromium", "usr/bin", "usr/sbin"];
+
+/// A program, installed or unpacked by `testutil/get-debian.sh` or `testutil/get-chromium.sh`.
 #[derive(Debug, Clone)]
 pub(crate) struct Tool {
     program: PathBuf,
@@ -22,11 +25,10 @@ impl Tool {
         if let Some(program) = folders.map(|folder| folder.join(name)).find(|program| program.is_file()) {
             return Ok(Self { program, root: None });
         }
-        let unpacked = caches("debian").flat_map(|root| {
-            ["usr/bin", "usr/sbin"]
-                .map(|folder| Self { program: root.join(folder).join(name), root: Some(root.clone()) })
+        let mut unpacked = caches("debian").chain(caches("chromium")).flat_map(|root| {
+            UNPACKED.map(|folder| Self { program: root.join(folder).join(name), root: Some(root.clone()) })
         });
-        let found = unpacked.into_iter().find(|tool| tool.program.is_file());
+        let found = unpacked.find(|tool| tool.program.is_file());
         found.ok_or_else(|| ClusterError::NoTool { name: name.to_owned() })
     }
 
@@ -38,11 +40,13 @@ impl Tool {
     pub(crate) fn set_libraries(&self, command: &mut Command) {
         let Some(root) = &self.root else { return };
         command.env("PYTHONPATH", root.join("usr/lib/python3/dist-packages"));
+        // Fonts: where the first is not there the system's are taken, and the second adds to them.
+        command.env("FONTCONFIG_PATH", root.join("etc/fonts")).env("XDG_DATA_HOME", root.join("usr/share"));
         let machine = env::consts::ARCH;
         let libraries = root.join(format!("usr/lib/{machine}-linux-gnu"));
         let before =
             command.get_envs().find(|(name, _)| *name == "LD_LIBRARY_PATH").and_then(|(_, value)| value);
-        let all = before.map(PathBuf::from).into_iter().chain([libraries]);
+        let all = before.map(PathBuf::from).into_iter().chain([libraries.join("pulseaudio"), libraries]);
         if let Ok(all) = env::join_paths(all) {
             command.env("LD_LIBRARY_PATH", all);
         }

@@ -11,6 +11,7 @@ mod closed_loop;
 mod compare;
 mod deliver;
 mod faults;
+mod html;
 mod input;
 mod library;
 mod limits;
