@@ -41,7 +41,8 @@ fn bad_input_is_refused_with_a_clear_message() {
 
 #[test]
 fn a_process_that_may_open_too_few_files_is_told_so() {
-    let limited = "ulimit -n 64; exec \"$0\" --engine cte --workers 100 --primary 'host=127.0.0.1 port=1 user=u'";
+    let limited =
+        "ulimit -n 64; exec \"$0\" --engine cte --workers 100 --primary 'host=127.0.0.1 port=1 user=u'";
     let program = env!("CARGO_BIN_EXE_load-generator");
     let output = std::process::Command::new("sh").args(["-c", limited, program]).output().unwrap();
     let said = said(&output, 1);
