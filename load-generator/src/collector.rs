@@ -5,8 +5,8 @@
 //! *On failure*: an HDR log that can not be written is given up with a warning, and the run goes on; whoever wants ticks and
 //! has gone is not missed.
 //!
-//! A second is closed a moment after it is over, with what ended in it and was taken by then; what a worker delivers later
-//! counts in the next one. Totals do not depend on that.
+//! A second is closed a moment after it is over, with what ended in it; what a worker delivers only after that counts in the
+//! next one. What was due in a second is known to the pacer, and is put right at the end. Totals do not depend on either.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -31,6 +31,7 @@ use crate::tally::{Offered, Sample, Tally};
 const EMPTIED_EVERY: Duration = Duration::from_millis(100);
 /// How long after its end a second is closed.
 const CLOSED_AFTER: Duration = Duration::from_millis(20);
+const SECOND: Duration = Duration::from_secs(1);
 
 /// What a collector needs to know.
 pub(crate) struct Collecting {
@@ -38,6 +39,8 @@ pub(crate) struct Collecting {
     pub(crate) start: Instant,
     pub(crate) measured_from: Instant,
     pub(crate) timing: Timing,
+    /// Of the plan, that this process makes.
+    pub(crate) share: f64,
     /// Measured seconds of the repeats before.
     pub(crate) seconds_before: u64,
     pub(crate) phase: Phase,
@@ -54,6 +57,8 @@ pub(crate) struct Collected {
     pub(crate) timeline: Vec<Second>,
     /// To go on with.
     pub(crate) hdr: Option<(HdrLog, Instant)>,
+    /// Why it was given up.
+    pub(crate) hdr_failed: Option<std::io::Error>,
 }
 
 /// The task, while it runs.
@@ -82,12 +87,14 @@ struct Work {
     own: OwnClock,
     counts: Counts,
     timeline: Vec<Second>,
-    /// The second that is open, and what was offered before it.
+    /// The second that is open until this, and the one after it.
     open: OpenSecond,
-    /// What was measured before the warm-up's last second was closed.
-    first: OpenSecond,
+    open_until: Instant,
+    next: OpenSecond,
+    /// What was offered in the warm-up before the open second.
     offered_before: Offered,
     is_measuring: bool,
+    hdr_failed: Option<std::io::Error>,
 }
 
 /// What ended in a second.
@@ -103,13 +110,15 @@ impl Work {
     fn new(given: Collecting) -> Self {
         Self {
             is_measuring: given.measured_from <= given.start,
-            given,
             own: OwnClock::start(),
             counts: Counts::default(),
             timeline: Vec::new(),
             open: OpenSecond::default(),
-            first: OpenSecond::default(),
+            open_until: given.measured_from + SECOND,
+            given,
+            next: OpenSecond::default(),
             offered_before: Offered::default(),
+            hdr_failed: None,
         }
     }
 
@@ -141,17 +150,25 @@ impl Work {
         if !self.is_measuring && measured != Offered::default() {
             self.end_warmup();
         }
-        // What is left is not a whole second, unless nothing else was.
-        let has_more = self.offered() != self.offered_before || self.open.latency.count() > 0;
-        if self.is_measuring && has_more {
+        // What is left is not a whole second.
+        while self.is_measuring && self.has_more() {
             self.close();
         }
-        Collected { counts: self.counts, timeline: self.timeline, hdr: self.given.hdr }
+        let offers = self.given.tally.offers().seconds.clone();
+        for (second, offered) in self.timeline.iter_mut().zip(offers) {
+            second.due(offered);
+        }
+        Collected {
+            counts: self.counts,
+            timeline: self.timeline,
+            hdr: self.given.hdr,
+            hdr_failed: self.hdr_failed,
+        }
     }
 
     /// Empties the buffers.
     fn take(&mut self) {
-        let Self { given, counts, open, first, is_measuring, .. } = self;
+        let Self { given, counts, open, open_until, next, is_measuring, .. } = self;
         let metrics = given.tally.metrics();
         given.tally.take(|sample| {
             metrics.served(&sample);
@@ -159,8 +176,9 @@ impl Work {
                 counts.add(&sample);
             }
             match (sample.measured, *is_measuring) {
-                (true, true) | (false, false) => open.add(&sample, given.hdr.is_some()),
-                (true, false) => first.add(&sample, given.hdr.is_some()),
+                (true, true) if sample.ended < *open_until => open.add(&sample, given.hdr.is_some()),
+                (true, _) => next.add(&sample, given.hdr.is_some()),
+                (false, false) => open.add(&sample, false),
                 // Of the warm-up, whose seconds are over.
                 (false, true) => {}
             }
@@ -170,31 +188,39 @@ impl Work {
     /// Closes its last second, and opens the first that is measured.
     fn end_warmup(&mut self) {
         self.close();
-        self.open = std::mem::take(&mut self.first);
+        self.open = std::mem::take(&mut self.next);
         self.is_measuring = true;
-        self.offered_before = Offered::default();
     }
 
-    fn offered(&self) -> Offered {
+    fn has_more(&self) -> bool {
+        let is_due = self.given.tally.offers().seconds.len() > self.timeline.len();
+        is_due || self.open.latency.count() + self.next.latency.count() > 0
+    }
+
+    /// What was due in the open second.
+    fn offered(&mut self) -> Offered {
         let offers = self.given.tally.offers();
-        if self.is_measuring { offers.measured } else { offers.warmup }
+        if self.is_measuring {
+            return offers.seconds.get(self.timeline.len()).copied().unwrap_or_default();
+        }
+        let before = std::mem::replace(&mut self.offered_before, offers.warmup);
+        offers.warmup.since(before)
     }
 
     /// Ends the open second and tells of it.
     fn close(&mut self) {
-        let open = std::mem::take(&mut self.open);
-        let offered = self.offered();
-        let new = offered.since(self.offered_before);
-        self.offered_before = offered;
+        let mut open = std::mem::take(&mut self.open);
+        if self.is_measuring {
+            self.open = std::mem::take(&mut self.next);
+            self.open_until += SECOND;
+        }
+        open.second.due(self.offered());
         let metrics = self.given.tally.metrics();
         let observed = self.given.watched.latest();
         let summary = open.latency.summary();
         let at_s = self.given.seconds_before + self.timeline.len() as u64;
         let second = Second {
             at_s,
-            scheduled: new.scheduled,
-            rejected: new.rejected,
-            late: new.late,
             p50_ms: summary.p50_ms,
             p99_ms: summary.p99_ms,
             p999_ms: summary.p999_ms,
@@ -224,7 +250,7 @@ impl Work {
         };
         let running = now.saturating_duration_since(began);
         let into_shape = if self.is_measuring { running.min(length) } else { Duration::ZERO };
-        let target = timing.rate_at(into_shape);
+        let target = timing.rate_at(into_shape).map(|rate| rate * self.given.share);
         self.given.tally.metrics().offers(target.unwrap_or_default());
         let Some(ticks) = &self.given.ticks else { return };
         let tick = Tick {
@@ -255,7 +281,15 @@ impl Work {
         if let Err(error) = written {
             tracing::warn!(%error, "the HDR log is given up");
             self.given.hdr = None;
+            self.hdr_failed = Some(error);
         }
+    }
+}
+
+impl Second {
+    /// What was due in it.
+    fn due(&mut self, offered: Offered) {
+        (self.scheduled, self.rejected, self.late) = (offered.scheduled, offered.rejected, offered.late);
     }
 }
 
@@ -286,8 +320,7 @@ impl OpenSecond {
 
 /// Ticks a moment after each second from `start` on.
 fn seconds_from(start: Instant) -> tokio::time::Interval {
-    let second = Duration::from_secs(1);
-    interval_at((start + second + CLOSED_AFTER).into(), second)
+    interval_at((start + SECOND + CLOSED_AFTER).into(), SECOND)
 }
 
 /// What was offered, and what came of it.

@@ -8,7 +8,7 @@ use humantime::format_duration;
 use crate::engine::EngineName;
 use crate::error::RunError;
 use crate::pacer;
-use crate::plan::{Plan, Pool, Timing};
+use crate::plan::{Plan, Timing};
 use crate::scenario::Library;
 use crate::schedule::Schedule;
 
@@ -32,13 +32,18 @@ fn text(plan: &Plan) -> String {
         let rates = format!("{:.1} /s in the mean, {:.1} /s at most", shape.mean_rate(), shape.peak_rate());
         line("requests", format!("{:.0} measured, {rates}", shape.requests()));
     }
-    match plan.pool {
-        Pool::Fixed { workers, queue } => line("workers", format!("{workers}, queue of {queue}")),
-        Pool::TaskPerRequest => line("workers", "none: a task for each request".to_owned()),
+    let load = plan.load();
+    if let Some(arrivals) = &load.arrivals {
+        line("arrivals", arrivals.clone());
+    }
+    match (load.workers, load.queue) {
+        (Some(workers), Some(queue)) => line("workers", format!("{workers}, queue of {queue}")),
+        (Some(clients), None) => line("clients", clients.to_string()),
+        (None, _) => line("workers", "none: a task for each request".to_owned()),
     }
     line("time-out", format_duration(plan.timeout).to_string());
     line("scenario", format!("library, {} events before", plan.preload));
-    for (name, value) in plan.load().scenario {
+    for (name, value) in load.scenario {
         line("", format!("{name} {value}"));
     }
     let mix = Library::mix(&plan.library);
@@ -53,7 +58,13 @@ fn text(plan: &Plan) -> String {
     };
     line("servers", servers);
     if plan.node.of > 1 {
-        line("node", plan.node.to_string());
+        line("node", format!("{}, which makes one in {} of these requests", plan.node, plan.node.of));
+    }
+    if let Some(at) = plan.start_at {
+        line("starts", humantime::format_rfc3339_seconds(at).to_string());
+    }
+    if plan.audit {
+        line("audit", "every operation is recorded, and checked at the end".to_owned());
     }
     if let Some(slo) = &plan.slo {
         line("limits", slo.to_string());

@@ -87,7 +87,7 @@ impl Figure {
                 report.operations.get(name).and_then(|operation| point.of(&operation.latency))
             }
             Self::Rate => Some(report.achieved_rate),
-            Self::Errors => share(report.requests.errors),
+            Self::Errors => share(report.requests.errors + report.requests.timeouts),
             Self::Rejected => share(report.requests.rejected),
             Self::TimedOut => share(report.requests.timeouts),
             Self::Late => share(report.late_starts),

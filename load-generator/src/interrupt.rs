@@ -1,4 +1,4 @@
-//! Ctrl-C, and the termination signal.
+//! Ctrl-C, the termination signal, and a terminal that goes away.
 
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -14,6 +14,7 @@ impl Interrupt {
         let listen = |kind| signal(kind).map_err(RunError::io("listening for signals"));
         let (mut interrupt, mut terminate) =
             (listen(SignalKind::interrupt())?, listen(SignalKind::terminate())?);
+        let mut hangup = listen(SignalKind::hangup())?;
         let token = CancellationToken::new();
         let cancelled = token.clone();
         tokio::spawn(async move {
@@ -21,6 +22,7 @@ impl Interrupt {
                 tokio::select! {
                     _ = interrupt.recv() => {}
                     _ = terminate.recv() => {}
+                    _ = hangup.recv() => {}
                 }
                 if cancelled.is_cancelled() {
                     crate::live::restore();

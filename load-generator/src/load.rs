@@ -21,6 +21,7 @@ use crate::hdr_log::HdrLog;
 use crate::live::{self, Phase, Tick};
 use crate::metrics::Metrics;
 use crate::observe::{Mark, Observer, Watched};
+use crate::own::{OwnClock, OwnCost};
 use crate::pacer::Pacer;
 use crate::plan::{Plan, Pool};
 use crate::queue;
@@ -67,6 +68,10 @@ pub(crate) struct Measured {
     pub(crate) offers: Offers,
     pub(crate) timeline: Vec<Second>,
     pub(crate) marks: Vec<Mark>,
+    /// What it cost this process, warm-up included.
+    pub(crate) own: OwnCost,
+    /// Why the HDR log ends early.
+    pub(crate) hdr_failed: Option<String>,
     /// How long requests were offered, or were to be.
     pub(crate) offered_for: Duration,
     /// To the last answer.
@@ -96,7 +101,15 @@ pub(crate) async fn offer(
     let recorder = watchers.recorder.clone();
     // Clients first: what opening their connections takes is not of the load.
     let clients = match plan.pool {
-        Pool::Fixed { workers, .. } => workers::clients(&stage.engine, recorder.as_ref(), workers).await?,
+        Pool::Fixed { workers, .. } => {
+            let opening = workers::Opening {
+                engine: &stage.engine,
+                recorder: recorder.as_ref(),
+                within: plan.timeout,
+                stop,
+            };
+            opening.clients(workers, stage.has_begun()).await?
+        }
         Pool::TaskPerRequest => Vec::new(),
     };
     let shared = |source| Shared {
@@ -111,7 +124,8 @@ pub(crate) async fn offer(
     until(turn.start_at, stop).await?;
     let (start, started) = (Instant::now(), SystemTime::now() + plan.warmup);
     let measured_from = start + plan.warmup;
-    stage.library.open(start);
+    stage.begin(start);
+    let own = OwnClock::start();
     if let Some(file) = watchers.hdr_file.take() {
         let log = HdrLog::begin(file, started, &plan.shape()).map_err(RunError::io("the HDR log"))?;
         watchers.hdr = Some((log, measured_from));
@@ -124,25 +138,25 @@ pub(crate) async fn offer(
         start,
         measured_from,
         timing: plan.timing.clone(),
+        share: 1.0 / plan.node.of as f64,
         seconds_before: turn.seconds_before,
         phase: Phase::Measuring { repeat: turn.repeat, of: plan.repeats },
         watched: observer.as_ref().map_or_else(Watched::nothing, Observer::watched),
         ticks: watchers.ticks.clone(),
         hdr: watchers.hdr.take(),
     });
-    let finished = match schedule {
+    let (finished, offered_until) = match schedule {
         Some(schedule) => {
-            let (sender, running) = match plan.pool {
-                Pool::Fixed { queue, .. } => {
-                    let (sender, receiver) = queue::bounded(queue);
-                    (sender, workers::start(shared(Source::Queue(receiver)), clients))
-                }
-                Pool::TaskPerRequest => {
-                    let (sender, receiver) = queue::unbounded();
-                    (sender, workers::start_a_task_per_request(shared(Source::Queue(receiver))))
-                }
+            let (sender, receiver) = match plan.pool {
+                Pool::Fixed { queue, .. } => queue::bounded(queue),
+                Pool::TaskPerRequest => queue::unbounded(),
             };
-            let pacer = Pacer::start(schedule, start, end, sender, Arc::clone(&tally))
+            let shared = shared(Source::Queue(receiver.clone()));
+            let running = match plan.pool {
+                Pool::Fixed { .. } => workers::start(shared, clients),
+                Pool::TaskPerRequest => workers::start_a_task_per_request(shared),
+            };
+            let pacer = Pacer::start(schedule, (start, end), (sender, receiver), Arc::clone(&tally))
                 .map_err(RunError::io("starting the schedule"))?;
             let stopper = pacer.stopper();
             let stopped = stop.clone();
@@ -155,7 +169,8 @@ pub(crate) async fn offer(
             join(running).await?;
             stopping.abort();
             // The workers end when the schedule has closed the queue.
-            pacer.join().map_err(|_| RunError::new("the schedule died"))?
+            let paced = pacer.join().map_err(|_| RunError::new("the schedule died"))?;
+            (paced.is_finished, paced.ended)
         }
         None => {
             let source = Source::ClosedLoop(Box::new(ClosedLoop {
@@ -166,12 +181,13 @@ pub(crate) async fn offer(
                 tally: Arc::clone(&tally),
             }));
             join(workers::start(shared(source), clients)).await?;
-            !stop.is_cancelled()
+            (!stop.is_cancelled(), Instant::now())
         }
     };
-    let ran = measured_from.elapsed();
+    let ran = offered_until.saturating_duration_since(measured_from);
     let collected = collector.finish().await?;
     watchers.hdr = collected.hdr;
+    tally.metrics().offers(0.0);
     let marks = match observer {
         Some(observer) => observer.stop().await,
         None => Vec::new(),
@@ -182,7 +198,10 @@ pub(crate) async fn offer(
     let answered =
         counts.last_completion.map_or(Duration::ZERO, |at| at.saturating_duration_since(measured_from));
     let offers = tally.offers().clone();
+    let own = own.finish(offers.warmup.scheduled + offers.measured.scheduled);
     Ok(Measured {
+        own,
+        hdr_failed: collected.hdr_failed.map(|error| error.to_string()),
         started,
         counts,
         offers,

@@ -42,6 +42,7 @@ mod interrupt;
 mod live;
 mod load;
 mod machine;
+mod median;
 mod merge;
 mod metrics;
 mod observe;
@@ -84,7 +85,8 @@ fn main() -> ExitCode {
     // Where faults are injected, what is warned of is what is meant to happen.
     let level = if matches!(command, Command::Chaos(_) | Command::ChaosPart(_)) { "error" } else { "warn" };
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
-    let colours = std::io::IsTerminal::is_terminal(&std::io::stderr());
+    let colours =
+        std::io::IsTerminal::is_terminal(&std::io::stderr()) && std::env::var_os("NO_COLOR").is_none();
     tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colours).with_writer(live::LogWriter).init();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
@@ -126,6 +128,7 @@ fn main() -> ExitCode {
 }
 
 fn fail(message: &str) -> ExitCode {
+    live::restore();
     eprintln!("load-generator: {message}");
     ExitCode::from(FAILED)
 }

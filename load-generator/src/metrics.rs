@@ -10,8 +10,8 @@ use axum::response::IntoResponse as _;
 use axum::routing::get;
 use eventstore::{EventStore, health_http};
 use prometheus::{
-    Encoder as _, Gauge, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts, Registry,
-    TextEncoder,
+    Encoder as _, Gauge, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts,
+    Registry, TextEncoder,
 };
 use tokio::net::TcpListener;
 
@@ -35,6 +35,8 @@ pub(crate) struct Metrics {
     rejected: IntCounter,
     late: IntCounter,
     requests: IntCounterVec,
+    errors: IntCounterVec,
+    staleness: Histogram,
     conflicts: IntCounter,
     retries: IntCounter,
     latency: HistogramVec,
@@ -60,6 +62,12 @@ impl Metrics {
         };
         let requests =
             Opts::new("load_generator_requests_total", "Requests served, by operation and outcome");
+        let errors = Opts::new("load_generator_errors_total", "Failed requests, by kind and SQLSTATE");
+        let staleness = HistogramOpts::new(
+            "load_generator_staleness_seconds",
+            "How old the answers of replicas were, by what this process had been told before",
+        )
+        .buckets(BUCKETS.to_vec());
         let offered = Gauge::new(
             "load_generator_offered_rate",
             "Requests per second that are due; 0 in a closed loop and before the load",
@@ -80,6 +88,8 @@ impl Metrics {
                 "Requests offered over 1 ms after they were due",
             )?,
             requests: registered(registry, IntCounterVec::new(requests, &["operation", "outcome"])?)?,
+            errors: registered(registry, IntCounterVec::new(errors, &["kind", "sqlstate"])?)?,
+            staleness: registered(registry, Histogram::with_opts(staleness)?)?,
             conflicts: counter("load_generator_conflicts_total", "Appends refused by their condition")?,
             retries: counter("load_generator_retries_total", "Decisions made again after a conflict")?,
             latency: histogram(
@@ -124,10 +134,17 @@ impl Metrics {
                 Answer::FailureRecorded => "failure_recorded",
                 Answer::Answered => "answered",
             },
-            Outcome::Failed(_) => "error",
+            Outcome::Failed(failure) => {
+                let sqlstate = failure.sqlstate.as_deref().unwrap_or_default();
+                self.errors.with_label_values(&[failure.kind.as_str(), sqlstate]).inc();
+                "error"
+            }
             Outcome::TimedOut => "timeout",
         };
         self.requests.with_label_values(&[operation, outcome]).inc();
+        if let Some(staleness) = sample.staleness {
+            self.staleness.observe(staleness.time.as_secs_f64());
+        }
         self.conflicts.inc_by(sample.conflicts);
         self.retries.inc_by(sample.retries);
         self.latency.with_label_values(&[operation]).observe(sample.latency().as_secs_f64());

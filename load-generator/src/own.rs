@@ -12,13 +12,16 @@ use crate::machine;
 /// What this process used, without its children.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct OwnCost {
+    /// How long that was.
+    pub(crate) elapsed_s: f64,
+    pub(crate) requests: u64,
     /// Processor time, of the user and of the system.
     pub(crate) cpu_s: f64,
     /// Of all the time that the processors it may use had, from 0 to 1.
     pub(crate) cpu_share: f64,
     /// `None` without a request.
     pub(crate) cpu_us_per_request: Option<f64>,
-    /// Since the process began.
+    /// The most memory that it had meanwhile, where the system can tell; else since the process began.
     pub(crate) peak_mib: Option<f64>,
     /// At the end.
     pub(crate) threads: Option<u64>,
@@ -38,8 +41,44 @@ struct Used {
     cpu: Duration,
 }
 
+impl OwnCost {
+    fn new(
+        cpu_s: f64,
+        elapsed_s: f64,
+        requests: u64,
+        (peak_mib, threads): (Option<f64>, Option<u64>),
+    ) -> Self {
+        let of_all = elapsed_s * machine::cpus().max(1) as f64;
+        Self {
+            elapsed_s,
+            requests,
+            cpu_s,
+            cpu_share: if of_all > 0.0 { cpu_s / of_all } else { 0.0 },
+            cpu_us_per_request: (requests > 0).then(|| cpu_s * 1e6 / requests as f64),
+            peak_mib,
+            threads,
+        }
+    }
+
+    /// Of all of them together, one after the other.
+    pub(crate) fn sum<'a>(costs: impl Iterator<Item = &'a Self>) -> Self {
+        costs.fold(Self::default(), |sum, cost| {
+            let peak_mib = cost.peak_mib.into_iter().chain(sum.peak_mib).reduce(f64::max);
+            let (cpu_s, elapsed_s) = (sum.cpu_s + cost.cpu_s, sum.elapsed_s + cost.elapsed_s);
+            Self::new(
+                cpu_s,
+                elapsed_s,
+                sum.requests + cost.requests,
+                (peak_mib, cost.threads.or(sum.threads)),
+            )
+        })
+    }
+}
+
 impl OwnClock {
     pub(crate) fn start() -> Self {
+        // Where the system lets a process forget the most memory that it had.
+        let _ = std::fs::write("/proc/self/clear_refs", "5");
         let now = Used::now();
         Self { started: now, looked: now }
     }
@@ -56,13 +95,9 @@ impl OwnClock {
     pub(crate) fn finish(self, requests: u64) -> OwnCost {
         let now = Used::now();
         let cpu_s = now.cpu.saturating_sub(self.started.cpu).as_secs_f64();
-        OwnCost {
-            cpu_s,
-            cpu_share: now.cores_since(self.started) / machine::cpus().max(1) as f64,
-            cpu_us_per_request: (requests > 0).then(|| cpu_s * 1e6 / requests as f64),
-            peak_mib: peak_mib(),
-            threads: machine::own_threads(),
-        }
+        let elapsed_s = now.at.saturating_duration_since(self.started.at).as_secs_f64();
+        let (peak_mib, threads) = (peak_mib(), machine::own_threads());
+        OwnCost::new(cpu_s, elapsed_s, requests, (peak_mib, threads))
     }
 }
 

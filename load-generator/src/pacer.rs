@@ -13,7 +13,7 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use crate::queue::{self, Offer, QueueEntry, QueueSender};
+use crate::queue::{self, Offer, QueueEntry, QueueReceiver, QueueSender};
 use crate::schedule::{Planned, Schedule};
 use crate::tally::Tally;
 
@@ -23,20 +23,29 @@ const TRIAL: usize = 20_000;
 /// The thread, while it runs.
 #[derive(Debug)]
 pub(crate) struct Pacer {
-    thread: JoinHandle<bool>,
+    thread: JoinHandle<Paced>,
     stop: mpsc::Sender<()>,
 }
 
+/// How a schedule ended.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Paced {
+    /// Not, if it was stopped early.
+    pub(crate) is_finished: bool,
+    pub(crate) ended: Instant,
+}
+
 impl Pacer {
-    /// Offers what is scheduled, counted from `start`; ends at `end`, if it is not stopped before.
+    /// Offers what is scheduled, counted from `start`; ends at `end`, if it is not stopped before. Where it is, what still waits in
+    /// the queue is taken back.
     pub(crate) fn start(
         schedule: Schedule,
-        start: Instant,
-        end: Instant,
-        queue: QueueSender,
+        (start, end): (Instant, Instant),
+        (queue, waiting): (QueueSender, QueueReceiver),
         tally: Arc<Tally>,
     ) -> std::io::Result<Self> {
         let (stop, stopped) = mpsc::channel();
+        let warmup = schedule.starts_after();
         let pace = move || {
             let mut finished = true;
             for planned in schedule {
@@ -49,20 +58,28 @@ impl Pacer {
                     }
                 }
                 let late = due.elapsed();
+                let second = schedule_second(&planned, warmup);
                 // Before it is there to be taken: the gauge never falls below zero.
                 tally.metrics().enqueued();
                 let offer = queue.offer(entry(planned, due));
                 if offer == Offer::Rejected {
                     tally.metrics().dequeued();
                 }
-                tally.offered(planned.measured, offer == Offer::Rejected, late);
+                tally.offered(second, offer == Offer::Rejected, late);
             }
             // The run is as long as it was said to be, also after the last request.
             if finished {
                 finished = stopped.recv_timeout(end.saturating_duration_since(Instant::now())).is_err();
             }
+            let ended = Instant::now();
             queue.close();
-            finished
+            if !finished {
+                while let Some(entry) = waiting.take_back() {
+                    tally.metrics().dequeued();
+                    tally.taken_back(entry.measured.then(|| second_of(entry.due, start + warmup)));
+                }
+            }
+            Paced { is_finished: finished, ended }
         };
         let thread = std::thread::Builder::new().name("pacer".to_owned()).spawn(pace)?;
         Ok(Self { thread, stop })
@@ -73,10 +90,23 @@ impl Pacer {
         self.stop.clone()
     }
 
-    /// Waits for the end of the schedule; false if it was stopped early.
-    pub(crate) fn join(self) -> std::thread::Result<bool> {
+    /// Waits for the end of the schedule.
+    pub(crate) fn join(self) -> std::thread::Result<Paced> {
         self.thread.join()
     }
+}
+
+/// In which second of the measured time a request is due; nothing in the warm-up.
+fn schedule_second(planned: &Planned, warmup: Duration) -> Option<usize> {
+    planned.measured.then(|| seconds(planned.due.saturating_sub(warmup)))
+}
+
+fn second_of(due: Instant, measured_from: Instant) -> usize {
+    seconds(due.saturating_duration_since(measured_from))
+}
+
+fn seconds(after: Duration) -> usize {
+    usize::try_from(after.as_secs()).unwrap_or(usize::MAX)
 }
 
 fn entry(planned: Planned, due: Instant) -> QueueEntry {

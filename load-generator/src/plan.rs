@@ -38,7 +38,8 @@ pub(crate) struct Plan {
     pub(crate) preload: u64,
     pub(crate) metrics: Option<String>,
     pub(crate) slo: Option<Slo>,
-    pub(crate) record: Option<PathBuf>,
+    /// Read, so that nothing is written there.
+    pub(crate) replay: Option<PathBuf>,
     pub(crate) outputs: OutputPlan,
     pub(crate) no_tui: bool,
 }
@@ -141,7 +142,11 @@ impl Timing {
     pub(crate) fn length(&self) -> Duration {
         match self {
             Self::Shape(shape) => shape.length(),
-            Self::Recorded(requests) => requests.last().map_or(Duration::ZERO, |last| last.at),
+            // To where the next one would be due, at the mean rate.
+            Self::Recorded(requests) => {
+                let last = requests.last().map_or(Duration::ZERO, |last| last.at);
+                last + last.div_f64((requests.len().max(2) - 1) as f64)
+            }
             Self::ClosedLoop { length } => *length,
         }
     }
@@ -150,9 +155,7 @@ impl Timing {
     pub(crate) fn mean_rate(&self) -> Option<f64> {
         match self {
             Self::Shape(shape) => Some(shape.mean_rate()),
-            Self::Recorded(requests) => {
-                Some(requests.len() as f64 / self.length().as_secs_f64().max(f64::EPSILON))
-            }
+            Self::Recorded(requests) => Some(requests.len() as f64 / self.length().as_secs_f64().max(1.0)),
             Self::ClosedLoop { .. } => None,
         }
     }
@@ -301,7 +304,7 @@ impl Plan {
             preload: 0,
             metrics: None,
             slo: None,
-            record: None,
+            replay: None,
             outputs: OutputPlan::default(),
             no_tui: true,
         }

@@ -63,4 +63,9 @@ impl QueueReceiver {
     pub(crate) async fn next(&self) -> Option<QueueEntry> {
         self.0.recv().await.ok()
     }
+
+    /// One that waits, before a worker takes it.
+    pub(crate) fn take_back(&self) -> Option<QueueEntry> {
+        self.0.try_recv().ok()
+    }
 }

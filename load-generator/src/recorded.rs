@@ -4,14 +4,17 @@
 //! missing: then they are drawn as always. `--record` writes one, `--replay` reads it; so does whoever has the times of real
 //! requests.
 
-use std::io::{BufRead, BufReader, BufWriter, Write};
+use std::io::{BufRead, BufReader, Write as _};
 use std::path::Path;
 use std::time::Duration;
 
 use crate::error::RunError;
+use crate::output::Place;
 use crate::scenario::Operation;
 
 const HEADER: &str = "at_s,operation,choice";
+/// Later ones are times of day, or a slip of the pen.
+const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 /// One line.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -23,17 +26,16 @@ pub(crate) struct RecordedRequest {
 }
 
 /// Writes a schedule.
-pub(crate) fn write(path: &Path, requests: impl Iterator<Item = RecordedRequest>) -> Result<(), RunError> {
-    let failed = || RunError::io(format!("writing {}", path.display()));
-    let mut file = BufWriter::new(std::fs::File::create(path).map_err(failed())?);
-    writeln!(file, "{HEADER}").map_err(failed())?;
-    for RecordedRequest { at, operation, choice } in requests {
-        let operation = operation.map_or("", Operation::as_str);
-        let choice = choice.map_or(String::new(), |choice| choice.to_string());
-        let seconds = (at.as_secs(), at.subsec_nanos());
-        writeln!(file, "{}.{:09},{operation},{choice}", seconds.0, seconds.1).map_err(failed())?;
-    }
-    file.flush().map_err(failed())
+pub(crate) fn write(place: Place, requests: impl Iterator<Item = RecordedRequest>) -> Result<(), RunError> {
+    place.fill(|file| {
+        writeln!(file, "{HEADER}")?;
+        for RecordedRequest { at, operation, choice } in requests {
+            let operation = operation.map_or("", Operation::as_str);
+            let choice = choice.map_or(String::new(), |choice| choice.to_string());
+            writeln!(file, "{}.{:09},{operation},{choice}", at.as_secs(), at.subsec_nanos())?;
+        }
+        Ok(())
+    })
 }
 
 /// Reads one, and says which line is wrong.
@@ -66,8 +68,9 @@ fn parse(line: &str) -> Result<RecordedRequest, String> {
     let mut fields = line.split(',').map(str::trim);
     let at = fields.next().unwrap_or_default();
     let seconds: f64 = at.parse().map_err(|_| format!("expected seconds, such as 1.25, and found {at:?}"))?;
-    let at = Duration::try_from_secs_f64(seconds)
-        .map_err(|_| format!("{seconds} s is no time from the beginning"))?;
+    let at = Duration::try_from_secs_f64(seconds).ok().filter(|at| *at <= LONGEST).ok_or_else(|| {
+        format!("{seconds} s is no time of a run: times count from the beginning, and end within a year")
+    })?;
     let operation = match fields.next().unwrap_or_default() {
         "" => None,
         name => Some(Operation::named(name).ok_or_else(|| {
@@ -102,7 +105,7 @@ mod tests {
             },
             RecordedRequest { at: Duration::new(3, 333_333_333), operation: None, choice: None },
         ];
-        write(file.path(), requests.into_iter()).unwrap();
+        write(Place::open(file.path()).unwrap(), requests.into_iter()).unwrap();
         assert_eq!(read(file.path()).unwrap(), requests);
     }
 
@@ -113,6 +116,7 @@ mod tests {
             ("at_s\n1\nsoon", "line 3: expected seconds"),
             ("2\n1", "line 2: due at 1s, before"),
             ("-1", "line 1"),
+            ("1764000000.1", "times count from the beginning"),
             ("1,swim", "no operation; expected one of lend_book"),
             ("1,lend_book,-5", "from 0"),
             ("1,lend_book,5,6", "a fourth field"),

@@ -1,11 +1,12 @@
 //! One run, from beginning to end.
 
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use prometheus::Registry;
 use testutil::checker::Recorder;
 use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
 
 use crate::audit::Audit;
 use crate::engine::EngineName;
@@ -13,15 +14,14 @@ use crate::environment::Environment;
 use crate::error::RunError;
 use crate::interrupt::Interrupt;
 use crate::live::{self, About, View};
-use crate::load::{self, Turn, Watchers};
+use crate::load::{self, Measured, Turn, Watchers};
 use crate::metrics::{self, Metrics};
-use crate::observe;
+use crate::observe::{self, ServerReport};
 use crate::output::Outputs;
-use crate::own::OwnClock;
 use crate::pacer;
-use crate::plan::{Plan, Pool};
+use crate::plan::Plan;
 use crate::recorded::{self, RecordedRequest};
-use crate::report::{Circumstances, Report};
+use crate::report::{Circumstances, Load, Report};
 use crate::scenario::Library;
 use crate::schedule::Schedule;
 use crate::servers::Servers;
@@ -36,8 +36,10 @@ const VIEW_WITHIN: Duration = Duration::from_secs(1);
 pub(crate) async fn run(plan: Plan) -> Result<Verdict, RunError> {
     // What can fail without any load does so first.
     let mut outputs = Outputs::open(&plan.outputs)?;
+    outputs.refuse_inputs(plan.replay.as_slice())?;
     check_rate(&plan)?;
-    record(&plan)?;
+    check_start(&plan)?;
+    record(&plan, &mut outputs)?;
     let listener = match &plan.metrics {
         Some(address) => {
             Some(metrics::listen(address).await.map_err(RunError::io(format!("metrics at {address}")))?)
@@ -63,7 +65,7 @@ pub(crate) async fn run(plan: Plan) -> Result<Verdict, RunError> {
 
     let (ticks, view) = show(&plan, &environment);
     let recorder = plan.audit.then(|| Arc::new(Recorder::in_memory()));
-    let mut watchers = Watchers {
+    let watchers = Watchers {
         metrics: Some(metrics),
         ticks: Some(ticks),
         hdr_file: outputs.take_hdr(),
@@ -72,26 +74,10 @@ pub(crate) async fn run(plan: Plan) -> Result<Verdict, RunError> {
     };
     let before = observe::stats_of_all(&servers, &plan.schema()).await;
     let store_before = StoreMetrics::read(&registry);
-    let own = OwnClock::start();
-
-    let mut loads = Vec::new();
-    let mut seconds_before = 0;
-    for repeat in 1..=plan.repeats {
-        let turn = Turn { repeat, seconds_before, start_at: plan.start_at.filter(|_| repeat == 1) };
-        let load = load::offer(&plan, &stage, turn, &mut watchers, interrupt.token()).await?;
-        seconds_before += load.timeline.len() as u64;
-        let is_last = load.is_interrupted;
-        loads.push(load);
-        if is_last {
-            break;
-        }
-    }
-    drop(watchers);
-    let requests: u64 =
-        loads.iter().map(|load| load.offers.warmup.scheduled + load.offers.measured.scheduled).sum();
-    let own = own.finish(requests);
+    let offered = offer_all(&plan, &stage, watchers, interrupt.token()).await;
     // The terminal is a plain one again before anything is printed; one that takes nothing is not waited for.
     drop(tokio::time::timeout(VIEW_WITHIN, view).await);
+    let (loads, failed) = offered?;
     if let Some(served) = served {
         served.abort();
     }
@@ -99,16 +85,22 @@ pub(crate) async fn run(plan: Plan) -> Result<Verdict, RunError> {
     stage.close().await;
     let after = observe::stats_of_all(&servers, &plan.schema()).await;
     let servers_report = observe::reports(before, after);
-    let active: Option<f64> = servers_report.iter().map(|server| server.active_time_ms()).sum();
-    let server_ms = active.filter(|_| requests > 0).map(|active| active / requests as f64);
+    let server_ms = server_ms_per_request(&servers_report, &loads);
     let store = StoreMetrics::read(&registry).since(&store_before, server_ms);
-    let circumstances = Circumstances { environment, servers: servers_report, store, own };
+    let circumstances = Circumstances { environment, servers: servers_report, store };
     let mut report = Report::new(&plan, &loads, circumstances);
     let verdict = if report.broke_slo() { Verdict::TooSlow } else { Verdict::Kept };
+    let hdr_failed = loads.iter().find_map(|load| load.hdr_failed.clone());
+    let hdr =
+        hdr_failed.map_or(Ok(()), |error| Err(RunError::new(format!("the HDR log ends early: {error}"))));
+    let failed = failed.map_or(Ok(()), Err).and(hdr);
     let Some(recorder) = recorder else {
-        return verdict.unless(outputs.publish(&report));
+        return verdict.unless(outputs.publish(&report).and(failed));
     };
-    let (verdict, audited) = match Audit::of(&stage.engine, recorder.take(), stage.head).await {
+    let audit = Audit::of(&stage.engine, recorder.take(), stage.head);
+    // Whoever has ended the load with a signal waits for the audit; else the signal ends the audit.
+    let audited = if interrupt.token().is_cancelled() { audit.await } else { interrupt.or_stop(audit).await };
+    let (verdict, audited) = match audited {
         Ok(audit) => {
             let verdict = audit.verdict().or(verdict);
             report.audit = Some(audit);
@@ -116,7 +108,41 @@ pub(crate) async fn run(plan: Plan) -> Result<Verdict, RunError> {
         }
         Err(error) => (verdict, Err(error)),
     };
-    verdict.unless(outputs.publish(&report).and(audited))
+    verdict.unless(outputs.publish(&report).and(audited).and(failed))
+}
+
+/// Each repeat in turn. What was measured is given also where a later one could not be made, with the reason.
+async fn offer_all(
+    plan: &Plan,
+    stage: &Stage,
+    mut watchers: Watchers,
+    stop: &CancellationToken,
+) -> Result<(Vec<Measured>, Option<RunError>), RunError> {
+    let mut loads: Vec<Measured> = Vec::new();
+    let mut seconds_before = 0;
+    for repeat in 1..=plan.repeats {
+        let turn = Turn { repeat, seconds_before, start_at: plan.start_at.filter(|_| repeat == 1) };
+        let load = match load::offer(plan, stage, turn, &mut watchers, stop).await {
+            Ok(load) => load,
+            Err(error) if loads.is_empty() => return Err(error),
+            Err(error) => return Ok((loads, Some(error))),
+        };
+        seconds_before += load.timeline.len() as u64;
+        let is_last = load.is_interrupted;
+        loads.push(load);
+        if is_last {
+            break;
+        }
+    }
+    Ok((loads, None))
+}
+
+/// What the servers worked for each request that they may have heard of.
+fn server_ms_per_request(servers: &[ServerReport], loads: &[Measured]) -> Option<f64> {
+    let offers = loads.iter().flat_map(|load| [load.offers.warmup, load.offers.measured]);
+    let taken_on: u64 = offers.map(|offered| offered.scheduled - offered.rejected).sum();
+    let active: Option<f64> = servers.iter().map(ServerReport::active_time_ms).sum();
+    active.filter(|_| taken_on > 0).map(|active| active / taken_on as f64)
 }
 
 /// Starts what a person watches; it ends when the sender is dropped.
@@ -124,10 +150,7 @@ fn show(
     plan: &Plan,
     environment: &Environment,
 ) -> (mpsc::UnboundedSender<live::Tick>, tokio::task::JoinHandle<()>) {
-    let (workers, queue) = match plan.pool {
-        Pool::Fixed { workers, queue } => (Some(workers as u64), Some(queue as u64)),
-        Pool::TaskPerRequest => (None, None),
-    };
+    let Load { workers, queue, .. } = plan.load();
     let about = About {
         title: format!("library through {}: {}", plan.engine.as_str(), plan.shape()),
         environment: environment.summary(),
@@ -141,7 +164,8 @@ fn show(
 /// A rate that this machine can not even schedule is refused, and not reported as a slow server.
 fn check_rate(plan: &Plan) -> Result<(), RunError> {
     let Some(schedule) = Schedule::new(plan, Library::mix(&plan.library)) else { return Ok(()) };
-    let asked = plan.timing.peak_rate().unwrap_or_default() / plan.node.of as f64;
+    let rates = [plan.timing.peak_rate(), plan.timing.mean_rate()].into_iter().flatten();
+    let asked = rates.fold(0.0, f64::max) / plan.node.of as f64;
     match pacer::fastest(&schedule) {
         Some(fastest) if fastest < asked => Err(RunError::new(format!(
             "this machine can schedule {fastest:.0} requests/s at most, expected {asked:.0}: share the plan among several with --node"
@@ -150,16 +174,25 @@ fn check_rate(plan: &Plan) -> Result<(), RunError> {
     }
 }
 
+/// Nodes that can not begin together any more are told so before anything is prepared.
+fn check_start(plan: &Plan) -> Result<(), RunError> {
+    match plan.start_at {
+        Some(at) if at <= SystemTime::now() => {
+            let at = humantime::format_rfc3339_seconds(at);
+            Err(RunError::new(format!("--start-at {at} has passed: say a time to come")))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Writes what is going to be offered, where that is asked for.
-fn record(plan: &Plan) -> Result<(), RunError> {
-    let (Some(path), Some(schedule)) = (&plan.record, Schedule::new(plan, Library::mix(&plan.library)))
-    else {
-        return Ok(());
-    };
+fn record(plan: &Plan, outputs: &mut Outputs) -> Result<(), RunError> {
+    let schedule = Schedule::new(plan, Library::mix(&plan.library));
+    let (Some(place), Some(schedule)) = (outputs.take_record(), schedule) else { return Ok(()) };
     let requests = schedule.filter(|planned| planned.measured).map(|planned| RecordedRequest {
         at: planned.due.saturating_sub(plan.warmup),
         operation: Some(planned.operation),
         choice: Some(planned.choice),
     });
-    recorded::write(path, requests)
+    recorded::write(place, requests)
 }

@@ -80,6 +80,11 @@ impl Schedule {
         })
     }
 
+    /// When measuring begins.
+    pub(crate) fn starts_after(&self) -> Duration {
+        self.starts_after
+    }
+
     /// The next one of all nodes.
     fn next_of_all(&mut self) -> Option<Planned> {
         let (at, measured) = match self.warmup.next() {

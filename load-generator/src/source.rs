@@ -50,7 +50,9 @@ impl ClosedLoop {
         }
         let (operation, choice) = self.requests.lock().expect("drawing does not panic").draw();
         let measured = now >= self.measured_from;
-        self.tally.offered(measured, false, Duration::ZERO);
+        let second = now.saturating_duration_since(self.measured_from).as_secs();
+        let second = measured.then(|| usize::try_from(second).unwrap_or(usize::MAX));
+        self.tally.offered(second, false, Duration::ZERO);
         Some(QueueEntry { due: now, measured, operation, choice })
     }
 }

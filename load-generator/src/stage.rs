@@ -1,7 +1,8 @@
 //! What a load is offered to: servers, an engine's log on them, and what the scenario knows of it.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use eventstore::Settings;
 use prometheus::Registry;
@@ -25,8 +26,10 @@ const OTHER_HANDLES: u64 = 64;
 pub(crate) struct Stage {
     pub(crate) engine: Arc<dyn Engine>,
     pub(crate) library: Arc<Library>,
-    /// The last position before the load.
+    /// The last position before the first load.
     pub(crate) head: u64,
+    /// How many loads there were.
+    loads: AtomicU64,
     /// Dropped last of all, after the store.
     pub(crate) servers: Arc<Servers>,
 }
@@ -46,6 +49,7 @@ impl Stage {
         // The worker's time-out is the one that counts.
         settings.append_timeout = settings.append_timeout.max(plan.timeout * 2);
         settings.query_timeout = settings.query_timeout.max(plan.timeout);
+        settings.acquire_timeout = settings.acquire_timeout.max(plan.timeout);
         settings.append_queue = plan.workers().max(settings.append_queue);
         let paths = Library::indexed_paths();
         let engine = plan.engine.connect(servers, &plan.schema(), &paths, settings, Some(registry)).await?;
@@ -60,7 +64,18 @@ impl Stage {
         }
         let library = Arc::new(Library::new(shelf, &plan.library));
         library.warm_up(&mut *engine.client().await?).await?;
-        Ok(Self { engine, library, head, servers: Arc::clone(servers) })
+        Ok(Self { engine, library, head, loads: AtomicU64::new(0), servers: Arc::clone(servers) })
+    }
+
+    /// A load begins.
+    pub(crate) fn begin(&self, at: Instant) {
+        let before = self.loads.fetch_add(1, Ordering::Relaxed);
+        self.library.open(at, self.head, before);
+    }
+
+    /// Whether there was a load before.
+    pub(crate) fn has_begun(&self) -> bool {
+        self.loads.load(Ordering::Relaxed) > 0
     }
 
     /// Lets the servers come to rest. Nothing where there is no right to do that.

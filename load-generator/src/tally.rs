@@ -46,6 +46,8 @@ pub(crate) struct Offers {
     /// In the warm-up.
     pub(crate) warmup: Offered,
     pub(crate) measured: Offered,
+    /// The measured ones by the second in which they were due.
+    pub(crate) seconds: Vec<Offered>,
     /// From when a measured request was due to when it was offered.
     pub(crate) schedule_error: Latencies,
 }
@@ -71,18 +73,21 @@ impl Tally {
         &self.metrics
     }
 
-    /// A request was due so long ago.
-    pub(crate) fn offered(&self, measured: bool, rejected: bool, ago: Duration) {
+    /// A request was due so long ago, in this second of the measured time, or in the warm-up.
+    pub(crate) fn offered(&self, second: Option<usize>, rejected: bool, ago: Duration) {
         let is_late = ago > LATE;
         self.metrics.offered(rejected, is_late);
         let mut offers = self.offers();
-        let counts = if measured { &mut offers.measured } else { &mut offers.warmup };
-        counts.scheduled += 1;
-        counts.rejected += u64::from(rejected);
-        counts.late += u64::from(is_late);
-        if measured {
+        let one = Offered { scheduled: 1, rejected: u64::from(rejected), late: u64::from(is_late) };
+        offers.add(second, one);
+        if second.is_some() {
             offers.schedule_error.record(ago);
         }
+    }
+
+    /// A request that waited is given up before a worker took it.
+    pub(crate) fn taken_back(&self, second: Option<usize>) {
+        self.offers().add(second, Offered { rejected: 1, ..Offered::default() });
     }
 
     /// A worker is done with a request.
@@ -125,7 +130,29 @@ impl Sample {
     }
 }
 
+impl Offers {
+    fn add(&mut self, second: Option<usize>, more: Offered) {
+        let Some(second) = second else {
+            self.warmup = self.warmup.plus(more);
+            return;
+        };
+        self.measured = self.measured.plus(more);
+        if self.seconds.len() <= second {
+            self.seconds.resize(second + 1, Offered::default());
+        }
+        self.seconds[second] = self.seconds[second].plus(more);
+    }
+}
+
 impl Offered {
+    pub(crate) fn plus(self, other: Self) -> Self {
+        Self {
+            scheduled: self.scheduled + other.scheduled,
+            rejected: self.rejected + other.rejected,
+            late: self.late + other.late,
+        }
+    }
+
     pub(crate) fn since(self, earlier: Self) -> Self {
         Self {
             scheduled: self.scheduled - earlier.scheduled,

@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 use testutil::checker::Recorder;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
 
 use crate::audit::Audited;
 use crate::engine::{Client, Engine, EngineError};
@@ -21,6 +22,9 @@ use crate::queue::QueueEntry;
 use crate::scenario::{Library, Outcome, Trace};
 use crate::source::Source;
 use crate::tally::{Sample, Tally};
+
+/// A connection may take so long before a load, also where requests may not.
+const OPEN_WITHIN: Duration = Duration::from_secs(5);
 
 /// What all workers have in common.
 pub(crate) struct Shared {
@@ -47,21 +51,43 @@ async fn client(
     })
 }
 
-/// Clients for so many workers.
-pub(crate) async fn clients(
-    engine: &Arc<dyn Engine>,
-    recorder: Option<&Arc<Recorder>>,
-    count: usize,
-) -> Result<Vec<Box<dyn Client>>, EngineError> {
-    let mut clients = Vec::new();
-    for number in 0..count {
-        clients.push(client(engine, recorder, number).await?);
+/// How clients are opened before a load.
+pub(crate) struct Opening<'a> {
+    pub(crate) engine: &'a Arc<dyn Engine>,
+    pub(crate) recorder: Option<&'a Arc<Recorder>>,
+    /// How long one may take.
+    pub(crate) within: Duration,
+    pub(crate) stop: &'a CancellationToken,
+}
+
+impl Opening<'_> {
+    /// Clients for so many workers. Where a load has been made before, one that can not be had now is left to its worker's first
+    /// request: what was measured before is not lost to a server that has died since.
+    pub(crate) async fn clients(
+        &self,
+        count: usize,
+        may_lack: bool,
+    ) -> Result<Vec<Option<Box<dyn Client>>>, EngineError> {
+        let mut clients = Vec::new();
+        for number in 0..count {
+            let opening = timeout(self.within.max(OPEN_WITHIN), client(self.engine, self.recorder, number));
+            let opened = tokio::select! {
+                opened = opening => opened.unwrap_or_else(|_| Err(EngineError::new("no connection in time"))),
+                () = self.stop.cancelled() => Err(EngineError::new("interrupted before the load began")),
+            };
+            match opened {
+                Ok(client) => clients.push(Some(client)),
+                Err(_) if may_lack => break,
+                Err(error) => return Err(error),
+            }
+        }
+        clients.resize_with(count, || None);
+        Ok(clients)
     }
-    Ok(clients)
 }
 
 /// Starts a worker for each client.
-pub(crate) fn start(shared: Shared, clients: Vec<Box<dyn Client>>) -> JoinSet<()> {
+pub(crate) fn start(shared: Shared, clients: Vec<Option<Box<dyn Client>>>) -> JoinSet<()> {
     let shared = Arc::new(shared);
     let mut workers = JoinSet::new();
     for (number, client) in clients.into_iter().enumerate() {
@@ -98,8 +124,7 @@ pub(crate) fn start_a_task_per_request(shared: Shared) -> JoinSet<()> {
     dispatcher
 }
 
-async fn work(number: usize, client: Box<dyn Client>, shared: Arc<Shared>) {
-    let mut client = Some(client);
+async fn work(number: usize, mut client: Option<Box<dyn Client>>, shared: Arc<Shared>) {
     while let Some(entry) = shared.source.next().await {
         if shared.source.is_queue() {
             shared.tally.metrics().dequeued();
@@ -114,6 +139,7 @@ async fn serve(number: usize, client: &mut Option<Box<dyn Client>>, entry: Queue
     let busy = tally.metrics().busy_worker();
     let began = Instant::now();
     let trace = Trace::default();
+    let repeated_before = client.as_ref().map_or(0, |client| client.retries());
     let outcome = timeout(*limit, async {
         if client.as_ref().is_none_or(|client| client.is_closed()) {
             match self::client(&shared.engine, shared.recorder.as_ref(), number).await {
@@ -126,6 +152,8 @@ async fn serve(number: usize, client: &mut Option<Box<dyn Client>>, entry: Queue
     });
     let outcome = outcome.await.unwrap_or(Outcome::TimedOut);
     drop(busy);
+    // What the client has sent again by itself; a new one counts from 0.
+    let repeated = client.as_ref().map_or(0, |client| client.retries());
     let sample = Sample {
         operation: entry.operation,
         measured: entry.measured,
@@ -134,7 +162,7 @@ async fn serve(number: usize, client: &mut Option<Box<dyn Client>>, entry: Queue
         ended: Instant::now(),
         outcome,
         conflicts: trace.conflicts(),
-        retries: trace.retries(),
+        retries: trace.retries() + repeated.saturating_sub(repeated_before),
         staleness: trace.staleness(),
     };
     tally.served(number, sample).await;

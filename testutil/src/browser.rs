@@ -3,6 +3,7 @@
 use std::ffi::OsStr;
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -47,6 +48,12 @@ impl Browser {
         let driver = Tool::find("chromedriver")?;
         let chromium =
             Tool::find("chromium").or_else(|missing| Tool::find("google-chrome").map_err(|_| missing))?;
+        let versions = [&driver, &chromium].map(major);
+        if versions[0].is_none() || versions[0] != versions[1] {
+            return Err(ClusterError::NoTool {
+                name: format!("a chromedriver that fits {}", chromium.program().display()),
+            });
+        }
         // Its pages are ours, which nobody else may be able to read.
         let owner = Owner::Ourselves;
         let folder = Folder::make(false, None, owner)?;
@@ -77,6 +84,16 @@ impl Browser {
             [("goog:chromeOptions", options), ("goog:loggingPrefs", json!({"browser": "ALL"}))];
         capabilities.map(|(name, value)| (name.to_owned(), value)).into_iter().collect()
     }
+}
+
+/// The first number of its version: driver and browser must have the same one.
+fn major(tool: &Tool) -> Option<u32> {
+    let mut command = Command::new(tool.program());
+    command.arg("--version");
+    tool.set_libraries(&mut command);
+    let said = String::from_utf8(command.output().ok()?.stdout).ok()?;
+    let digits = said.trim_start_matches(|char: char| !char.is_ascii_digit());
+    digits.split('.').next()?.parse().ok()
 }
 
 /// It says in its log on which port it listens; else the whole log.

@@ -70,10 +70,13 @@ pub(crate) async fn run(plan: CapacityPlan) -> Result<Verdict, RunError> {
     };
     let servers = Arc::new(servers);
     let report = search(&plan, &servers, &interrupt).await?;
+    let chart = report.chart().standalone();
+    // What took minutes is printed also where a picture of it can not be written.
+    let published = output.publish(&report);
     if let Some(picture) = picture {
-        picture.fill(|to| to.write_all(report.chart().standalone().as_bytes()))?;
+        picture.fill(|to| to.write_all(chart.as_bytes()))?;
     }
-    output.publish(&report)?;
+    published?;
     Ok(if report.found_all() { Verdict::Kept } else { Verdict::TooSlow })
 }
 

@@ -60,8 +60,8 @@ pub(crate) struct Probe {
     pub(crate) rejected: f64,
     pub(crate) errors: f64,
     pub(crate) timeouts: f64,
-    /// By how much 1 % of the requests were offered late, or more.
-    pub(crate) late_p99_ms: Option<f64>,
+    /// What makes it worth less.
+    pub(crate) warnings: Vec<String>,
     pub(crate) is_confirmation: bool,
     pub(crate) held: bool,
     /// Those limits that broke.
@@ -84,7 +84,7 @@ impl Probe {
             rejected: report.share(report.requests.rejected),
             errors: report.share(report.requests.errors),
             timeouts: report.share(report.requests.timeouts),
-            late_p99_ms: report.schedule_error.summary().p99_ms,
+            warnings: report.warnings.clone(),
             is_confirmation: trial.is_confirmation,
             held: checked.held,
             broken: checked.checks.iter().filter(|check| !check.held).map(say).collect(),
@@ -154,13 +154,17 @@ impl CapacityReport {
             let rate = engine.capacity?;
             Some(Mark::line(rate, format!("{} {rate:.0} /s", engine.engine)).toned(Tone::Plain))
         });
+        let knees = self
+            .engines
+            .iter()
+            .filter_map(|engine| Some(Mark::line(engine.knee?.rate, format!("{} knee", engine.engine))));
         Chart {
             title: format!("Latency against rate; {}", self.slo),
             x: Axis::log("requests a second"),
             y: Axis::log("ms"),
             series: series.collect(),
             bars: Vec::new(),
-            marks: marks.collect(),
+            marks: marks.chain(knees).collect(),
         }
     }
 }
@@ -169,10 +173,7 @@ impl fmt::Display for Probe {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let verdict =
             if self.held { "held".to_owned() } else { format!("broke: {}", self.broken.join(", ")) };
-        let late = match self.late_p99_ms {
-            Some(ms) if ms > 1.0 => format!("; offered up to {ms:.1} ms late"),
-            _ => String::new(),
-        };
+        let late = if self.warnings.is_empty() { "" } else { " (!)" };
         write!(
             f,
             "{:>8.0} /s {} p50 {} p99 {} ms  rejected {:>6.2} %  errors {:>6.2} %  {verdict}{late}",
@@ -218,6 +219,10 @@ impl fmt::Display for CapacityReport {
                     writeln!(f, "  CAPACITY  {rate:>10.0} requests/s{more} ({confirmed})\n")?;
                 }
                 None => writeln!(f, "  CAPACITY  none: the limits broke at every rate\n")?,
+            }
+            let last = engine.probes.iter().rfind(|probe| Some(probe.rate) == engine.capacity);
+            for warning in last.iter().flat_map(|probe| &probe.warnings) {
+                writeln!(f, "  WARNING   {warning}")?;
             }
         }
         if let [first, others @ ..] = self.engines.as_slice() {

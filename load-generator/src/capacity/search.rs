@@ -15,8 +15,9 @@
 const STRIKES: u32 = 2;
 /// Below this there is nothing to be found.
 const LEAST: f64 = 1.0;
-/// How often confirmations may fail before the search gives up going down.
-const MOST_RETREATS: u32 = 12;
+/// How often the rate goes down by one step, where confirmations fail, before steps double; and how often these double.
+const SMALL_RETREATS: u32 = 3;
+const MOST_DOUBLINGS: u32 = 10;
 
 /// A search for the highest rate that holds.
 #[derive(Debug, Clone)]
@@ -137,9 +138,11 @@ impl Search {
     /// What was thought to hold does not.
     fn retreat(&mut self) {
         self.broken = Some(self.rate);
-        let lower = self.rate / (1.0 + self.precision);
+        // A few small steps, then larger and larger ones: what holds for a while may be far above what holds for long.
+        let steps = 1 << self.retreats.saturating_sub(SMALL_RETREATS).min(MOST_DOUBLINGS);
+        let lower = self.rate / (1.0 + self.precision).powi(steps);
         self.retreats += 1;
-        if self.retreats > MOST_RETREATS || lower < LEAST {
+        if lower < LEAST {
             self.held = None;
             self.is_over = true;
             return;
@@ -205,6 +208,18 @@ mod tests {
         let rate = search.found().rate.unwrap();
         assert!(rate <= 4_000.0 && rate > 3_700.0, "{rate}");
         assert!(confirmed_at[0] > 5_500.0);
+    }
+
+    #[test]
+    fn what_only_holds_for_a_while_leads_far_down_and_not_to_nothing() {
+        let mut search = Search::new(100.0, 1e5, 0.01, 3);
+        let mut trials = 0;
+        while let Some(trial) = search.next() {
+            search.tried(trial.rate <= if trial.is_confirmation { 1_000.0 } else { 10_000.0 });
+            trials += 1;
+        }
+        let rate = search.found().rate.unwrap();
+        assert!(rate <= 1_000.0 && rate > 200.0 && trials < 100, "{rate} after {trials}");
     }
 
     #[test]

@@ -12,10 +12,9 @@ use std::fmt;
 
 pub(crate) use label::{escaped, rounded, short, thousands};
 pub(crate) use scale::{Axis, step};
-pub(crate) use series::{Bar, Mark, Series, Tone};
+pub(crate) use series::{Bar, COLOURS, Mark, Series, Tone};
 
 use draw::{HEIGHT, LEFT, WIDTH};
-use series::COLOURS;
 
 /// Colours and lines, for a page that has charts in it.
 pub(crate) const STYLE: &str = include_str!("chart.css");

@@ -1,7 +1,7 @@
 //! What is drawn: lines, bars and marks.
 
 /// Told apart also by those who see few colours (Okabe and Ito, 2008). Those of `chart.css` in light.
-pub(super) const COLOURS: [&str; 7] =
+pub(crate) const COLOURS: [&str; 7] =
     ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000"];
 
 /// A line.

@@ -72,7 +72,7 @@ pub(super) struct OverloadArgs {
     #[arg(long, default_value = "30s", value_name = "TIME", value_parser = positive_duration, help_heading = "Overload")]
     duration: Duration,
     /// How often both ways are measured; medians are reported
-    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=100), help_heading = "Overload")]
+    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=100), help_heading = "Overload")]
     rounds: u32,
     /// How long a request may take from when it was begun, in both ways and in the search
     #[arg(long, default_value = "5s", value_name = "TIME", value_parser = positive_duration, help_heading = "Overload")]
@@ -173,7 +173,7 @@ impl SearchedLoadArgs {
             preload: self.preload,
             metrics: None,
             slo: None,
-            record: None,
+            replay: None,
             outputs: OutputPlan::default(),
             no_tui: true,
         }
@@ -211,6 +211,14 @@ impl SearchArgs {
 impl CapacityArgs {
     pub(super) fn into_command(self) -> Result<Command, clap::Error> {
         self.search.check("capacity")?;
+        let repeated = (1..self.engines.len()).find(|nth| self.engines[..*nth].contains(&self.engines[*nth]));
+        if let Some(nth) = repeated {
+            let name = self.engines[nth].as_str();
+            return refuse_of("capacity", &format!("--engines: {name} twice, and they would share a log"));
+        }
+        if self.json.is_some() && self.json == self.picture {
+            return refuse_of("capacity", "--picture: --json goes to the same file");
+        }
         let load = self.load.into_plan(self.timeout);
         let search = self.search.into_plan(load, self.engines);
         Ok(Command::Capacity(Box::new(CapacityPlan { json: self.json, picture: self.picture, ..search })))
@@ -220,6 +228,13 @@ impl CapacityArgs {
 impl OverloadArgs {
     pub(super) fn into_command(self) -> Result<Command, clap::Error> {
         self.search.check("overload")?;
+        if self.load.servers.replica.len() > 1 {
+            return refuse_of("overload", "--replica: one at most");
+        }
+        let rate = self.capacity.map(|capacity| capacity.per_second() * self.factor);
+        if let Some(Err(why)) = rate.map(Rate::try_from) {
+            return refuse_of("overload", &format!("--capacity times --factor: {why}"));
+        }
         Ok(Command::Overload(Box::new(self.into())))
     }
 }

@@ -6,10 +6,13 @@ use std::time::Duration;
 use clap::Args;
 
 use crate::cli::run::{DURATION, refuse};
-use crate::cli::{duration, positive_duration};
+use crate::cli::{LONGEST, duration, positive_duration};
 use crate::plan::{Arrivals, Pool, Rate, Timing};
 use crate::recorded;
 use crate::shape::{Burst, Ramp, Shape, Spike, Steps};
+
+/// The most bursts of a load: each is kept in memory.
+const MOST_BURSTS: f64 = 1e6;
 
 /// The load, resolved.
 pub(super) struct LoadPlan {
@@ -19,7 +22,8 @@ pub(super) struct LoadPlan {
     pub(super) pool: Pool,
     pub(super) timeout: Duration,
     pub(super) seed: u64,
-    pub(super) record: Option<PathBuf>,
+    /// What is replayed.
+    pub(super) replay: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -95,9 +99,6 @@ pub(super) struct LoadArgs {
     /// The same seed asks for the same at the same times; what requests meet depends on the run
     #[arg(long, default_value_t = 1, help_heading = "Load", hide_short_help = true)]
     seed: u64,
-    /// Write what is due when to this file, before the load, for --replay
-    #[arg(long, value_name = "FILE", help_heading = "Load", hide_short_help = true)]
-    record: Option<PathBuf>,
 }
 
 impl LoadArgs {
@@ -111,7 +112,11 @@ impl LoadArgs {
                 Err(error) => return refuse(format!("--replay: {error}")),
             };
             for request in &mut requests {
-                request.at = request.at.div_f64(self.speed);
+                let at = Duration::try_from_secs_f64(request.at.as_secs_f64() / self.speed).ok();
+                match at.filter(|at| *at <= LONGEST) {
+                    Some(at) => request.at = at,
+                    None => return refuse("--speed: it would take more than a year".to_owned()),
+                }
             }
             Timing::Recorded(requests.into())
         } else {
@@ -129,7 +134,7 @@ impl LoadArgs {
             pool,
             timeout: self.timeout,
             seed: self.seed,
-            record: self.record,
+            replay: self.replay,
         })
     }
 
@@ -153,6 +158,10 @@ impl LoadArgs {
         if let Some(burst) = self.burst {
             if burst.every >= length {
                 return refuse(format!("--burst: the first comes after --duration, which is {length:?}"));
+            }
+            let bursts = length.as_secs_f64() / burst.every.as_secs_f64();
+            if bursts > MOST_BURSTS {
+                return refuse(format!("--burst: {bursts:.0} of them, expected {MOST_BURSTS} at most"));
             }
             return Ok(Shape::bursts(self.rate, burst, length));
         }

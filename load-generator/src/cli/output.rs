@@ -30,11 +30,14 @@ pub(super) struct OutputArgs {
     /// While the run goes on. `merge` adds up the logs of several generators exactly; HdrHistogram's own tools read them too
     #[arg(long, value_name = "FILE", help_heading = "Output")]
     hdr: Option<PathBuf>,
+    /// Write what is due when to this file, before the load, for --replay
+    #[arg(long, value_name = "FILE", help_heading = "Output", hide_short_help = true)]
+    record: Option<PathBuf>,
 }
 
 impl From<OutputArgs> for OutputPlan {
     fn from(args: OutputArgs) -> Self {
-        let OutputArgs { json, html, csv, hdr } = args;
-        Self { json, html, csv, hdr }
+        let OutputArgs { json, html, csv, hdr, record } = args;
+        Self { json, html, csv, hdr, record }
     }
 }

@@ -143,6 +143,7 @@ const OF_LIBRARY: &[&str] = &[
     "replay",
     "speed",
     "record",
+    "no_tui",
     "duration",
     "warmup",
     "workers",
@@ -234,7 +235,7 @@ impl RunArgs {
             preload: self.preload,
             metrics: self.metrics,
             slo: self.slo,
-            record: load.record,
+            replay: load.replay,
             outputs: self.output.into(),
             no_tui: self.no_tui,
         };

@@ -10,6 +10,7 @@ mod over_time;
 mod percentiles;
 mod servers;
 mod span;
+mod stages;
 mod store;
 mod table;
 mod tiles;
@@ -50,6 +51,7 @@ pub(crate) fn page(report: &Report) -> String {
                     (verdict::section(report))
                     (tiles::section(report))
                     (percentiles::section(report))
+                    (stages::section(report))
                     (over_time::section(report))
                     (operations::section(report))
                     (percentiles::histogram(report))
@@ -155,6 +157,9 @@ mod tests {
             store: None,
             servers: Vec::new(),
             own: OwnCost {
+                elapsed_s: 60.0,
+                requests: 6_000,
+
                 cpu_s: 0.0,
                 cpu_share: f64::NAN,
                 cpu_us_per_request: None,

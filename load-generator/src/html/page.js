@@ -99,6 +99,10 @@
     chart.svg.addEventListener("pointerdown", (event) => point(chart, event));
     chart.svg.addEventListener("pointerleave", (event) => { if (event.pointerType === "mouse") hide(); });
   }
+  // Paper can not be clicked on.
+  window.addEventListener("beforeprint", () => {
+    for (const details of document.querySelectorAll("details")) details.open = true;
+  });
   document.addEventListener("pointerdown", (event) => {
     if (!charts.some((chart) => chart.svg.contains(event.target))) hide();
   });

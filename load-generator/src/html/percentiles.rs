@@ -2,7 +2,7 @@
 
 use maud::{Markup, PreEscaped, html};
 
-use crate::chart::{Axis, Bar, Chart, Series, short};
+use crate::chart::{self, Axis, Bar, Chart, Series, short};
 use crate::histogram::Latencies;
 use crate::html::{figure, legend, pressed};
 use crate::report::Report;
@@ -47,17 +47,19 @@ pub(super) fn section(report: &Report) -> Markup {
 fn chart(report: &Report, y: Axis) -> Chart {
     let everything = [
         Series::new("corrected", points(&report.latency)),
-        Series::new("uncorrected", points(&report.service)).dashed(),
+        Series::new("uncorrected", points(&report.service)),
     ];
-    let operations = report.operations.iter();
-    let operations = operations.map(|(name, operation)| {
-        Series::new(name.as_str(), points(&operation.latency)).switched_by(name.as_str())
+    let operations = report.operations.iter().enumerate();
+    let operations = operations.map(|(nth, (name, operation))| {
+        let line = Series::new(name.as_str(), points(&operation.latency)).switched_by(name.as_str());
+        // Where colours begin again.
+        if nth + everything.len() < chart::COLOURS.len() { line } else { line.dashed() }
     });
     Chart {
         title: "Latency by percentile".to_owned(),
         x: Axis::log("percentile").with_ticks(ticks()),
         y,
-        series: everything.into_iter().chain(operations).collect(),
+        series: everything.iter().cloned().chain(operations).collect(),
         ..Chart::default()
     }
 }

@@ -12,7 +12,7 @@ pub(super) fn section(report: &Report) -> Markup {
                 h2 { "The store" }
                 (table(&["", "count", "mean", "99 % below"], &rows(store)))
                 @if let Some(ms) = store.server_ms_per_request {
-                    p.quiet { "The servers worked " (decimal(ms)) " ms for each completed request." }
+                    p.quiet { "The servers worked " (decimal(ms)) " ms for each request that was not rejected." }
                 }
             }
         }

@@ -25,6 +25,7 @@ pub(super) fn section(report: &Report) -> Markup {
         ("p50", Point::Quantile(0.5)),
         ("p99", Point::Quantile(0.99)),
         ("p99.9", Point::Quantile(0.999)),
+        ("p99.99", Point::Quantile(0.9999)),
         ("max", Point::Max),
     ];
     let latencies = points.map(|(name, point)| latency(report, name, point));

@@ -14,6 +14,14 @@ pub(crate) struct Mark {
 }
 
 impl Mark {
+    /// Whether some of it was after measuring began.
+    pub(crate) fn is_seen(&self) -> bool {
+        match self.until_s {
+            Some(until) => until > 0.0,
+            None => self.at_s >= 0.0 || self.kind == MarkKind::Unreachable,
+        }
+    }
+
     /// The same, so many seconds later.
     pub(crate) fn later(&self, seconds: f64) -> Self {
         let until_s = self.until_s.map(|until| until + seconds);

@@ -16,6 +16,8 @@ pub(crate) struct OutputPlan {
     pub(crate) html: Option<PathBuf>,
     pub(crate) csv: Option<PathBuf>,
     pub(crate) hdr: Option<PathBuf>,
+    /// What is due when, written before the load.
+    pub(crate) record: Option<PathBuf>,
 }
 
 /// The places, all opened before anything is measured.
@@ -25,6 +27,7 @@ pub(crate) struct Outputs {
     html: Option<Place>,
     csv: Option<Place>,
     hdr: Option<Place>,
+    record: Option<Place>,
 }
 
 impl Outputs {
@@ -37,6 +40,7 @@ impl Outputs {
             html: open("--html", plan.html.as_deref())?,
             csv: open("--csv", plan.csv.as_deref())?,
             hdr: open("--hdr", plan.hdr.as_deref())?,
+            record: open("--record", plan.record.as_deref())?,
         };
         outputs.refuse_twins()?;
         Ok(outputs)
@@ -62,6 +66,11 @@ impl Outputs {
         self.hdr.take().map(Place::into_file)
     }
 
+    /// The place of the schedule; nothing if none was asked for.
+    pub(crate) fn take_record(&mut self) -> Option<Place> {
+        self.record.take()
+    }
+
     /// The report's and its JSON's place alone.
     pub(crate) fn into_output(self) -> Output {
         self.output
@@ -69,7 +78,7 @@ impl Outputs {
 
     /// Each place gets its own, also if others failed.
     pub(crate) fn publish(self, report: &Report) -> Result<(), RunError> {
-        let Self { output, html, csv, hdr: _ } = self;
+        let Self { output, html, csv, hdr: _, record: _ } = self;
         let written = [
             csv.map_or(Ok(()), |place| place.fill(|to| crate::csv::write(&report.timeline, to))),
             html.map_or(Ok(()), |place| place.fill(|to| write!(to, "{}", crate::html::page(report)))),
@@ -90,6 +99,7 @@ impl Outputs {
             ("--html", self.html.as_ref()),
             ("--csv", self.csv.as_ref()),
             ("--hdr", self.hdr.as_ref()),
+            ("--record", self.record.as_ref()),
         ];
         all.into_iter().filter_map(|(flag, place)| Some((flag, place?))).collect()
     }

@@ -56,6 +56,10 @@ pub(crate) async fn run(plan: OverloadPlan) -> Result<Verdict, RunError> {
     let mut rounds = Vec::new();
     for nth in 0..plan.rounds {
         let of = async |pool: Pool| {
+            // Nobody pays for what the other wrote.
+            if let Err(error) = servers.settle().await {
+                tracing::debug!(%error, "no checkpoint between two loads");
+            }
             let arguments = arguments(&plan, rate, pool);
             interrupt.or_stop(subprocess::report(arguments, &servers.primary, &servers.replicas)).await
         };
@@ -68,6 +72,9 @@ pub(crate) async fn run(plan: OverloadPlan) -> Result<Verdict, RunError> {
             let pool = of(fixed).await?;
             (of(Pool::TaskPerRequest).await?, pool)
         };
+        for warning in a_task_each.warnings.iter().chain(&pool.warnings) {
+            eprintln!("  {warning}");
+        }
         let mut round = Round::new(&a_task_each, &pool);
         // To the process that made the load they were given.
         round.environment.servers = servers.kind().to_owned();

@@ -5,6 +5,7 @@ use std::fmt;
 use serde::Serialize;
 
 use crate::environment::Environment;
+use crate::median::median;
 use crate::overload::OverloadPlan;
 use crate::report::Report;
 
@@ -38,6 +39,8 @@ pub(crate) struct Side {
     goodput: f64,
     /// Requests that were under way at once: the most.
     in_flight_most: f64,
+    /// And with those that waited in the queue.
+    taken_on_most: f64,
     /// Memory of the process at its peak.
     peak_mib: f64,
     /// Shares of what was taken on: of what was not rejected.
@@ -55,10 +58,15 @@ impl From<&Report> for Side {
         let requests = &report.requests;
         let taken_on = requests.scheduled.saturating_sub(requests.rejected).max(1) as f64;
         let in_flight = report.timeline.iter().map(|second| second.in_flight as f64);
+        let waiting = report.timeline.iter().map(|second| second.queued as f64);
         let latency = report.latency.summary();
         Self {
             goodput: report.achieved_rate,
-            in_flight_most: in_flight.fold(0.0, f64::max),
+            in_flight_most: in_flight.clone().fold(0.0, f64::max),
+            taken_on_most: in_flight
+                .zip(waiting)
+                .map(|(in_flight, waiting)| in_flight + waiting)
+                .fold(0.0, f64::max),
             peak_mib: report.own.peak_mib.unwrap_or_default(),
             errors: requests.errors as f64 / taken_on,
             timeouts: requests.timeouts as f64 / taken_on,
@@ -73,14 +81,11 @@ impl From<&Report> for Side {
 impl Side {
     /// Each figure's median.
     fn median(sides: &[Self]) -> Self {
-        let of = |figure: fn(&Self) -> f64| {
-            let mut values: Vec<f64> = sides.iter().map(figure).collect();
-            values.sort_by(f64::total_cmp);
-            values.get(values.len() / 2).copied().unwrap_or_default()
-        };
+        let of = |figure: fn(&Self) -> f64| median(sides.iter().map(figure).collect()).unwrap_or_default();
         Self {
             goodput: of(|side| side.goodput),
             in_flight_most: of(|side| side.in_flight_most),
+            taken_on_most: of(|side| side.taken_on_most),
             peak_mib: of(|side| side.peak_mib),
             errors: of(|side| side.errors),
             timeouts: of(|side| side.timeouts),
@@ -144,6 +149,7 @@ impl fmt::Display for OverloadReport {
         };
         row("answered", "a second", one.goodput, two.goodput)?;
         row("under way, most", "requests", one.in_flight_most, two.in_flight_most)?;
+        row("and waiting, most", "requests", one.taken_on_most, two.taken_on_most)?;
         row("memory, most", "MiB", one.peak_mib, two.peak_mib)?;
         row("errors of what is taken on", "%", one.errors * 100.0, two.errors * 100.0)?;
         row("time-outs of it", "%", one.timeouts * 100.0, two.timeouts * 100.0)?;

@@ -3,17 +3,18 @@
 use std::time::Duration;
 
 use crate::counts::Counts;
-use crate::engine::EngineName;
 use crate::environment::Environment;
 use crate::load::Measured;
 use crate::observe::{Mark, MarkKind, ServerReport};
 use crate::own::OwnCost;
 use crate::plan::Plan;
 use crate::report::{FORMAT, Repeat, Report, Staleness, StoreReport};
-use crate::tally::{LATE, Offered, Offers};
+use crate::tally::{LATE, Offers};
 
 /// From which share of all processors on this process is what limits the load.
 const MOST_OWN_SHARE: f64 = 0.8;
+/// And of how many seconds, as a share.
+const MANY_SECONDS: f64 = 0.1;
 /// From which share of failed requests on latencies are mostly of something else than answers.
 const MANY_FAILED: f64 = 0.01;
 /// Below this share of commands that write, figures are mostly of reads.
@@ -24,14 +25,12 @@ pub(crate) struct Circumstances {
     pub(crate) environment: Environment,
     pub(crate) servers: Vec<ServerReport>,
     pub(crate) store: Option<StoreReport>,
-    pub(crate) own: OwnCost,
 }
 
 impl Circumstances {
     /// Of a load whose latencies and counts are all that is looked at.
     pub(crate) fn of_probe(environment: Environment) -> Self {
-        let own = OwnCost::default();
-        Self { environment, servers: Vec::new(), store: None, own }
+        Self { environment, servers: Vec::new(), store: None }
     }
 }
 
@@ -42,14 +41,21 @@ impl Report {
         let mut offers = Offers::default();
         let (mut offered_for, mut lasted) = (Duration::ZERO, Duration::ZERO);
         let (mut timeline, mut marks) = (Vec::new(), Vec::new());
-        for (load, nth) in loads.iter().zip(1..) {
+        for (load, nth) in loads.iter().zip(1_usize..) {
             let began = timeline.len() as f64;
             if loads.len() > 1 {
                 let text = format!("repeat {nth}");
                 marks.push(Mark { at_s: began, until_s: None, kind: MarkKind::Repeat, text });
             }
-            marks.extend(load.marks.iter().map(|mark| mark.later(began)));
             timeline.extend(load.timeline.iter().cloned());
+            let ended = timeline.len() as f64;
+            // A warm-up between two repeats is not on the line of time, and nothing is open beyond its repeat.
+            let seen = load.marks.iter().filter(|mark| nth == 1 || mark.is_seen()).map(|mark| Mark {
+                at_s: if nth == 1 { mark.at_s } else { mark.at_s.max(0.0) },
+                until_s: mark.until_s.or((nth < loads.len()).then_some(ended - began)),
+                ..mark.clone()
+            });
+            marks.extend(seen.map(|mark| mark.later(began)));
             counts.merge(&load.counts);
             offers.merge(&load.offers);
             offered_for += load.offered_for;
@@ -89,7 +95,7 @@ impl Report {
             staleness: if of.environment.replicas > 0 { counts.staleness } else { Staleness::default() },
             store: of.store,
             servers: of.servers,
-            own: of.own,
+            own: OwnCost::sum(loads.iter().map(|load| &load.own)),
             timeline,
             marks,
             repeats,
@@ -114,10 +120,14 @@ impl Report {
                  little time for it; latencies have that in them"
             ));
         }
-        if self.own.cpu_share > MOST_OWN_SHARE {
+        let most_cores = MOST_OWN_SHARE * self.environment.cpus as f64;
+        let busy = self.timeline.iter().filter(|second| second.own_cores >= most_cores).count();
+        if self.own.cpu_share > MOST_OWN_SHARE || busy as f64 > self.timeline.len() as f64 * MANY_SECONDS {
             doubts.push(format!(
-                "the load generator itself used {:.0} % of all processors: it limits what was measured",
-                self.own.cpu_share * 100.0
+                "the load generator itself used {:.0} % of all processors, and {:.0} % or more in {busy} second(s): it limits what \
+                 was measured",
+                self.own.cpu_share * 100.0,
+                MOST_OWN_SHARE * 100.0
             ));
         }
         let failed = self.share(self.requests.errors + self.requests.timeouts);
@@ -127,9 +137,7 @@ impl Report {
                 failed * 100.0
             ));
         }
-        // Nothing is found where there is nothing.
-        let finds = self.engine != EngineName::Null.as_str();
-        if finds && self.effective_share.is_some_and(|share| share < FEW_EFFECTIVE) {
+        if self.effective_share.is_some_and(|share| share < FEW_EFFECTIVE) {
             doubts.push(
                 "less than half of the commands wrote something: the figures are mostly of reads".to_owned(),
             );
@@ -163,16 +171,6 @@ impl Offers {
         self.warmup = self.warmup.plus(other.warmup);
         self.measured = self.measured.plus(other.measured);
         self.schedule_error.merge(&other.schedule_error);
-    }
-}
-
-impl Offered {
-    fn plus(self, other: Self) -> Self {
-        Self {
-            scheduled: self.scheduled + other.scheduled,
-            rejected: self.rejected + other.rejected,
-            late: self.late + other.late,
-        }
     }
 }
 

@@ -159,7 +159,7 @@ pub(crate) struct StoreReport {
     pub(crate) append_ms: Observed,
     /// The same of queries' pages, by where they were read.
     pub(crate) query_ms: BTreeMap<String, Observed>,
-    /// Time that the servers spent on this log's database for each completed request, in milliseconds.
+    /// Time that the servers spent on this log's database for each request that was not rejected, in milliseconds.
     pub(crate) server_ms_per_request: Option<f64>,
 }
 

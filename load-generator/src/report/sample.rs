@@ -55,6 +55,9 @@ pub(crate) fn sample() -> Report {
         store: Some(store()),
         servers: vec![server("primary", 1), server("replica 1", 0)],
         own: OwnCost {
+            elapsed_s: 60.0,
+            requests: 6_000,
+
             cpu_s: 4.2,
             cpu_share: 0.035,
             cpu_us_per_request: Some(467.0),

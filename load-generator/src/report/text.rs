@@ -4,6 +4,7 @@ use std::fmt;
 
 use crate::figure::{Point, Unit};
 use crate::histogram::{Latencies, milliseconds};
+use crate::median::median;
 use crate::report::{OperationReport, Report, StoreReport};
 
 impl fmt::Display for Report {
@@ -138,11 +139,13 @@ impl Report {
             return Ok(());
         }
         writeln!(f, "\n  {} repeats {:>16} {:>12} {:>12}", self.repeats.len(), "least", "median", "most")?;
-        let mut row = |name: &str, unit: Unit, mut values: Vec<f64>| {
-            values.sort_by(f64::total_cmp);
-            let (Some(least), Some(most)) = (values.first(), values.last()) else { return Ok(()) };
-            let median = values[values.len() / 2];
-            let [least, median, most] = [*least, median, *most].map(|value| unit.say(value));
+        let mut row = |name: &str, unit: Unit, values: Vec<f64>| {
+            let (least, most) =
+                (values.iter().copied().reduce(f64::min), values.iter().copied().reduce(f64::max));
+            let [Some(least), Some(median), Some(most)] = [least, median(values), most] else {
+                return Ok(());
+            };
+            let [least, median, most] = [least, median, most].map(|value| unit.say(value));
             writeln!(f, "  {name:<12} {least:>14} {median:>12} {most:>12}")
         };
         row("rate", Unit::PerSecond, self.repeats.iter().map(|repeat| repeat.achieved_rate).collect())?;

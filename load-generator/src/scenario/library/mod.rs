@@ -15,6 +15,7 @@ mod shelf;
 mod stock;
 mod views;
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard};
 use std::time::Instant;
 
@@ -54,6 +55,8 @@ pub(crate) struct Library {
     hours: Option<OpeningHours>,
     /// When the first day began.
     opened: Mutex<Instant>,
+    /// Which of the sequences that belong to one seed.
+    choices: AtomicU64,
     freshness: Freshness,
 }
 
@@ -64,6 +67,7 @@ impl Library {
             failures: options.failures,
             hours: options.hours,
             opened: Mutex::new(Instant::now()),
+            choices: AtomicU64::new(0),
             freshness: Freshness::new(),
         }
     }
@@ -81,9 +85,11 @@ impl Library {
         [BOOK, READER]
     }
 
-    /// The first day begins: with the load, not with what is prepared for it.
-    pub(crate) fn open(&self, at: Instant) {
+    /// A load begins, and with it the first day. It makes other choices than one before it, or one that found a shorter log: the
+    /// ids of new books and readers would be there already.
+    pub(crate) fn open(&self, at: Instant, head: u64, loads_before: u64) {
         *self.opened() = at;
+        self.choices.store(head ^ loads_before.rotate_right(16), Ordering::Relaxed);
     }
 
     fn opened(&self) -> MutexGuard<'_, Instant> {
@@ -117,6 +123,7 @@ impl Library {
         trace: &Trace,
     ) -> Result<Answer, EngineError> {
         let mut random = ChaCha8Rng::seed_from_u64(choice);
+        random.set_stream(self.choices.load(Ordering::Relaxed));
         let choose: fn(&mut Shelf, &mut ChaCha8Rng) -> Chosen = match operation {
             Operation::LendBook => Shelf::choose_lend,
             Operation::ReturnBook => Shelf::choose_return,
@@ -307,7 +314,7 @@ mod tests {
         let options = LibraryOptions { hours: Some(hours), ..LibraryOptions::default() };
         let library = Library::new(shelf, &options);
         assert_eq!(library.desk(), Desk::Open);
-        library.open(Instant::now() - std::time::Duration::from_secs(2));
+        library.open(Instant::now() - std::time::Duration::from_secs(2), 0, 0);
         for operation in [Operation::LendBook, Operation::RegisterReader, Operation::ChangeStock] {
             assert_eq!(asked(&library, &mut client, operation).await, Answer::Refused, "{operation:?}");
         }

@@ -1,0 +1,40 @@
+//! Where the time of requests went.
+
+use maud::{Markup, html};
+
+use crate::figure::Point;
+use crate::histogram::Latencies;
+use crate::html::table::{count, ms, table};
+use crate::report::Report;
+
+const POINTS: [Point; 6] = [
+    Point::Quantile(0.5),
+    Point::Quantile(0.9),
+    Point::Quantile(0.99),
+    Point::Quantile(0.999),
+    Point::Quantile(0.9999),
+    Point::Max,
+];
+
+pub(super) fn section(report: &Report) -> Markup {
+    let row = |name: &str, latencies: &Latencies| {
+        let figures = POINTS.map(|point| ms(point.of(latencies)));
+        [name.to_owned(), count(latencies.count())].into_iter().chain(figures).collect()
+    };
+    let rows: Vec<Vec<String>> = vec![
+        row("corrected, from when due", &report.latency),
+        row("uncorrected, from when taken", &report.service),
+        row("waiting for a worker", &report.queue_wait),
+        row("offered late by", &report.schedule_error),
+    ];
+    html! {
+        section #stages {
+            h2 { "Where the time went" }
+            (table(&["milliseconds", "count", "p50", "p90", "p99", "p99.9", "p99.99", "max"], &rows))
+            p.quiet {
+                (count(report.requests.conflicts)) " appends were refused by their condition, and "
+                (count(report.requests.retries)) " decisions made again."
+            }
+        }
+    }
+}
