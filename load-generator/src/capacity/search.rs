@@ -16,7 +16,7 @@ const STRIKES: u32 = 2;
 /// Below this there is nothing to be found.
 const LEAST: f64 = 1.0;
 /// How often the rate goes down by one step, where confirmations fail, before steps double; and how often these double.
-const SMALL_RETREATS: u32 = 3;
+const SMALL_RETREATS: u32 = 8;
 const MOST_DOUBLINGS: u32 = 10;
 
 /// A search for the highest rate that holds.

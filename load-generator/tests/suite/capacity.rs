@@ -44,10 +44,17 @@ fn where_no_rate_holds_there_is_no_capacity() {
 #[test]
 fn overload_is_offered_in_both_ways() {
     let schema = TestSchema::new();
-    let flags =
-        "overload --capacity 50 --factor 2 --rounds 1 --duration 1s --warmup 0s --preload 500 --json -";
-    let report = json(&on(&schema, flags).output().unwrap());
-    assert_eq!((&report["capacity"], &report["offered_rate"]), (&50.0.into(), &100.0.into()), "{report:#}");
+    // Far more than can be done.
+    let flags = "overload --capacity 2000 --factor 2 --rounds 1 --duration 1s --warmup 0s --preload 500 --workers 4 \
+                 --queue 8 --timeout 1s --json -";
+    let mut command = load_generator(flags);
+    let output = command.args(["--primary", schema.primary(), "--schema", schema.name()]).output().unwrap();
+    let report = json(&output);
+    assert_eq!(
+        (&report["capacity"], &report["offered_rate"]),
+        (&2_000.0.into(), &4_000.0.into()),
+        "{report:#}"
+    );
     assert_eq!(report["rounds"].as_array().unwrap().len(), 1);
     for side in ["task_per_request", "pool"] {
         for figure in ["goodput", "peak_mib", "p50_ms", "p99_ms"] {
@@ -55,5 +62,8 @@ fn overload_is_offered_in_both_ways() {
         }
         assert_eq!(report["rounds"][0][side], report[side]);
     }
-    assert_eq!(report["task_per_request"]["rejected"], 0.0);
+    let of = |side: &str, figure: &str| report[side][figure].as_f64().unwrap();
+    assert!(of("task_per_request", "rejected") == 0.0 && of("pool", "rejected") > 0.0, "{report:#}");
+    assert_eq!(of("pool", "in_flight_most"), 4.0);
+    assert!(of("task_per_request", "in_flight_most") > 12.0, "nothing bounds it: {report:#}");
 }

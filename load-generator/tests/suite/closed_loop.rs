@@ -25,7 +25,8 @@ fn clients_of_a_store_are_as_fast_as_it_answers() {
     assert_adds_up(&report);
     assert!(count(&report, "completed") > 0, "{report:#}");
     let seconds = report["timeline"].as_array().unwrap();
-    assert!(seconds.iter().all(|second| second["in_flight"].as_u64().unwrap() <= 4), "{report:#}");
+    let in_flight = seconds.iter().map(|second| second["in_flight"].as_u64().unwrap());
+    assert_eq!(in_flight.max(), Some(4), "{report:#}");
 }
 
 /// The engine answers without waiting: clients that never let anybody else have their thread would not hear the signal.

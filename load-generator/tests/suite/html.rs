@@ -51,7 +51,7 @@ async fn it_says_what_was_measured_and_loads_nothing(page: &Page) {
     assert_eq!(checks, json!([["p99<10s", "held"], ["rate>1000", "broken"]]));
     let figures = page.each(".tile b", "parseFloat(e.innerText)").await;
     let figures: Vec<Option<f64>> = figures.as_array().unwrap().iter().map(Value::as_f64).collect();
-    assert_eq!((figures.len(), figures[0]), (9, Some(200.0)), "{figures:?}");
+    assert_eq!((figures.len(), figures[0]), (10, Some(200.0)), "{figures:?}");
     assert!(figures.iter().all(Option::is_some), "{figures:?}");
     let loaded = page.value("performance.getEntriesByType('resource').map((entry) => entry.name)").await;
     assert_eq!(loaded, json!([]));

@@ -11,6 +11,7 @@ fn its_own_cost_and_lateness_are_reported() {
     let late = &report["schedule_error"];
     assert_eq!((late["count"].as_u64(), count(&report, "scheduled")), (Some(500), 500), "{report:#}");
     assert!(late["max_ms"].as_f64().unwrap() > 0.0, "{late}");
+    assert!(report["effective_share"].as_f64().unwrap() > 0.8, "commands go all their way: {report:#}");
     let own = &report["own"];
     for field in ["cpu_s", "cpu_share", "cpu_us_per_request"] {
         assert!(own[field].as_f64().unwrap() > 0.0, "{own}");
