@@ -53,7 +53,7 @@ pub(super) struct RunArgs {
     /// Latencies: p50, p99, p99.9 or any other percentile, mean and max. service.p99 is without the wait for a worker,
     /// lend_book.p99 is of one operation (--explain names all). With a unit: 20ms.
     ///
-    /// Shares of what was scheduled, in percent: errors, rejected, timeouts, late (offered over 1 ms after they were due),
+    /// Shares of what was scheduled, in percent: errors (time-outs too), rejected, timeouts, late (offered over 1 ms after they were due),
     /// conflicts. And rate, completed requests a second: 'rate>290'.
     ///
     /// With <, <=, > or >=. What was not measured holds no limit. Limit errors too: requests that fail at once have short
