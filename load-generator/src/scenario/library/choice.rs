@@ -31,7 +31,7 @@ impl Shelf {
         let mut has_book = self.take_book(wanted);
         if !has_book
             && !random.random_ratio(1, ASKED_ALL_THE_SAME)
-            && let Some(other) = self.take_available(random)
+            && let Some(other) = self.take_any_available(random)
         {
             (book, has_book) = (other, true);
         }

@@ -92,11 +92,11 @@ impl Shelf {
         self.readers.len() as u64
     }
 
-    /// Takes a book in hand that can be lent, a popular one if few draws find one.
+    /// Takes a book in hand that can be lent: the popular one that is drawn first, or else any. Whoever finds a book lent takes
+    /// another from the shelf, popular or not: if all took the next popular one, their histories would grow with all that is
+    /// lent, and a run would measure how long it had lasted.
     pub(super) fn take_available(&mut self, random: &mut impl Rng) -> Option<Uuid> {
-        let popular = (0..DRAWS).find_map(|_| {
-            self.books.draw_popular(self.zipf, random).filter(|book| self.available.contains(book))
-        });
+        let popular = self.books.draw_popular(self.zipf, random).filter(|book| self.available.contains(book));
         let book = popular.or_else(|| self.available.draw(random))?;
         self.available.remove(&book);
         Some(book)
