@@ -6,7 +6,10 @@
 /// A rate and the latency at it, in milliseconds.
 pub(crate) type Point = (f64, f64);
 
-/// The knee; `None` of fewer than three points, or where latency does not rise.
+/// How far below that line a knee must be, of its height: less is a bend.
+const LEAST_BELOW: f64 = 0.1;
+
+/// The knee; `None` of fewer than three points, where latency does not rise, and where it does so without a bend.
 pub(crate) fn knee(points: &[Point]) -> Option<Point> {
     let mut points: Vec<Point> = points.iter().copied().filter(|(_, latency)| *latency > 0.0).collect();
     points.sort_by(|one, other| one.0.total_cmp(&other.0));
@@ -16,7 +19,8 @@ pub(crate) fn knee(points: &[Point]) -> Option<Point> {
         return None;
     }
     let below = |point: &Point| (point.0 - first.0) / width - (point.1.ln() - first.1.ln()) / height;
-    points.into_iter().max_by(|one, other| below(one).total_cmp(&below(other)))
+    let knee = points.iter().copied().max_by(|one, other| below(one).total_cmp(&below(other)));
+    knee.filter(|knee| below(knee) >= LEAST_BELOW)
 }
 
 #[cfg(test)]
@@ -41,5 +45,7 @@ mod tests {
     fn what_is_flat_or_short_has_none() {
         assert_eq!(knee(&[(1.0, 5.0), (2.0, 5.0), (3.0, 5.0)]), None);
         assert_eq!(knee(&[(1.0, 5.0), (2.0, 9.0)]), None);
+        // Steep at once, and flat where a queue is full.
+        assert_eq!(knee(&[(100.0, 2.0), (200.0, 60.0), (300.0, 80.0), (400.0, 81.0)]), None);
     }
 }

@@ -1,7 +1,7 @@
 //! How much a store can do: the highest rate that holds given limits.
 //!
 //! Every rate is offered as an open loop, after a warm-up of its own. Several engines take turns, so that a busy neighbour of
-//! this machine disturbs them alike. [`search`] says what is tried next.
+//! this machine disturbs them alike. [`search`](mod@search) says what is tried next.
 
 mod knee;
 mod report;

@@ -13,6 +13,9 @@ use crate::histogram::milliseconds;
 use crate::report::Report;
 use crate::slo::{Check, Slo};
 
+/// Where less than this share of what is offered is completed, it is too much.
+const SATURATED: f64 = 0.95;
+
 /// Of all engines.
 #[derive(Debug, Serialize)]
 pub(crate) struct CapacityReport {
@@ -103,8 +106,18 @@ impl EngineReport {
             knee: None,
             probes,
         };
-        report.knee = knee(&report.curve(|probe| probe.p99_ms)).map(|(rate, p99_ms)| Knee { rate, p99_ms });
+        report.knee = knee(&report.unsaturated()).map(|(rate, p99_ms)| Knee { rate, p99_ms });
         report
+    }
+
+    /// p99 at each rate up to the first that is too much. Beyond it a bounded queue keeps latency where it is, however much more is
+    /// offered.
+    fn unsaturated(&self) -> Vec<(f64, f64)> {
+        let is_too_much = |probe: &&Probe| probe.achieved_rate < probe.rate * SATURATED;
+        let first = self.probes.iter().filter(is_too_much).map(|probe| probe.rate).reduce(f64::min);
+        let mut points = self.curve(|probe| probe.p99_ms);
+        points.retain(|(rate, _)| first.is_none_or(|first| *rate <= first));
+        points
     }
 
     /// Each rate with the median of a percentile at it, in the order of rates.

@@ -3,7 +3,7 @@
 use serde_json::Value;
 use testutil::TestSchema;
 
-use crate::{json, load_generator, on, said};
+use crate::{json, load_generator, said};
 
 #[test]
 fn the_highest_rate_that_may_be_tried_is_found_where_nothing_limits_it() {
