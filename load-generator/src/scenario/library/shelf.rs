@@ -93,8 +93,8 @@ impl Shelf {
     }
 
     /// Takes a book in hand that can be lent: the popular one that is drawn first, or else any. Whoever finds a book lent takes
-    /// another from the shelf, popular or not: if all took the next popular one, their histories would grow with all that is
-    /// lent, and a run would measure how long it had lasted.
+    /// another from the shelf, popular or not: if all took the next popular one, the histories of the popular would grow with
+    /// all that is lent.
     pub(super) fn take_available(&mut self, random: &mut impl Rng) -> Option<Uuid> {
         let popular = self.books.draw_popular(self.zipf, random).filter(|book| self.available.contains(book));
         let book = popular.or_else(|| self.available.draw(random))?;
