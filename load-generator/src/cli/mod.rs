@@ -12,8 +12,7 @@ mod merge;
 mod output;
 mod run;
 mod shape;
-
-use std::time::Duration;
+mod values;
 
 use clap::error::ErrorKind;
 use clap::{ArgMatches, Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
@@ -29,6 +28,7 @@ use crate::cli::deliver::DeliverArgs;
 use crate::cli::examples::{LONG, RUN_LONG, RUN_SHORT, SHORT};
 use crate::cli::merge::MergeArgs;
 use crate::cli::run::RunArgs;
+use crate::cli::values::{LONGEST, duration, percent, positive_duration};
 use crate::compare::ComparePlan;
 use crate::deliver::{
     ClaimPlan, Common, CountPlan, CrashPlan, DispatchPlan, HotStreamPlan, LivePlan,
@@ -182,33 +182,6 @@ fn refuse_of<T>(command: &str, why: &str) -> Result<T, clap::Error> {
     cli.build();
     let command = cli.find_subcommand_mut(command).expect("its arguments were just read");
     Err(command.error(ErrorKind::ArgumentConflict, why))
-}
-
-/// Longer ones are a slip of the pen.
-const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
-
-fn duration(text: &str) -> Result<Duration, String> {
-    match humantime::parse_duration(text) {
-        Ok(duration) if duration > LONGEST => Err("must not be longer than a year".to_owned()),
-        Ok(duration) => Ok(duration),
-        Err(error) => Err(format!("{error}; expected a number with a unit, such as 20s, 1m30s, 500ms")),
-    }
-}
-
-fn positive_duration(text: &str) -> Result<Duration, String> {
-    match duration(text)? {
-        Duration::ZERO => Err("must be longer than 0".to_owned()),
-        duration => Ok(duration),
-    }
-}
-
-/// A share, typed as percent.
-fn percent(text: &str) -> Result<f64, String> {
-    let number = text.strip_suffix('%').and_then(|number| number.trim().parse::<f64>().ok());
-    match number {
-        Some(percent) if percent.is_finite() && percent >= 0.1 => Ok(percent / 100.0),
-        _ => Err("expected a number with %, from 0.1%, such as 5%".to_owned()),
-    }
 }
 
 #[cfg(test)]
