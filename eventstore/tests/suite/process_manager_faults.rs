@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use eventstore::{Command, ErrorKind, NewEvent, ProcessError, Profile, Progress};
 use futures_util::future::BoxFuture;
+use prometheus::Registry;
 use serde_json::json;
 use testutil::proxy::{DropWhen, Proxy, Toward};
 use tokio::sync::{Semaphore, mpsc};
@@ -29,6 +30,13 @@ fn gated() -> (Script, mpsc::UnboundedReceiver<Command>, Arc<Semaphore>) {
         })
     };
     (Script { handle: Box::new(handle), ..Script::default() }, handled, gate)
+}
+
+/// How much work a store's managers hold.
+fn in_flight(registry: &Registry) -> f64 {
+    let families = registry.gather();
+    let held = families.iter().filter(|family| family.name() == "eventstore_process_in_flight");
+    held.flat_map(|family| family.get_metric()).map(|metric| metric.get_gauge().get_value()).sum()
 }
 
 #[tokio::test]
@@ -105,8 +113,9 @@ async fn an_outage_longer_than_a_lease_has_nothing_begun_or_carried_out_twice() 
     let proxy = Proxy::start(primary.get_ports()[0]).await.unwrap();
     let mut settings = soon();
     settings.query_timeout = Duration::from_millis(500);
+    let registry = Registry::new();
     let cut_off = fixture::store().primary(proxy.dsn()).schema(log.schema.name()).settings(settings);
-    let store = cut_off.connect().await.unwrap();
+    let store = cut_off.metrics(&registry).connect().await.unwrap();
     let (script, mut handled, gate) = gated();
     let mut profile = Profile::balanced();
     profile.dispatches = 2;
@@ -117,7 +126,15 @@ async fn an_outage_longer_than_a_lease_has_nothing_begun_or_carried_out_twice() 
         step(&log.store, order, 1, json!({"command": "Go"})).await;
     }
     let begun = [next(&mut handled).await, next(&mut handled).await];
-    // All four are leased here; then nothing is heard of the primary until the leases are over.
+    // All four are held here: an answer that the outage swallowed would be one of an attempt that nobody made. Then nothing is heard
+    // of the primary until the leases are over.
+    timeout(LONG, async {
+        while in_flight(&registry) != 4.0 {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await
+    .unwrap();
     let sql = log.sql().await;
     let count = |condition: &str| {
         format!("SELECT count(*) FROM {}.process_work WHERE {condition}", log.schema.name())
@@ -125,7 +142,6 @@ async fn an_outage_longer_than_a_lease_has_nothing_begun_or_carried_out_twice() 
     let until = async |condition: &str, wanted: i64| {
         while sql.query_one(&count(condition), &[]).await.unwrap().get::<_, i64>(0) != wanted {}
     };
-    timeout(LONG, until("leased_until > now()", 4)).await.unwrap();
     proxy.stall(Toward::Both);
     timeout(LONG, until("leased_until < clock_timestamp()", 4)).await.unwrap();
     gate.add_permits(1);
