@@ -6,43 +6,18 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::binaries::Binaries;
+use crate::configuration::{Configuration, Role};
 use crate::error::ClusterError;
 use crate::owner::Owner;
-use crate::server::Server;
+use crate::server::{SERVER_LOG, Server};
 use crate::supervisor::Supervisor;
 
 /// A memory file system is used where it has at least this much room, in bytes.
 #[cfg(target_os = "linux")]
 const ROOM: u64 = 2 << 30;
 
-/// What every cluster is set to. A standby may not have fewer connections than its primary, so both have the same.
-const SETTINGS: &[(&str, &str)] = &[
-    ("listen_addresses", "'127.0.0.1'"),
-    ("unix_socket_directories", "''"),
-    ("max_connections", "300"),
-    ("shared_buffers", "'256MB'"),
-    ("max_wal_size", "'4GB'"),
-    ("max_wal_senders", "16"),
-    ("wal_keep_size", "'256MB'"),
-    ("hot_standby", "on"),
-    // A replica comes back soon after its primary.
-    ("wal_retrieve_retry_interval", "'100ms'"),
-    ("random_page_cost", "1.1"),
-    ("timezone", "'UTC'"),
-    ("log_timezone", "'UTC'"),
-];
-
-/// As on a server that has run for a while: WAL files are used again, as making a new one holds up every commit.
-const DURABLE: &[(&str, &str)] = &[("min_wal_size", "'2GB'")];
-
-/// For tests: nothing survives a power cut, and everything is fast. `synchronous_commit` stays on, as without it the
-/// replica lags by the WAL writer's delay.
-const VOLATILE: &[(&str, &str)] = &[
-    ("fsync", "off"),
-    ("full_page_writes", "off"),
-    ("synchronous_commit", "on"),
-    ("autovacuum_naptime", "'5s'"),
-];
+/// The `postgresql.conf` that `initdb` wrote, beside the one in use.
+const INITIAL: &str = "postgresql.conf.initial";
 
 /// A running primary with its streaming replicas. Stopped and removed when dropped.
 #[derive(Debug)]
@@ -57,8 +32,9 @@ pub struct Cluster {
 #[derive(Debug, Clone, Default)]
 pub struct ClusterBuilder {
     replicas: usize,
-    durable: bool,
-    settings: Vec<(String, String)>,
+    configuration: Configuration,
+    /// The data folders of a stopped cluster, the primary's first.
+    copied: Option<Vec<PathBuf>>,
     data_in: Option<PathBuf>,
     wal_in: Option<PathBuf>,
 }
@@ -92,6 +68,15 @@ impl Cluster {
         &mut self.replicas
     }
 
+    /// Stops all servers as an administrator would, and keeps their data: the primary first, whose replicas have all of it then.
+    ///
+    /// # Errors
+    /// If one of them does not run, or does not end within a minute.
+    pub fn stop(&mut self) -> Result<(), ClusterError> {
+        self.primary.stop()?;
+        self.replicas.iter_mut().try_for_each(Server::stop)
+    }
+
     pub(crate) fn swap_primary(&mut self, number: usize) {
         std::mem::swap(&mut self.primary, &mut self.replicas[number]);
     }
@@ -108,7 +93,7 @@ impl ClusterBuilder {
     /// Keeps `fsync` on and the data on disk: for benchmarks and for tests of durability.
     #[must_use]
     pub fn durable(mut self) -> Self {
-        self.durable = true;
+        self.configuration.durable = true;
         self
     }
 
@@ -129,7 +114,24 @@ impl ClusterBuilder {
     /// Sets a parameter on every server; the value as it stands in `postgresql.conf`, quotes included.
     #[must_use]
     pub fn setting(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
-        self.settings.push((name.into(), value.into()));
+        self.configuration.settings.push((name.into(), value.into()));
+        self
+    }
+
+    /// Sets the servers to these texts of `postgresql.conf`, for the primary and for the replicas, in place of what is usual for such
+    /// clusters; empty ones for PostgreSQL's defaults. Only what a cluster of its own needs comes after them.
+    #[must_use]
+    pub fn configured(mut self, primary: impl Into<String>, replica: impl Into<String>) -> Self {
+        self.configuration.texts = Some((primary.into(), replica.into()));
+        self
+    }
+
+    /// Begins with a copy of the data of a cluster that was stopped by [`Cluster::stop`], and with as many replicas.
+    #[must_use]
+    pub fn copy_of(mut self, stopped: &Cluster) -> Self {
+        let servers = std::iter::once(&stopped.primary).chain(&stopped.replicas);
+        self.copied = Some(servers.map(|server| server.data().to_owned()).collect());
+        self.replicas = stopped.replicas.len();
         self
     }
 
@@ -140,25 +142,35 @@ impl ClusterBuilder {
     pub fn start(self) -> Result<Cluster, ClusterError> {
         let binaries = Binaries::find()?;
         let owner = Owner::find()?;
-        let folder = Folder::make(self.durable, self.data_in.as_deref(), owner)?;
+        let folder = Folder::make(self.configuration.durable, self.data_in.as_deref(), owner)?;
         let primary_data = folder.path.join("primary");
-        self.init(&binaries, owner, &primary_data)?;
-        append(&primary_data.join("postgresql.conf"), &self.configuration())?;
-        append(&primary_data.join("pg_hba.conf"), "host replication all 127.0.0.1/32 trust\n")?;
-        // A copy of a server that never ran is a base backup.
+        match &self.copied {
+            Some(copied) => copy_stopped(&copied[0], &primary_data, owner)?,
+            None => {
+                self.init(&binaries, owner, &primary_data)?;
+                append(&primary_data.join("pg_hba.conf"), "host replication all 127.0.0.1/32 trust\n")?;
+                copy(&primary_data.join("postgresql.conf"), &primary_data.join(INITIAL), owner)?;
+            }
+        }
         let mut replicas = Vec::new();
         for number in 1..=self.replicas {
             let data = folder.path.join(format!("replica{number}"));
-            copy(&primary_data, &data, owner)?;
+            match &self.copied {
+                Some(copied) => copy_stopped(&copied[number], &data, owner)?,
+                // A copy of a server that never ran is a base backup.
+                None => copy(&primary_data, &data, owner)?,
+            }
             replicas.push(Server::new(binaries.clone(), owner, data)?);
         }
+        self.configure(&primary_data, Role::Primary, owner)?;
         let primary = Server::new(binaries, owner, primary_data)?;
         let mut cluster = Cluster { replicas, primary, _folder: folder };
         cluster.primary.start()?;
         let source = cluster.primary.dsn();
         for (replica, number) in cluster.replicas.iter_mut().zip(1..) {
             let conninfo = format!("primary_conninfo = '{source} application_name=replica{number}'\n");
-            append(&replica.data().join("postgresql.conf"), &(conninfo + "hot_standby_feedback = on\n"))?;
+            self.configure(replica.data(), Role::Replica, owner)?;
+            append(&replica.data().join("postgresql.conf"), &conninfo)?;
             append(&replica.data().join("standby.signal"), "")?;
             owner.give(&replica.data().join("standby.signal"))?;
             replica.start()?;
@@ -184,11 +196,11 @@ impl ClusterBuilder {
         run(&mut initdb, owner)
     }
 
-    fn configuration(&self) -> String {
-        let kind = if self.durable { DURABLE } else { VOLATILE };
-        let fixed = SETTINGS.iter().chain(kind).map(|(name, value)| format!("{name} = {value}\n"));
-        let own = self.settings.iter().map(|(name, value)| format!("{name} = {value}\n"));
-        fixed.chain(own).collect()
+    /// From what `initdb` wrote on, whatever the server was set to before.
+    fn configure(&self, data: &Path, role: Role, owner: Owner) -> Result<(), ClusterError> {
+        let file = data.join("postgresql.conf");
+        copy(&data.join(INITIAL), &file, owner)?;
+        append(&file, &self.configuration.of(role))
     }
 }
 
@@ -232,6 +244,16 @@ fn copy(from: &Path, to: &Path, owner: Owner) -> Result<(), ClusterError> {
     let mut cp = Command::new("cp");
     cp.arg("-RLp").arg(from).arg(to).current_dir("/");
     run(&mut cp, owner)
+}
+
+/// A copy of the data of a server that does not run.
+fn copy_stopped(from: &Path, to: &Path, owner: Owner) -> Result<(), ClusterError> {
+    if from.join("postmaster.pid").exists() {
+        return Err(ClusterError::program(Path::new("cp"), format!("the server in {} runs", from.display())));
+    }
+    copy(from, to, owner)?;
+    let log = to.join(SERVER_LOG);
+    fs::remove_file(&log).map_err(ClusterError::io(format!("removing {}", log.display())))
 }
 
 pub(crate) fn run(command: &mut Command, owner: Owner) -> Result<(), ClusterError> {

@@ -17,6 +17,7 @@ mod binaries;
 mod browser;
 pub mod checker;
 mod cluster;
+mod configuration;
 mod error;
 mod forgetful_disk;
 mod mount;

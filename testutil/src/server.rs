@@ -19,6 +19,12 @@ use crate::supervisor::Supervisor;
 /// Far beyond any start; a crash recovery on a slow disk is among them.
 const START_WITHIN: Duration = Duration::from_secs(60);
 
+/// How long a server may take to end in order: its checkpoint may have much to write.
+const STOP_WITHIN: Duration = Duration::from_secs(60);
+
+/// The log's name in the data folder.
+pub(crate) const SERVER_LOG: &str = "server.log";
+
 /// A running PostgreSQL server, or one that was stopped and can be started again.
 #[derive(Debug)]
 pub struct Server {
@@ -35,7 +41,7 @@ pub struct Server {
 impl Server {
     /// A server on data that is there already; not started.
     pub(crate) fn new(binaries: Binaries, owner: Owner, data: PathBuf) -> Result<Self, ClusterError> {
-        let log = data.join("server.log");
+        let log = data.join(SERVER_LOG);
         let port = free_port()?;
         Ok(Self { binaries, owner, data, log, port, was_ready: false, supervisor: None })
     }
@@ -117,6 +123,31 @@ impl Server {
         drop(self.signal(Signal::SIGKILL));
         self.supervisor = None;
         drop(fs::remove_file(self.data.join("postmaster.pid")));
+    }
+
+    /// Stops it as an administrator would: sessions are ended, replicas have received everything, a checkpoint is made. It can be
+    /// started again.
+    ///
+    /// # Errors
+    /// If it does not run, or does not end within a minute.
+    pub fn stop(&mut self) -> Result<(), ClusterError> {
+        let failed = |why: &str| ClusterError::program(&self.binaries.program("postgres"), why);
+        if self.supervisor.is_none() {
+            return Err(failed("it does not run"));
+        }
+        let postmaster = self.postmaster()?;
+        kill(postmaster, Signal::SIGINT)
+            .map_err(|error| ClusterError::io(format!("SIGINT to process {postmaster}"))(error.into()))?;
+        let deadline = Instant::now() + STOP_WITHIN;
+        // It removes its pid file last.
+        while self.data.join("postmaster.pid").exists() {
+            if Instant::now() > deadline {
+                return Err(failed("it did not end within a minute"));
+            }
+            thread::sleep(Duration::from_millis(3));
+        }
+        self.supervisor = None;
+        Ok(())
     }
 
     /// Sends a signal to the server and every child of it. Backends have sessions of their own, so that signalling

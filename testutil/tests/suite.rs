@@ -46,6 +46,37 @@ async fn a_replica_starts_without_its_primary_and_a_server_keeps_its_port() {
     testutil::replayed(&cluster.primary().dsn(), &cluster.replicas()[0].dsn()).await.unwrap();
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_copy_of_a_stopped_cluster_has_its_data_and_settings_of_its_own() {
+    let mut original = Cluster::builder().replicas(1).setting("work_mem", "'7MB'").start().unwrap();
+    assert!(
+        Cluster::builder().copy_of(&original).start().is_err(),
+        "data of a server that runs is not whole"
+    );
+    let primary = testutil::connect(&original.primary().dsn()).await.unwrap();
+    primary.batch_execute("CREATE TABLE t (n int); INSERT INTO t VALUES (7)").await.unwrap();
+    tokio::task::block_in_place(|| original.stop()).unwrap();
+    for (primary_conf, replica_conf, expected) in
+        [("", "", ["4MB", "4MB", "128MB"]), ("work_mem = 9MB", "work_mem = 8MB", ["9MB", "8MB", "128MB"])]
+    {
+        let copy =
+            Cluster::builder().copy_of(&original).configured(primary_conf, replica_conf).start().unwrap();
+        let (primary, replica) = (copy.primary().dsn(), copy.replicas()[0].dsn());
+        let of_primary = testutil::connect(&primary).await.unwrap();
+        of_primary.batch_execute("UPDATE t SET n = n + 1").await.unwrap();
+        testutil::replayed(&primary, &replica).await.unwrap();
+        let of_replica = testutil::connect(&replica).await.unwrap();
+        let row = of_replica.query_one("SELECT n, current_setting('work_mem') FROM t", &[]).await.unwrap();
+        let setting = async |name: &str| {
+            let row = of_primary.query_one(&format!("SHOW {name}"), &[]).await.unwrap();
+            row.get::<_, String>(0)
+        };
+        let of_primary = [setting("work_mem").await, setting("shared_buffers").await];
+        assert_eq!([of_primary[0].as_str(), row.get(1), of_primary[1].as_str()], expected);
+        assert_eq!(row.get::<_, i32>(0), 8, "each copy begins with what the original had");
+    }
+}
+
 /// Whoever runs the tests on a version means that version.
 #[tokio::test]
 async fn servers_have_the_version_that_was_asked_for() {
