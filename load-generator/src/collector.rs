@@ -25,6 +25,7 @@ use crate::own::OwnClock;
 use crate::plan::Timing;
 use crate::report::{Requests, Second};
 use crate::scenario::{Operation, Outcome};
+use crate::soak::Parts;
 use crate::tally::{Offered, Sample, Tally};
 
 /// How often buffers are emptied. They hold some hundred bytes a request.
@@ -48,6 +49,8 @@ pub(crate) struct Collecting {
     pub(crate) ticks: Option<mpsc::UnboundedSender<Tick>>,
     /// And when its time begins.
     pub(crate) hdr: Option<(HdrLog, Instant)>,
+    /// For a soak.
+    pub(crate) parts: Option<Parts>,
 }
 
 /// All that one load came to.
@@ -59,6 +62,7 @@ pub(crate) struct Collected {
     pub(crate) hdr: Option<(HdrLog, Instant)>,
     /// Why it was given up.
     pub(crate) hdr_failed: Option<std::io::Error>,
+    pub(crate) parts: Option<Parts>,
 }
 
 /// The task, while it runs.
@@ -163,6 +167,7 @@ impl Work {
             timeline: self.timeline,
             hdr: self.given.hdr,
             hdr_failed: self.hdr_failed,
+            parts: self.given.parts,
         }
     }
 
@@ -236,6 +241,9 @@ impl Work {
         self.tell(&second);
         if self.is_measuring {
             self.log(&open, self.timeline.len() as u64);
+            if let Some(parts) = &mut self.given.parts {
+                parts.add(&open.latency);
+            }
             self.timeline.push(second);
         }
     }

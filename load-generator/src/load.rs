@@ -28,6 +28,7 @@ use crate::queue;
 use crate::report::Second;
 use crate::scenario::Library;
 use crate::schedule::{Requests, Schedule};
+use crate::soak::{Hitch, Parts, Sentinel};
 use crate::source::{ClosedLoop, Source};
 use crate::stage::Stage;
 use crate::tally::{Offers, Tally};
@@ -77,6 +78,9 @@ pub(crate) struct Measured {
     /// To the last answer.
     pub(crate) lasted: Duration,
     pub(crate) is_interrupted: bool,
+    /// For a soak, as what follows.
+    pub(crate) parts: Option<Parts>,
+    pub(crate) hitches: Vec<Hitch>,
 }
 
 impl Turn {
@@ -144,7 +148,10 @@ pub(crate) async fn offer(
         watched: observer.as_ref().map_or_else(Watched::nothing, Observer::watched),
         ticks: watchers.ticks.clone(),
         hdr: watchers.hdr.take(),
+        parts: plan.soak.then(|| Parts::of(plan.length())),
     });
+    let watch = || Sentinel::start(stage.servers.disk(), measured_from);
+    let sentinel = plan.soak.then(watch).transpose().map_err(RunError::io("watching the machine"))?;
     let (finished, offered_until) = match schedule {
         Some(schedule) => {
             let (sender, receiver) = match plan.pool {
@@ -210,6 +217,8 @@ pub(crate) async fn offer(
         offered_for,
         lasted: offered_for.max(answered),
         is_interrupted: !finished,
+        parts: collected.parts,
+        hitches: sentinel.map(Sentinel::finish).unwrap_or_default(),
     })
 }
 

@@ -62,6 +62,7 @@ mod seats;
 mod servers;
 mod shape;
 mod slo;
+mod soak;
 mod source;
 mod stage;
 mod store_metrics;

@@ -14,6 +14,7 @@ use crate::output::OutputPlan;
 use crate::recorded::RecordedRequest;
 use crate::report::Load;
 use crate::scenario::LibraryOptions;
+use crate::servers::ServerSettings;
 use crate::shape::Shape;
 use crate::slo::Slo;
 
@@ -34,10 +35,14 @@ pub(crate) struct Plan {
     pub(crate) start_at: Option<SystemTime>,
     pub(crate) primary: Option<String>,
     pub(crate) replicas: Vec<String>,
+    /// Of servers of its own.
+    pub(crate) settings: ServerSettings,
     pub(crate) schema: String,
     pub(crate) preload: u64,
     pub(crate) metrics: Option<String>,
     pub(crate) slo: Option<Slo>,
+    /// Whether it is to be judged how steady it was.
+    pub(crate) soak: bool,
     /// Read, so that nothing is written there.
     pub(crate) replay: Option<PathBuf>,
     pub(crate) outputs: OutputPlan,
@@ -300,10 +305,12 @@ impl Plan {
             start_at: None,
             primary: None,
             replicas: Vec::new(),
+            settings: ServerSettings::default(),
             schema: "library".to_owned(),
             preload: 0,
             metrics: None,
             slo: None,
+            soak: false,
             replay: None,
             outputs: OutputPlan::default(),
             no_tui: true,

@@ -55,7 +55,10 @@ pub(crate) async fn run(plan: Plan) -> Result<Verdict, RunError> {
     let interrupt = Interrupt::listen()?;
     let servers = match plan.engine {
         EngineName::Null => Servers::none(),
-        _ => interrupt.or_stop(Servers::find(plan.primary.as_ref(), &plan.replicas)).await?,
+        _ => {
+            let found = Servers::find_or_start(plan.primary.as_ref(), &plan.replicas, &plan.settings);
+            interrupt.or_stop(found).await?
+        }
     };
     let servers = Arc::new(servers);
     let stage = interrupt.or_stop(Stage::set_up(&plan, &servers, &registry)).await?;
@@ -89,7 +92,7 @@ pub(crate) async fn run(plan: Plan) -> Result<Verdict, RunError> {
     let store = StoreMetrics::read(&registry).since(&store_before, server_ms);
     let circumstances = Circumstances { environment, servers: servers_report, store };
     let mut report = Report::new(&plan, &loads, circumstances);
-    let verdict = if report.broke_slo() { Verdict::TooSlow } else { Verdict::Kept };
+    let verdict = if report.broke_limits() { Verdict::TooSlow } else { Verdict::Kept };
     let hdr_failed = loads.iter().find_map(|load| load.hdr_failed.clone());
     let hdr =
         hdr_failed.map_or(Ok(()), |error| Err(RunError::new(format!("the HDR log ends early: {error}"))));

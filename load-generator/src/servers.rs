@@ -1,8 +1,51 @@
 //! The servers under load: those given, or a primary and a replica of our own; or none, where nothing is to be done.
 
-use testutil::Cluster;
+use std::fs;
+use std::path::Path;
+use std::str::FromStr;
+
+use testutil::{Cluster, ClusterBuilder};
 
 use crate::error::RunError;
+
+/// What servers of our own are set to.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) enum ServerSettings {
+    /// As `tuning/` has it.
+    #[default]
+    Tuned,
+    /// As PostgreSQL comes.
+    Defaults,
+    /// A text of `postgresql.conf`, for the primary and for the replica.
+    Text(String),
+}
+
+impl ServerSettings {
+    pub(crate) fn configure(&self, cluster: ClusterBuilder) -> ClusterBuilder {
+        match self {
+            Self::Tuned => cluster.configured(
+                include_str!("../../tuning/primary.conf"),
+                include_str!("../../tuning/replica.conf"),
+            ),
+            Self::Defaults => cluster.configured("", ""),
+            Self::Text(text) => cluster.configured(text, text),
+        }
+    }
+}
+
+impl FromStr for ServerSettings {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "tuned" => Ok(Self::Tuned),
+            "defaults" => Ok(Self::Defaults),
+            file => fs::read_to_string(file)
+                .map(Self::Text)
+                .map_err(|error| format!("expected tuned, defaults, or a file of settings: {error}")),
+        }
+    }
+}
 
 /// Where the log is.
 #[derive(Debug)]
@@ -47,12 +90,27 @@ impl Servers {
         Ok(())
     }
 
-    /// Takes the given ones, or starts our own and says so.
+    /// Where our own have their data.
+    pub(crate) fn disk(&self) -> Option<&Path> {
+        self.cluster.as_ref()?.primary().data().parent()
+    }
+
+    /// Takes the given ones, or starts our own, as `tuning/` has them, and says so.
     pub(crate) async fn find(primary: Option<&String>, replicas: &[String]) -> Result<Self, RunError> {
+        Self::find_or_start(primary, replicas, &ServerSettings::default()).await
+    }
+
+    /// Takes the given ones, or starts our own and says so.
+    pub(crate) async fn find_or_start(
+        primary: Option<&String>,
+        replicas: &[String],
+        settings: &ServerSettings,
+    ) -> Result<Self, RunError> {
         if let Some(primary) = primary {
             return Ok(Self { primary: primary.clone(), replicas: replicas.to_vec(), cluster: None });
         }
-        let start = || Cluster::builder().replicas(1).durable().start();
+        let builder = settings.configure(Cluster::builder().replicas(1).durable());
+        let start = || builder.start();
         let cluster =
             tokio::task::spawn_blocking(start).await.map_err(RunError::task)?.map_err(RunError::cluster)?;
         let (primary, replica) = (cluster.primary(), &cluster.replicas()[0]);

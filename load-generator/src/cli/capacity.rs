@@ -12,6 +12,7 @@ use crate::engine::EngineName;
 use crate::output::OutputPlan;
 use crate::overload::OverloadPlan;
 use crate::plan::{Arrivals, Node, Plan, Pool, Rate, Timing};
+use crate::servers::ServerSettings;
 use crate::shape::Shape;
 use crate::slo::Slo;
 
@@ -169,10 +170,12 @@ impl SearchedLoadArgs {
             start_at: None,
             primary: self.servers.primary,
             replicas: self.servers.replica,
+            settings: ServerSettings::default(),
             schema: self.schema,
             preload: self.preload,
             metrics: None,
             slo: None,
+            soak: false,
             replay: None,
             outputs: OutputPlan::default(),
             no_tui: true,

@@ -57,3 +57,13 @@ Examples:
 Times have a unit: 500ms, 20s, 1m30s, 1h. Rates are requests a second, without a unit.
 
 Exit status: 0 the run was carried out, 1 it could not be, 2 usage, 3 a limit of --slo was passed, 4 --audit found a broken promise.";
+
+/// After `soak -h` and `soak --help`.
+pub(super) const SOAK: &str = "\
+Examples:
+  load-generator soak --rate 300
+  load-generator soak --rate 300 --duration 15m --settings defaults --html soak.html
+  load-generator soak --rate 300 --duration 24h --primary 'host=db1 user=app dbname=library' --json soak.json
+
+Exit status: 0 it was steady, 1 it could not be carried out, 2 usage, 3 it was not steady, or a limit of --slo was passed, 4 --audit \
+found a broken promise.";

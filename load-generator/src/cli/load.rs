@@ -102,6 +102,15 @@ pub(super) struct LoadArgs {
 }
 
 impl LoadArgs {
+    /// Takes so long unless a duration was said, or something else that has one; gives how long it is then, where that is known.
+    pub(super) fn lasts(&mut self, usual: Duration) -> Duration {
+        let has_length = self.ramp.is_some() || self.steps.is_some() || self.replay.is_some();
+        if !has_length {
+            self.duration.get_or_insert(usual);
+        }
+        self.duration.unwrap_or(usual)
+    }
+
     pub(super) fn resolve(self) -> Result<LoadPlan, clap::Error> {
         let length = self.duration.unwrap_or(DURATION);
         let timing = if self.clients.is_some() {

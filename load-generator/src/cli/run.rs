@@ -11,10 +11,11 @@ use clap::{ArgMatches, Args, CommandFactory as _};
 use crate::cli::library::LibraryArgs;
 use crate::cli::load::LoadArgs;
 use crate::cli::output::OutputArgs;
-use crate::cli::{Cli, Command, ServerArgs};
+use crate::cli::{Cli, Command, ServerArgs, refuse_of};
 use crate::engine::EngineName;
 use crate::plan::{Node, Plan, Pool, ScenarioName};
 use crate::seats::{PartPlan, SeatsPlan};
+use crate::servers::ServerSettings;
 use crate::slo::Slo;
 
 #[derive(Debug, Args)]
@@ -39,6 +40,19 @@ pub(super) struct RunArgs {
     engine: EngineName,
     #[command(flatten)]
     servers: ServerArgs,
+    /// What servers of its own are set to: tuned (as tuning/ has it), defaults (as PostgreSQL comes), or a file
+    ///
+    /// The file has lines of postgresql.conf, for the primary and for the replica. What a pair on one machine needs comes after
+    /// them, such as addresses and 300 connections
+    #[arg(
+        long,
+        default_value = "tuned",
+        value_name = "tuned|defaults|FILE",
+        conflicts_with = "primary",
+        help_heading = "Servers",
+        hide_short_help = true
+    )]
+    settings: ServerSettings,
     /// PostgreSQL schema of the log; created if it is not there
     #[arg(long, default_value = "library", help_heading = "Servers", hide_short_help = true)]
     schema: String,
@@ -152,6 +166,7 @@ const OF_LIBRARY: &[&str] = &[
     "task_per_request",
     "seed",
     "schema",
+    "settings",
     "preload",
     "metrics",
     "slo",
@@ -185,12 +200,29 @@ impl RunArgs {
             return refuse(format!("--{} is for --scenario {}", flag.replace('_', "-"), of.as_str()));
         }
         match self.scenario {
-            ScenarioName::Library => self.into_run(),
+            ScenarioName::Library => self.into_run(false),
             ScenarioName::Seats => self.into_seats(),
         }
     }
 
-    fn into_run(self) -> Result<Command, clap::Error> {
+    /// The same over a longer time, and judged by how steady it was.
+    pub(super) fn into_soak(mut self) -> Result<Command, clap::Error> {
+        let refuse = |why: &str| refuse_of("soak", why);
+        if self.scenario != ScenarioName::Library {
+            return refuse("--scenario: a soak is of the library");
+        }
+        if self.repeats > 1 {
+            return refuse("--repeats: a soak is one load");
+        }
+        if self.load.lasts(SOAK) < SHORTEST_SOAK {
+            return refuse(
+                "--duration: expected 20s or more, so that an end can be compared with a beginning",
+            );
+        }
+        self.into_run(true)
+    }
+
+    fn into_run(self, soak: bool) -> Result<Command, clap::Error> {
         let explain = self.explain;
         let load = self.load.resolve()?;
         match load.pool {
@@ -231,10 +263,12 @@ impl RunArgs {
             start_at: self.start_at,
             primary: self.servers.primary,
             replicas: self.servers.replica,
+            settings: self.settings,
             schema: self.schema,
             preload: self.preload,
             metrics: self.metrics,
             slo: self.slo,
+            soak,
             replay: load.replay,
             outputs: self.output.into(),
             no_tui: self.no_tui,
@@ -295,6 +329,10 @@ fn address(text: &str) -> Result<String, String> {
         Err(_) => Err("expected a port, such as 9090, or HOST:PORT".to_owned()),
     }
 }
+
+/// How long a soak takes where nothing says it.
+const SOAK: Duration = Duration::from_secs(1_800);
+const SHORTEST_SOAK: Duration = Duration::from_secs(20);
 
 /// How long the load takes where nothing says it.
 pub(super) const DURATION: Duration = Duration::from_secs(60);

@@ -11,6 +11,7 @@ mod percentiles;
 mod servers;
 mod span;
 mod stages;
+mod steadiness;
 mod store;
 mod table;
 mod tiles;
@@ -49,6 +50,7 @@ pub(crate) fn page(report: &Report) -> String {
                         button #theme.needs-script type="button" aria-pressed=(pressed(false)) { "Dark" }
                     }
                     (verdict::section(report))
+                    (steadiness::section(report))
                     (tiles::section(report))
                     (percentiles::section(report))
                     (stages::section(report))
@@ -170,6 +172,7 @@ mod tests {
             marks: Vec::new(),
             repeats: Vec::new(),
             slo: None,
+            steadiness: None,
             warnings: Vec::new(),
             environment: Default::default(),
             ..sample()

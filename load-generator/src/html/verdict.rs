@@ -4,14 +4,15 @@ use maud::{Markup, html};
 
 use crate::html::table::NONE;
 use crate::report::Report;
-use crate::slo::SloReport;
+use crate::slo::Check;
 
 pub(super) fn section(report: &Report) -> Markup {
     let nothing = report.requests.scheduled == 0;
     html! {
         section #verdict {
             @match &report.slo {
-                Some(slo) => { (limits(slo)) }
+                Some(slo) => { (limits("Limits", slo.held, &slo.checks)) }
+                None if report.steadiness.is_some() => {}
                 None => { p.verdict { "No limits were given." } }
             }
             @if nothing { p.warning { "Nothing was measured." } }
@@ -25,12 +26,13 @@ pub(super) fn section(report: &Report) -> Markup {
     }
 }
 
-fn limits(slo: &SloReport) -> Markup {
-    let (verdict, class) = if slo.held { ("Limits held", "held") } else { ("Limits broken", "broken") };
+/// What was to hold, and whether it did.
+pub(super) fn limits(what: &str, all_held: bool, checks: &[Check]) -> Markup {
+    let class = if all_held { "held" } else { "broken" };
     html! {
-        p.verdict.(class) { (verdict) }
+        p.verdict.(class) { (what) " " (class) }
         ul.checks {
-            @for check in &slo.checks {
+            @for check in checks {
                 @let held = if check.held { "held" } else { "broken" };
                 li.(held) {
                     code { (check.limit) }

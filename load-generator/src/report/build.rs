@@ -9,6 +9,7 @@ use crate::observe::{Mark, MarkKind, ServerReport};
 use crate::own::OwnCost;
 use crate::plan::Plan;
 use crate::report::{FORMAT, Repeat, Report, Staleness, StoreReport};
+use crate::soak::{Judged, Steadiness};
 use crate::tally::{LATE, Offers};
 
 /// From which share of all processors on this process is what limits the load.
@@ -100,12 +101,18 @@ impl Report {
             marks,
             repeats,
             slo: None,
+            steadiness: None,
             warnings: Vec::new(),
             environment: of.environment,
             audit: None,
         };
         report.warnings = report.doubts();
         report.slo = plan.slo.as_ref().map(|slo| slo.check(&report));
+        // A soak is one load.
+        report.steadiness = loads.first().and_then(|load| {
+            let judged = Judged { parts: load.parts.as_ref()?, hitches: &load.hitches };
+            Some(Steadiness::of(&report, &judged))
+        });
         report
     }
 

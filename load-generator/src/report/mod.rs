@@ -21,6 +21,7 @@ use crate::histogram::Latencies;
 use crate::observe::{Mark, ServerReport};
 use crate::own::OwnCost;
 use crate::slo::SloReport;
+use crate::soak::Steadiness;
 
 pub(crate) use build::Circumstances;
 pub(crate) use timeline::Second;
@@ -69,6 +70,9 @@ pub(crate) struct Report {
     /// Each by itself, if there were several. All else in this report is of all of them together.
     pub(crate) repeats: Vec<Repeat>,
     pub(crate) slo: Option<SloReport>,
+    /// Only of a soak.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub(crate) steadiness: Option<Steadiness>,
     /// What makes these figures worth less, for people.
     pub(crate) warnings: Vec<String>,
     pub(crate) environment: Environment,
@@ -188,8 +192,9 @@ impl Report {
         if self.requests.scheduled == 0 { 0.0 } else { count as f64 / self.requests.scheduled as f64 }
     }
 
-    /// Whether a limit was given and did not hold.
-    pub(crate) fn broke_slo(&self) -> bool {
+    /// Whether a limit was given and did not hold, or a soak was not steady.
+    pub(crate) fn broke_limits(&self) -> bool {
         self.slo.as_ref().is_some_and(|slo| !slo.held)
+            || self.steadiness.as_ref().is_some_and(|soak| !soak.held)
     }
 }

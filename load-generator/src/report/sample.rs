@@ -11,6 +11,7 @@ use crate::report::{
     StoreReport,
 };
 use crate::slo::{Check, SloReport};
+use crate::soak::{Growth, Part, Stall, Steadiness};
 
 const SECONDS: u64 = 30;
 const RATE: u64 = 300;
@@ -68,6 +69,7 @@ pub(crate) fn sample() -> Report {
         marks: marks(),
         repeats: vec![repeat(297.0, 1.4), repeat(299.0, 1.6)],
         slo: Some(slo()),
+        steadiness: Some(steadiness()),
         warnings: vec!["3 requests were offered over 1 ms after they were due".to_owned()],
         environment: environment(),
         audit: None,
@@ -218,6 +220,27 @@ fn slo() -> SloReport {
     };
     let checks = vec![check("p99<20ms", "15.01 ms", true), check("errors<0.1%", "0.167 %", false)];
     SloReport { held: false, checks }
+}
+
+fn steadiness() -> Steadiness {
+    let part = |at_s, until_s, ms| Part { at_s, until_s, latency: latencies(2_990, ms) };
+    let check =
+        Check { limit: "no errors and time-outs".to_owned(), measured: Some("20".to_owned()), held: false };
+    Steadiness {
+        held: false,
+        checks: vec![check],
+        growth: Some(Growth { after_checkpoint: true, first: part(8, 15, 1.1), last: part(23, 30, 1.3) }),
+        stalls: vec![
+            Stall {
+                at_s: 12,
+                seconds: 1,
+                max_ms: 130.0,
+                beside: vec!["a flush of one page took 90.00 ms".to_owned()],
+            },
+            Stall { at_s: 20, seconds: 2, max_ms: 260.0, beside: Vec::new() },
+        ],
+        parts: vec![part(0, 10, 1.2), part(10, 20, 1.4), part(20, 30, 1.3)],
+    }
 }
 
 fn environment() -> Environment {

@@ -40,6 +40,9 @@ impl fmt::Display for Report {
                 )?;
             }
         }
+        if let Some(steadiness) = &self.steadiness {
+            write!(f, "\n{steadiness}")?;
+        }
         if let Some(audit) = &self.audit {
             writeln!(f, "\n  {audit}")?;
         }
