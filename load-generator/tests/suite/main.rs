@@ -24,6 +24,7 @@ mod repeats;
 mod run;
 mod running;
 mod shapes;
+mod soak;
 
 use std::collections::BTreeMap;
 use std::process::{Command, Output, Stdio};
