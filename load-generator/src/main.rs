@@ -60,6 +60,7 @@ mod scenario;
 mod schedule;
 mod seats;
 mod servers;
+mod settings;
 mod shape;
 mod slo;
 mod soak;
@@ -98,6 +99,7 @@ fn main() -> ExitCode {
             Command::Run(plan) => run::run(*plan).await,
             Command::Explain(plan) => explain::explain(&plan).map(|()| Verdict::Kept),
             Command::Capacity(plan) => capacity::run(*plan).await,
+            Command::Settings(plan) => settings::run(*plan).await.map(|()| Verdict::Kept),
             Command::Overload(plan) => overload::run(*plan).await,
             Command::Compare(plan) => compare::run(&plan),
             Command::Merge(plan) => merge::run(&plan).map(|()| Verdict::Kept),

@@ -87,6 +87,36 @@ pub(crate) struct Node {
 }
 
 impl Plan {
+    /// A load of nothing through the store, on servers of its own, whose result goes nowhere: what commands that make their own loads
+    /// begin with.
+    pub(crate) fn bare(library: LibraryOptions) -> Self {
+        Self {
+            timing: Timing::Shape(Shape::level(0.0, Duration::ZERO)),
+            arrivals: Arrivals::Even,
+            warmup: Duration::from_secs(1),
+            repeats: 1,
+            pool: Pool::Fixed { workers: 50, queue: 100 },
+            timeout: Duration::from_secs(5),
+            library,
+            engine: EngineName::Eventstore,
+            audit: false,
+            seed: 1,
+            node: Node::ALONE,
+            start_at: None,
+            primary: None,
+            replicas: Vec::new(),
+            settings: ServerSettings::default(),
+            schema: "library".to_owned(),
+            preload: 0,
+            metrics: None,
+            slo: None,
+            soak: false,
+            replay: None,
+            outputs: OutputPlan::default(),
+            no_tui: true,
+        }
+    }
+
     /// The schema of the log: each engine has one of its own.
     pub(crate) fn schema(&self) -> String {
         match self.engine {
@@ -292,28 +322,9 @@ impl Plan {
     pub(crate) fn for_tests() -> Self {
         Self {
             timing: Timing::Shape(Shape::constant(Rate(100.0), Duration::from_secs(2))),
-            arrivals: Arrivals::Even,
-            warmup: Duration::from_secs(1),
-            repeats: 1,
             pool: Pool::Fixed { workers: 2, queue: 10 },
             timeout: Duration::from_secs(1),
-            library: LibraryOptions::default(),
-            engine: EngineName::Eventstore,
-            audit: false,
-            seed: 1,
-            node: Node::ALONE,
-            start_at: None,
-            primary: None,
-            replicas: Vec::new(),
-            settings: ServerSettings::default(),
-            schema: "library".to_owned(),
-            preload: 0,
-            metrics: None,
-            slo: None,
-            soak: false,
-            replay: None,
-            outputs: OutputPlan::default(),
-            no_tui: true,
+            ..Self::bare(LibraryOptions::default())
         }
     }
 }

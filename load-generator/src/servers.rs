@@ -90,6 +90,17 @@ impl Servers {
         Ok(())
     }
 
+    /// Of a cluster of our own.
+    pub(crate) fn of(cluster: Cluster) -> Self {
+        let replicas = cluster.replicas().iter().map(testutil::Server::dsn).collect();
+        Self { primary: cluster.primary().dsn(), replicas, cluster: Some(cluster) }
+    }
+
+    /// Our own, if they are.
+    pub(crate) fn into_cluster(self) -> Option<Cluster> {
+        self.cluster
+    }
+
     /// Where our own have their data.
     pub(crate) fn disk(&self) -> Option<&Path> {
         self.cluster.as_ref()?.primary().data().parent()
@@ -120,6 +131,6 @@ impl Servers {
             primary.port(),
             replica.port()
         );
-        Ok(Self { primary: primary.dsn(), replicas: vec![replica.dsn()], cluster: Some(cluster) })
+        Ok(Self::of(cluster))
     }
 }

@@ -9,11 +9,8 @@ use crate::capacity::CapacityPlan;
 use crate::cli::library::LibraryArgs;
 use crate::cli::{Command, ServerArgs, duration, percent, positive_duration, refuse_of};
 use crate::engine::EngineName;
-use crate::output::OutputPlan;
 use crate::overload::OverloadPlan;
-use crate::plan::{Arrivals, Node, Plan, Pool, Rate, Timing};
-use crate::servers::ServerSettings;
-use crate::shape::Shape;
+use crate::plan::{Arrivals, Plan, Pool, Rate};
 use crate::slo::Slo;
 
 #[derive(Debug, Args)]
@@ -156,29 +153,16 @@ struct SearchedLoadArgs {
 impl SearchedLoadArgs {
     fn into_plan(self, timeout: Duration) -> Plan {
         Plan {
-            timing: Timing::Shape(Shape::level(0.0, Duration::ZERO)),
             arrivals: self.arrivals,
             warmup: self.warmup,
-            repeats: 1,
             pool: Pool::Fixed { workers: self.workers as usize, queue: self.queue as usize },
             timeout,
-            library: self.library.into(),
-            engine: EngineName::Eventstore,
-            audit: false,
             seed: self.seed,
-            node: Node::ALONE,
-            start_at: None,
             primary: self.servers.primary,
             replicas: self.servers.replica,
-            settings: ServerSettings::default(),
             schema: self.schema,
             preload: self.preload,
-            metrics: None,
-            slo: None,
-            soak: false,
-            replay: None,
-            outputs: OutputPlan::default(),
-            no_tui: true,
+            ..Plan::bare(self.library.into())
         }
     }
 }

@@ -11,6 +11,7 @@ mod load;
 mod merge;
 mod output;
 mod run;
+mod settings;
 mod shape;
 mod values;
 
@@ -28,6 +29,7 @@ use crate::cli::deliver::DeliverArgs;
 use crate::cli::examples::{LONG, RUN_LONG, RUN_SHORT, SHORT, SOAK};
 use crate::cli::merge::MergeArgs;
 use crate::cli::run::RunArgs;
+use crate::cli::settings::SettingsArgs;
 use crate::cli::values::{LONGEST, duration, percent, positive_duration};
 use crate::compare::ComparePlan;
 use crate::deliver::{
@@ -38,6 +40,7 @@ use crate::merge::MergePlan;
 use crate::overload::OverloadPlan;
 use crate::plan::Plan;
 use crate::seats::{PartPlan, SeatsPlan};
+use crate::settings::SettingsPlan;
 
 /// Open-loop load for the event store: a fixed worker pool, a bounded queue, and backpressure that is counted.
 ///
@@ -89,6 +92,12 @@ enum Subcommands {
     /// The capacity is searched for first, as `capacity` does, which takes minutes; --capacity says it. The flags of the
     /// search have no effect then.
     Overload(OverloadArgs),
+    /// Compare PostgreSQL's settings: its defaults, those of tuning/, and one or the other alone
+    ///
+    /// On a primary and a replica of its own. All variants begin with a copy of the same data, take turns, and are given the same:
+    /// an open loop at --rate, then a closed loop of --clients, which shows how much fits through. The machine should have nothing
+    /// else to do
+    Settings(SettingsArgs),
     /// Compare the store with other ways to do the same, interleaved on the same servers
     ///
     /// In each round every engine does the same once, in turn; medians of the rounds are reported, and their ratios. The
@@ -143,6 +152,7 @@ pub(crate) enum Command {
     Explain(Box<Plan>),
     Capacity(Box<CapacityPlan>),
     Overload(Box<OverloadPlan>),
+    Settings(Box<SettingsPlan>),
     Compare(ComparePlan),
     Merge(MergePlan),
     Seats(SeatsPlan),
@@ -179,6 +189,7 @@ fn resolve(typed: &ArgMatches) -> Result<Command, clap::Error> {
         Some(Subcommands::Chaos(args)) => args.into_command(typed_after_name),
         Some(Subcommands::Capacity(args)) => args.into_command(),
         Some(Subcommands::Overload(args)) => args.into_command(),
+        Some(Subcommands::Settings(args)) => args.into_command(),
         Some(Subcommands::Compare(args)) => Ok(args.into()),
         Some(Subcommands::Merge(args)) => Ok(args.into()),
         Some(Subcommands::Deliver(args)) => Ok(args.into()),

@@ -23,6 +23,7 @@ mod progress;
 mod repeats;
 mod run;
 mod running;
+mod settings;
 mod shapes;
 mod soak;
 

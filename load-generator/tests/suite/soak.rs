@@ -9,7 +9,8 @@ use crate::{json, load_generator, said};
 #[test]
 fn a_soak_with_a_frozen_server_is_not_steady_and_its_waits_are_explained() {
     let cluster = Cluster::builder().replicas(1).start().unwrap();
-    let flags = "soak --rate 50 --duration 20s --timeout 500ms --queue 2000 --warmup 0s --preload 500 --json -";
+    let flags =
+        "soak --rate 50 --duration 20s --timeout 500ms --queue 2000 --warmup 0s --preload 500 --json -";
     let mut command = load_generator(flags);
     command.args(["--primary", &cluster.primary().dsn(), "--replica", &cluster.replicas()[0].dsn()]);
     let mut running = Running::start(command);
