@@ -120,6 +120,14 @@ impl HeldLock {
     }
 }
 
+/// What makes a log as an earlier version of this library did.
+pub(crate) fn made_by_version(schema: &str, version: u32) -> String {
+    let script = EventStore::migration_script(schema).unwrap();
+    let last_step = script.find(&format!("VALUES ({version},"));
+    let end = last_step.and_then(|at| Some(at + script[at..].find(';')? + 1)).unwrap();
+    format!("{}\nINSERT INTO log (index_top_level) VALUES (true); COMMIT", &script[..end])
+}
+
 pub(crate) fn builder(schema: &TestSchema) -> EventStoreBuilder {
     store().primary(schema.primary()).replica(schema.replica()).schema(schema.name())
 }

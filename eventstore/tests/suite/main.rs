@@ -19,6 +19,7 @@ mod failover_views;
 mod faults;
 mod fixture;
 mod freshness;
+mod grants;
 mod group_faults;
 mod group_order;
 mod groups;
