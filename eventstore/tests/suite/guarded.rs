@@ -1,4 +1,4 @@
-//! A database of its own with a log in it, where each role may do what it needs and nothing else.
+//! A database of its own with a log in it, set up as docs/security.md says: each role may do what it needs and nothing else.
 
 use eventstore::{EventStore, EventStoreBuilder, Privilege};
 use testutil::TestSchema;
@@ -10,7 +10,7 @@ use crate::projections::settings;
 /// The schema of its log.
 pub(crate) const LOG: &str = "library";
 
-/// A database on the shared servers, set up by `guarded.sql`. To be ended: roles are the server's.
+/// A database on the shared servers. To be ended: roles are the server's.
 pub(crate) struct Guarded {
     servers: TestSchema,
     name: String,
@@ -20,14 +20,26 @@ impl Guarded {
     /// A database with roles and without a log.
     pub(crate) async fn empty() -> Self {
         let servers = TestSchema::new();
-        let name = servers.name().to_owned();
-        let guarded = Self { servers, name };
+        let guarded = Self { name: servers.name().to_owned(), servers };
+        let [server_wide, in_database] = guarded.set_up();
         let server = guarded.server().await;
-        server.batch_execute(&format!("CREATE DATABASE {} TEMPLATE template0", guarded.name)).await.unwrap();
-        let set_up = include_str!("guarded.sql").replace("{name}", &guarded.name);
-        let set_up = set_up.replace("{password}", &guarded.password());
-        guarded.superuser().await.batch_execute(&set_up).await.unwrap();
+        for statement in server_wide.split_inclusive(";\n") {
+            server.batch_execute(statement).await.expect(statement);
+        }
+        guarded.superuser().await.batch_execute(&in_database).await.unwrap();
         guarded
+    }
+
+    /// What docs/security.md says is to be done on the server, and then in the database. Roles are named after the database, as those of a
+    /// server are seen by all tests.
+    fn set_up(&self) -> [String; 2] {
+        let page = include_str!("../../../docs/security.md");
+        let blocks: Vec<_> = page.split("```sql\n").skip(1).take(2).collect();
+        [0, 1].map(|nth| {
+            let statements = blocks[nth].split("```").next().unwrap();
+            let of_this = statements.replace("eventstore", &self.name);
+            of_this.replace(" LOGIN", &format!(" LOGIN {}", self.password()))
+        })
     }
 
     /// With a log that its owner has made, and each role's privilege on it.

@@ -60,7 +60,7 @@ pub(crate) async fn assert_all_counted(log: &Log) {
 
 async fn triggers(log: &Log) -> i64 {
     let count = format!(
-        "SELECT count(*) FROM pg_trigger WHERE tgrelid = '{}.events'::regclass AND NOT tgisinternal",
+        "SELECT count(*) FROM pg_trigger WHERE tgrelid = '{}.events'::regclass AND tgname = 'call_inline'",
         log.schema.name()
     );
     log.sql().await.query_one(&count, &[]).await.unwrap().get(0)

@@ -10,7 +10,7 @@ use crate::guarded::{Guarded, refusal};
 use crate::process_script::{self, manager, settled, step, telling};
 use crate::projections::{self, Sum};
 use crate::recompute_script::{self, OPEN, count, script, sums_into};
-use crate::subscriptions::{LONG, append, next, numbers, odd};
+use crate::subscriptions::{LONG, append, event, next, numbers, odd};
 
 pub(crate) fn assert_lacks_right<T: std::fmt::Debug>(result: Result<T, Error>, what: &str) {
     let error = result.expect_err(what);
@@ -105,7 +105,11 @@ async fn a_writer_appends_and_does_nothing_around_it() {
     let guarded = Guarded::new().await;
     let (owner, writer) = (guarded.store("admin").await, guarded.store("writer").await);
     let sql = guarded.sql("writer").await;
-    append(&writer, 0..3).await;
+    let zero = event(0);
+    let first = writer.append([zero.clone()]).await.unwrap();
+    let again = writer.append([zero]).await.unwrap();
+    assert_eq!(again.token(), first.token(), "once, however often it is sent");
+    append(&writer, 1..3).await;
     let history = writer.query(&odd()).await.unwrap();
     let on_condition = || writer.append([NewEvent::new("Odd", json!({"n": 3}))]).fail_if_matches(&odd());
     on_condition().after(history.token()).await.unwrap();
