@@ -105,12 +105,17 @@
 //! Everything that happens is reported as `tracing` spans and events, and as metrics in a registry of yours
 //! ([`EventStoreBuilder::metrics`]); payloads and passwords never are.
 //!
+//! # Who may do what
+//!
+//! [`EventStore::grant`] gives roles of the server what they need of a log and no more: to read, to append, to import, or to follow it. Nobody but its
+//! owner writes its tables, and events refuse to be changed even by the owner.
+//!
 //! # Features
 //!
 //! - `axum`: `/health` and `/ready` over HTTP, in the module `health_http`.
 //! - `bb8`: that pool, besides `deadpool`; see [`PoolBackend`].
-//! - `cli`: the program `eventstore`, which creates a log, looks into it, moves events, declares paths, and looks after subscriptions, groups,
-//!   projections and process managers.
+//! - `cli`: the program `eventstore`, which creates a log, looks into it, moves events, declares paths, grants privileges, and looks after subscriptions,
+//!   groups, projections and process managers.
 //!
 //! For a pooler that lends sessions for a transaction at a time see [`Settings::prepared_statements`].
 
@@ -145,6 +150,7 @@ mod panic;
 mod patience;
 mod pool;
 mod position;
+mod privileges;
 mod process;
 mod projection;
 mod query;
@@ -182,6 +188,7 @@ pub use keys::{IndexBuild, IndexProgress, IndexState, IndexedPath, IndexedPaths}
 pub use migration::MigrationStatus;
 pub use pool::PoolBackend;
 pub use position::Position;
+pub use privileges::{Privilege, PrivilegeHolder};
 pub use process::{
     Command, ParkedWork, Process, ProcessError, ProcessManager, ProcessRun, ProcessStatus, Profile, Progress,
     Reaction, WakeUp,

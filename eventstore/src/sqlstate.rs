@@ -10,6 +10,9 @@ use crate::error::{Error, ErrorKind};
 /// transaction is committed here, and perhaps nowhere else.
 pub(crate) const SYNCHRONOUS_WAIT: &str = "SyncRepWaitForLSN";
 
+/// The role lacks a right.
+pub(crate) const INSUFFICIENT_PRIVILEGE: &str = "42501";
+
 /// Sorts an error of the driver. The text of the server's message is kept; its detail and context, where values
 /// may stand, are not.
 pub(crate) fn classify(error: &tokio_postgres::Error, server: &str) -> Error {
@@ -50,9 +53,9 @@ fn hint(code: &str) -> &'static str {
         "3F000" | "42P01" | "42883" => {
             "; was the schema migrated? EventStore::migrate() creates what is missing"
         }
-        "42501" => {
-            "; the role lacks a right on the log: readers need USAGE and SELECT, writers EXECUTE on \
-             append_v1, imports on import_v1"
+        INSUFFICIENT_PRIVILEGE => {
+            "; the role lacks a right: `eventstore roles grant`, or EventStore::grant, gives it what readers, writers, importers \
+             or projectors need of a log"
         }
         // Two sessions of the pool were given the same session of the server's.
         "42P05" | "26000" => {

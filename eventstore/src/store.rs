@@ -73,11 +73,13 @@ impl EventStore {
     }
 
     /// Creates the log in its schema, or brings it to the version of this library. Many processes may call it at
-    /// once, also through a connection pooler and beside running appends; a log that is up to date is left alone.
+    /// once, also through a connection pooler and beside running appends; a log that is up to date is left alone. Whoever
+    /// brings it up to date becomes, or needs the rights of, the log's owner; who finds it up to date need only be a reader.
     ///
     /// # Errors
     /// [`Invalid`](crate::ErrorKind::Invalid) if the schema was made by a newer library that this one does not work
-    /// with, if an applied migration was changed, or if the log does not index a path that the builder names;
+    /// with, if an applied migration was changed, if the log does not index a path that the builder names, or if it is to be
+    /// brought up to date by somebody who has not its owner's rights;
     /// [`Unavailable`](crate::ErrorKind::Unavailable) if the primary can not be reached, or another migration does
     /// not end.
     ///

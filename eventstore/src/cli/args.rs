@@ -7,9 +7,10 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::consumer_args::{GroupsCommand, ProcessesCommand, ProjectionsCommand, SubscriptionsCommand};
 use crate::filter::FilterArgs;
+use crate::roles::RolesCommand;
 
-/// Administers a log of events on PostgreSQL: creates it, looks into it, moves events, declares indexes, looks after subscriptions,
-/// consumer groups, projections and process managers.
+/// Administers a log of events on PostgreSQL: creates it, looks into it, moves events, declares indexes, grants privileges, looks after
+/// subscriptions, consumer groups, projections and process managers.
 #[derive(Debug, Parser)]
 #[command(
     name = "eventstore",
@@ -107,6 +108,9 @@ Examples:
     /// List what process managers have to do; replay and drop what they have parked
     #[command(subcommand)]
     Processes(ProcessesCommand),
+    /// Grant, revoke and list what roles of the server may do on the log
+    #[command(subcommand)]
+    Roles(RolesCommand),
 }
 
 #[derive(Debug, Subcommand)]

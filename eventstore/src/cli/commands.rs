@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use crate::args::{Cli, Command, LogArgs, MigrateCommand, QueryArgs, TailArgs};
 use crate::consumer_args::Place;
-use crate::{Failure, groups, indexing, output, processes, projections, subscriptions, transfer};
+use crate::{Failure, groups, indexing, output, processes, projections, roles, subscriptions, transfer};
 
 /// Runs a command; ends it when the program is interrupted.
 pub(crate) async fn run(cli: Cli) -> Result<(), Failure> {
@@ -43,6 +43,7 @@ async fn carry_out(cli: Cli) -> Result<(), Failure> {
         Command::Groups(command) => groups::run(&connect(&log).await?, command).await,
         Command::Projections(command) => projections::run(&connect(&log).await?, command).await,
         Command::Processes(command) => processes::run(&connect(&log).await?, command).await,
+        Command::Roles(command) => roles::run(&connect(&log).await?, command).await,
     }
 }
 

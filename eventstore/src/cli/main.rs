@@ -9,6 +9,7 @@ mod indexing;
 mod output;
 mod processes;
 mod projections;
+mod roles;
 mod subscriptions;
 mod transfer;
 

@@ -151,6 +151,21 @@ pub(super) const STEPS: &[Step] = &[
             include_str!("../sql/migrations/0009/8_delete_recomputes_v1.sql"),
         ],
     },
+    Step {
+        version: 10,
+        name: "events that refuse change, privileges",
+        works_with: 1,
+        objects: &[
+            include_str!("../sql/migrations/0010/1_refuse_change_v1.sql"),
+            include_str!("../sql/migrations/0010/2_privileges.sql"),
+            include_str!("../sql/migrations/0010/3_privilege_objects_v1.sql"),
+            include_str!("../sql/migrations/0010/4_privileges_v1.sql"),
+            include_str!("../sql/migrations/0010/5_grant_v1.sql"),
+            include_str!("../sql/migrations/0010/6_revoke_v1.sql"),
+            include_str!("../sql/migrations/0010/7_renew_privileges_v1.sql"),
+            include_str!("../sql/migrations/0010/8_nothing_for_public.sql"),
+        ],
+    },
 ];
 
 /// The version that this library's schema has.

@@ -26,6 +26,7 @@ use crate::migration::transaction::Transaction;
 use crate::pool::{self, Pool};
 use crate::schema::SchemaName;
 use crate::sql::{self, migrate};
+use crate::sqlstate;
 
 pub(crate) use server_state::ServerState;
 pub use status::MigrationStatus;
@@ -65,9 +66,23 @@ impl<'a> Migrator<'a> {
         if state.version < LATEST {
             let span =
                 info_span!("migrate", schema = self.schema.as_str(), from = state.version, to = LATEST);
-            self.apply_pending().instrument(span).await?;
+            self.apply_pending().instrument(span).await.map_err(|error| self.not_the_owner(error, state))?;
         }
         self.verify().await
+    }
+
+    /// Says what it is that the role may not do.
+    fn not_the_owner(&self, error: Error, state: ServerState) -> Error {
+        match error.sqlstate() {
+            Some(sqlstate @ sqlstate::INSUFFICIENT_PRIVILEGE) => {
+                let message = format!(
+                    "schema {} has version {}, and only who owns the log can bring it to {LATEST}: {error}",
+                    self.schema, state.version
+                );
+                Error::from_server(error.kind(), message, sqlstate)
+            }
+            _ => error,
+        }
     }
 
     async fn apply_pending(&self) -> Result<(), Error> {

@@ -7,6 +7,7 @@ pub(crate) mod group;
 mod json_text;
 pub(crate) mod keys;
 pub(crate) mod migrate;
+pub(crate) mod privileges;
 mod probe;
 pub(crate) mod process;
 pub(crate) mod projection;

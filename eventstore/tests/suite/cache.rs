@@ -293,10 +293,7 @@ async fn what_is_kept_of_a_lost_history_goes_and_the_cache_goes_on() {
     titles.until(|stats| stats.writes == 2).await;
     assert_eq!(titles.kept("a").await, "lost");
     // What a failover does: the end of the log is gone.
-    let name = log.schema.name();
-    let lose =
-        format!("DELETE FROM {name}.keys WHERE position > 1; DELETE FROM {name}.events WHERE position > 1");
-    log.sql().await.batch_execute(&lose).await.unwrap();
+    log.lose_after(1).await;
     titles.until(|stats| stats.entries == 0).await;
     assert_eq!(titles.get("a").await, "one");
     assert_eq!(titles.kept("a").await, "one");

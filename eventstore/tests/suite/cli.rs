@@ -382,3 +382,23 @@ fn bad_usage_is_refused_and_help_teaches() {
         assert!(help.contains("Example"), "{command}: {help}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn privileges_are_granted_and_shown() {
+    let log = Log::new().await;
+    let (sql, role) = (log.sql().await, format!("{}_app", log.schema.name()));
+    sql.batch_execute(&format!("CREATE ROLE {role}")).await.unwrap();
+    let line = |privilege: &str| json!({"role": role, "privilege": privilege, "creates_schemas": false});
+    assert_eq!(lines(&succeed(&mut on(&log, &format!("roles grant writer {role}")))), [line("writer")]);
+    let Output { stdout, stderr, .. } = on(&log, &format!("roles grant projector {role}")).output().unwrap();
+    assert_eq!(lines(&String::from_utf8(stdout).unwrap()), [line("projector"), line("writer")]);
+    assert!(String::from_utf8(stderr).unwrap().contains("GRANT CREATE ON DATABASE"));
+    assert_eq!(lines(&succeed(&mut on(&log, "roles list"))), [line("projector"), line("writer")]);
+    assert_eq!(lines(&succeed(&mut on(&log, &format!("roles revoke writer {role}")))), [line("projector")]);
+    assert_eq!(succeed(&mut on(&log, &format!("roles revoke projector {role}"))), "");
+    let (code, said) = fail(&mut on(&log, "roles grant writer nobody_at_all"));
+    assert!(code == 3 && said.contains("nobody_at_all"), "{code}: {said}");
+    let (code, said) = fail(&mut on(&log, &format!("roles grant owner {role}")));
+    assert!(code == 2 && said.contains("expected reader, writer"), "{code}: {said}");
+    sql.batch_execute(&format!("DROP ROLE {role}")).await.unwrap();
+}

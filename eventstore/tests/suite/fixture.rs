@@ -35,6 +35,17 @@ impl Log {
         testutil::replayed(self.schema.primary(), self.schema.replica()).await.unwrap();
     }
 
+    /// Loses the end of the log, as a failover may. The events refuse that unless their owner insists.
+    pub(crate) async fn lose_after(&self, position: i64) {
+        let name = self.schema.name();
+        let lose = format!(
+            "BEGIN; ALTER TABLE {name}.events DISABLE TRIGGER refuse_change;
+             DELETE FROM {name}.keys WHERE position > {position}; DELETE FROM {name}.events WHERE position > {position};
+             ALTER TABLE {name}.events ENABLE ALWAYS TRIGGER refuse_change; COMMIT"
+        );
+        self.sql().await.batch_execute(&lose).await.unwrap();
+    }
+
     /// A plain connection to the primary.
     pub(crate) async fn sql(&self) -> tokio_postgres::Client {
         testutil::connect(self.schema.primary()).await.unwrap()
@@ -107,6 +118,14 @@ impl HeldLock {
     pub(crate) async fn release(self) {
         self.session.execute("SELECT pg_advisory_unlock_all()", &[]).await.unwrap();
     }
+}
+
+/// What makes a log as an earlier version of this library did.
+pub(crate) fn made_by_version(schema: &str, version: u32) -> String {
+    let script = EventStore::migration_script(schema).unwrap();
+    let last_step = script.find(&format!("VALUES ({version},"));
+    let end = last_step.and_then(|at| Some(at + script[at..].find(';')? + 1)).unwrap();
+    format!("{}\nINSERT INTO log (index_top_level) VALUES (true); COMMIT", &script[..end])
 }
 
 pub(crate) fn builder(schema: &TestSchema) -> EventStoreBuilder {

@@ -60,7 +60,7 @@ pub(crate) async fn assert_all_counted(log: &Log) {
 
 async fn triggers(log: &Log) -> i64 {
     let count = format!(
-        "SELECT count(*) FROM pg_trigger WHERE tgrelid = '{}.events'::regclass AND NOT tgisinternal",
+        "SELECT count(*) FROM pg_trigger WHERE tgrelid = '{}.events'::regclass AND tgname = 'call_inline'",
         log.schema.name()
     );
     log.sql().await.query_one(&count, &[]).await.unwrap().get(0)
@@ -181,7 +181,8 @@ async fn only_the_owner_of_the_log_registers() {
     let grants = format!(
         "CREATE ROLE {role} LOGIN; GRANT USAGE ON SCHEMA {schema} TO {role};
          GRANT SELECT ON ALL TABLES IN SCHEMA {schema} TO {role};
-         GRANT EXECUTE ON FUNCTION {schema}.append_v1, {schema}.register_inline_v1, {schema}.unregister_inline_v1 TO {role}"
+         GRANT EXECUTE ON FUNCTION {schema}.append_v1, {schema}.register_inline_v1, {schema}.unregister_inline_v1,
+             {schema}.require_read_committed_v1, {schema}.inline_function_v1 TO {role}"
     );
     sql.batch_execute(&grants).await.unwrap();
     let dsn = log.schema.primary().replace("user=postgres", &format!("user={role}"));

@@ -1,6 +1,6 @@
 //! Making a log, by many at once, and what is refused.
 
-use eventstore::{ErrorKind, Filter, NewEvent};
+use eventstore::{ErrorKind, Filter, NewEvent, Privilege};
 use futures_util::future::join_all;
 use serde_json::json;
 use testutil::TestSchema;
@@ -87,15 +87,11 @@ async fn an_odd_schema_name_is_quoted() {
 async fn a_writer_needs_few_rights_and_a_reader_fewer() {
     let log = Log::new().await;
     let (schema, role) = (log.schema.name(), log.schema.name());
-    let grants = format!(
-        "CREATE ROLE {role}_writer LOGIN; CREATE ROLE {role}_reader LOGIN;
-         GRANT USAGE ON SCHEMA {schema} TO {role}_writer, {role}_reader;
-         GRANT SELECT ON ALL TABLES IN SCHEMA {schema} TO {role}_writer, {role}_reader;
-         GRANT EXECUTE ON FUNCTION {schema}.append_v1, {schema}.import_v1, {schema}.save_snapshot_v1, {schema}.delete_snapshot_v1
-             TO {role}_writer"
-    );
+    let roles = format!("CREATE ROLE {role}_writer LOGIN; CREATE ROLE {role}_reader LOGIN");
     let owner = log.sql().await;
-    owner.batch_execute(&grants).await.unwrap();
+    owner.batch_execute(&roles).await.unwrap();
+    log.store.grant(Privilege::Writer, &format!("{role}_writer")).await.unwrap();
+    log.store.grant(Privilege::Reader, &format!("{role}_reader")).await.unwrap();
     let as_role = |kind: &str| {
         let dsn = log.schema.primary().replace("user=postgres", &format!("user={role}_{kind}"));
         fixture::store().primary(dsn).schema(schema).connect()
@@ -143,12 +139,8 @@ async fn an_append_refuses_any_other_isolation_level() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_older_log_is_brought_up_to_date_with_what_is_in_it() {
     let schema = TestSchema::new();
-    let script = eventstore::EventStore::migration_script(schema.name()).unwrap();
-    let first_step = script.find("VALUES (1,").and_then(|at| Some(at + script[at..].find(';')? + 1)).unwrap();
-    let made_by_the_first =
-        format!("{}\nINSERT INTO log (index_top_level) VALUES (true); COMMIT", &script[..first_step]);
     let client = testutil::connect(schema.primary()).await.unwrap();
-    client.batch_execute(&made_by_the_first).await.unwrap();
+    client.batch_execute(&fixture::made_by_version(schema.name(), 1)).await.unwrap();
 
     let role = format!("importer_{}", schema.name());
     let grant =
@@ -178,6 +170,24 @@ async fn an_older_log_is_brought_up_to_date_with_what_is_in_it() {
     let folded = store.fold("count", &Filter::all(), 0, |count, _| *count += 1).save_every(1).await.unwrap();
     assert_eq!(folded.state, 2);
     store.index_path("deep.n").await.unwrap();
+}
+
+/// VACUUM, say, is at work on the events: appends do not wait behind a migration that waits for it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_migration_that_would_hold_up_appends_gives_up_and_can_be_repeated() {
+    let schema = TestSchema::new();
+    let mut client = testutil::connect(schema.primary()).await.unwrap();
+    client.batch_execute(&fixture::made_by_version(schema.name(), 9)).await.unwrap();
+    let store = builder(&schema).connect().await.unwrap();
+    let at_work = client.transaction().await.unwrap();
+    let lock = format!("LOCK TABLE {}.events IN SHARE UPDATE EXCLUSIVE MODE", schema.name());
+    at_work.batch_execute(&lock).await.unwrap();
+    let error = store.migrate().await.unwrap_err();
+    assert_eq!((error.kind(), error.sqlstate()), (ErrorKind::Unavailable, Some("55P03")), "{error}");
+    store.append([NewEvent::new("T", json!({"n": 1}))]).await.unwrap();
+    at_work.rollback().await.unwrap();
+    store.migrate().await.unwrap();
+    store.append([NewEvent::new("T", json!({"n": 2}))]).await.unwrap();
 }
 
 /// What a log's schema consists of, so that no change of it goes unnoticed. To accept one, copy what the test prints.

@@ -1,4 +1,4 @@
--- One line an object of the schema $1: columns, constraints, indexes, functions with what they are allowed.
+-- One line an object of the schema $1: columns, constraints, indexes, triggers with when they fire, functions with what they are allowed.
 SELECT line
 FROM (
     SELECT format('column %s.%s %s%s', c.relname, a.attname, format_type(a.atttypid, a.atttypmod),
@@ -18,6 +18,11 @@ FROM (
     JOIN pg_class i ON i.oid = x.indexrelid
     JOIN pg_class t ON t.oid = x.indrelid
     WHERE i.relnamespace = $1::text::regnamespace
+    UNION ALL
+    SELECT format('trigger %s on %s %s', g.tgname, t.relname, g.tgenabled)
+    FROM pg_trigger g
+    JOIN pg_class t ON t.oid = g.tgrelid
+    WHERE t.relnamespace = $1::text::regnamespace AND NOT g.tgisinternal
     UNION ALL
     SELECT format('function %s(%s) %s%s%s', p.proname, pg_get_function_identity_arguments(p.oid), p.provolatile,
                   CASE WHEN p.prosecdef THEN ' security definer' ELSE '' END,

@@ -153,10 +153,7 @@ async fn a_snapshot_of_a_lost_history_is_not_used_and_gives_way() {
     let snapshot = log.store.snapshot("sum", &deposits());
     snapshot.save(&6_u64, token).await.unwrap();
     // What a failover does: the end of the log is another one.
-    let name = log.schema.name();
-    let lose =
-        format!("DELETE FROM {name}.keys WHERE position > 1; DELETE FROM {name}.events WHERE position > 1");
-    log.sql().await.batch_execute(&lose).await.unwrap();
+    log.lose_after(1).await;
     assert_eq!(snapshot.load::<u64>().await.unwrap_err().kind(), ErrorKind::HistoryDiverged);
     let folded = log.store.fold("sum", &deposits(), 0, add).save_every(1).await.unwrap();
     assert_eq!((folded.state, folded.events), (1, 1));

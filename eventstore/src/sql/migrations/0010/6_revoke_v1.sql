@@ -1,0 +1,28 @@
+-- Revokes a privilege on this log from a role; it keeps what other privileges of its own consist of. With the last one goes the use of
+-- the schema. What was granted by hand, and is part of the privilege, goes too. What the role has through another role, it keeps.
+-- Not SECURITY DEFINER, as grant_v1.
+CREATE FUNCTION revoke_v1(privilege text, grantee text) RETURNS void
+LANGUAGE plpgsql VOLATILE
+SET search_path FROM CURRENT
+AS $$
+DECLARE
+    v_schema name := begin_grant_v1(privilege, grantee);
+    v_others text[] := ARRAY(SELECT h.privilege FROM privileges_v1() AS h
+                             WHERE h.grantee = revoke_v1.grantee AND h.privilege <> revoke_v1.privilege);
+    o record;
+BEGIN
+    FOR o IN
+        SELECT p.kind, p.name FROM privilege_objects_v1(privilege) AS p
+        EXCEPT
+        SELECT p.kind, p.name FROM unnest(v_others) AS other CROSS JOIN LATERAL privilege_objects_v1(other) AS p
+    LOOP
+        EXECUTE format('REVOKE %s ON %s %I.%I FROM %I', CASE o.kind WHEN 'TABLE' THEN 'SELECT' ELSE 'EXECUTE' END, o.kind, v_schema, o.name, grantee);
+    END LOOP;
+    IF cardinality(v_others) = 0 THEN
+        EXECUTE format('REVOKE USAGE ON SCHEMA %I FROM %I', v_schema, grantee);
+    END IF;
+END
+$$;
+
+COMMENT ON FUNCTION revoke_v1 IS 'eventstore: revokes a privilege on this log';
+REVOKE ALL ON FUNCTION revoke_v1 FROM PUBLIC;
