@@ -109,6 +109,10 @@ fn certificate(why: &CertificateError) -> String {
         CertificateError::UnknownIssuer => {
             "it is from an unknown authority, none of the trusted root certificates".to_owned()
         }
+        // As a root certificate that was made anew under its old name does.
+        CertificateError::BadSignature => {
+            "its authority has the name of a trusted root certificate, and another key".to_owned()
+        }
         other => other.to_string(),
     }
 }

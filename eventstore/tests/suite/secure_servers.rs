@@ -13,6 +13,9 @@ use crate::certificates::{Authority, Issued};
 /// What the servers of these tests are called.
 pub(crate) const NAMES: &[&str] = &["localhost", "127.0.0.1"];
 
+/// Who signed their certificate.
+pub(crate) const AUTHORITY: &str = "authority of these tests";
+
 /// The superuser is let in without a password, `app` with one, through TLS, and `machine` with a certificate.
 const RULES: &str = "\
 host    replication all     127.0.0.1/32 trust
@@ -31,7 +34,7 @@ impl SecureServers {
     /// With a certificate that is good.
     pub(crate) async fn start() -> Self {
         let builder = Cluster::builder().replicas(1).setting("log_connections", "on");
-        let (cluster, authority) = (builder.start().unwrap(), Authority::new());
+        let (cluster, authority) = (builder.start().unwrap(), Authority::new(AUTHORITY));
         let servers = Self { cluster, authority, folder: tempfile::tempdir().unwrap() };
         let sql = servers.sql().await;
         sql.batch_execute(

@@ -10,7 +10,7 @@ use testutil::Session;
 
 use crate::certificates::Authority;
 use crate::fixture;
-use crate::secure_servers::{NAMES, SecureServers};
+use crate::secure_servers::{AUTHORITY, NAMES, SecureServers};
 use crate::wire::Wire;
 
 const LOG: &str = "library";
@@ -39,27 +39,32 @@ async fn sessions(sql: &Session) -> (i64, i64) {
 #[tokio::test(flavor = "multi_thread")]
 async fn all_connections_of_a_store_are_encrypted() {
     let servers = SecureServers::start().await;
+    let (primary, replica) = (servers.cluster.primary(), &servers.cluster.replicas()[0]);
     let wires = [
-        Wire::before(servers.cluster.primary().port()).await,
-        Wire::before(servers.cluster.replicas()[0].port()).await,
+        Wire::before(primary.port()).await,
+        Wire::before(replica.port()).await,
+        Wire::before(primary.port()).await,
     ];
     let dsns = wires.each_ref().map(|wire| servers.app(wire.port, "host=localhost channel_binding=require"));
-    let builder = fixture::store().primary(&dsns[0]).replica(&dsns[1]).listen(&dsns[0]).schema(LOG);
-    let store = builder.tls(servers.tls()).connect().await.unwrap();
+    let builder = || fixture::store().primary(&dsns[0]).schema(LOG).tls(servers.tls());
+    let store = builder().replica(&dsns[1]).listen(&dsns[2]).connect().await.unwrap();
     store.migrate().await.unwrap();
     store.append([NewEvent::new("Lent", json!({"BookID": 1}))]).await.unwrap();
     let token = store.head().await.unwrap();
-    let (primary, replica) = (servers.sql().await, servers.cluster.replicas()[0].dsn());
-    testutil::replayed(&servers.cluster.primary().dsn(), &replica).await.unwrap();
+    testutil::replayed(&primary.dsn(), &replica.dsn()).await.unwrap();
     let read = store.query(&Filter::all()).consistency(Consistency::AtLeast(token)).await.unwrap();
     assert_eq!(read.len(), 1);
 
     let mut events = store.subscription("all").ephemeral().start(Start::Beginning).await.unwrap();
     assert_eq!(events.next().await.unwrap().unwrap().len(), 1);
-    let listens = "SELECT EXISTS (SELECT FROM pg_stat_activity JOIN pg_stat_ssl USING (pid)
-                                  WHERE usename = 'app' AND ssl AND query LIKE 'LISTEN%')";
-    await_true(&primary, listens).await;
-    for sql in [primary, testutil::connect(&replica).await.unwrap()] {
+    // Found by listening: no poll comes in time.
+    store.set_poll_every(Duration::from_secs(3_600));
+    let other = builder().connect().await.unwrap();
+    other.append([NewEvent::new("Returned", json!({"BookID": 1}))]).await.unwrap();
+    assert_eq!(events.next().await.unwrap().unwrap().len(), 1);
+
+    for server in [primary, replica] {
+        let sql = testutil::connect(&server.dsn()).await.unwrap();
         let (count, in_the_clear) = sessions(&sql).await;
         assert!(count > 0 && in_the_clear == 0, "{in_the_clear} of {count} sessions are not encrypted");
     }
@@ -97,7 +102,11 @@ async fn a_server_that_is_not_who_it_should_be_is_sent_nothing() {
         (authority.issue(&["db.example"]), "for DnsName(\"db.example\"), and not for the host \"127.0.0.1\""),
         (authority.issue(&["10.0.0.1"]), "10.0.0.1"),
         (authority.issue_expired(NAMES), "it expired at 2020-01-02T00:00:00Z"),
-        (Authority::new().issue(NAMES), "from an unknown authority"),
+        (Authority::new("another").issue(NAMES), "from an unknown authority"),
+        (
+            Authority::new(AUTHORITY).issue(NAMES),
+            "its authority has the name of a trusted root certificate, and another key",
+        ),
     ];
     for (shown, expected) in cases {
         servers.show(&shown).await;
@@ -174,7 +183,7 @@ async fn a_client_says_who_it_is_by_certificate() {
     let error = connect(servers.tls()).await.unwrap_err();
     assert!(error.kind() == ErrorKind::Invalid && error.to_string().contains("certificate"), "{error}");
     // Whether its alert comes before the end of the connection is the server's affair.
-    connect(as_machine(&Authority::new(), "stranger")).await.unwrap_err();
+    connect(as_machine(&Authority::new("another"), "stranger")).await.unwrap_err();
 }
 
 #[test]
@@ -185,7 +194,7 @@ fn files_that_are_not_what_they_should_be_are_named() {
         std::fs::write(&file, text).unwrap();
         file
     };
-    let authority = Authority::new();
+    let authority = Authority::new(AUTHORITY);
     let (one, other) = (authority.issue(NAMES), authority.issue(NAMES));
     let (root, certificate) = (file("root.crt", &authority.pem()), file("one.crt", &one.certificate));
     let (key, other_key) = (file("one.key", &one.key), file("other.key", &other.key));
