@@ -10,6 +10,7 @@ mod output;
 mod processes;
 mod projections;
 mod subscriptions;
+mod tls_args;
 mod transfer;
 
 use std::process::ExitCode;

@@ -217,3 +217,40 @@ fn files_that_are_not_what_they_should_be_are_named() {
     }
     trusted().identity(&certificate, &key).unwrap();
 }
+
+#[cfg(feature = "cli")]
+#[tokio::test(flavor = "multi_thread")]
+async fn the_program_speaks_tls() {
+    let servers = SecureServers::start().await;
+    let dsn = servers.app(servers.cluster.primary().port(), "host=localhost channel_binding=require");
+    connect(&servers, &dsn).await.unwrap().migrate().await.unwrap();
+    let head = |more: &[&str]| {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_eventstore"));
+        for name in
+            ["EVENTSTORE_REPLICA", "EVENTSTORE_TLS_ROOTS", "EVENTSTORE_TLS_CERTIFICATE", "EVENTSTORE_TLS_KEY"]
+        {
+            command.env_remove(name);
+        }
+        command.args(["head", "--primary", &dsn, "--schema", LOG]).args(more);
+        command
+    };
+    let run = |command: &mut std::process::Command| {
+        let output = command.output().unwrap();
+        (output.status.code().unwrap(), String::from_utf8([output.stdout, output.stderr].concat()).unwrap())
+    };
+    let (roots, stranger) = (servers.roots(), servers.file("stranger.crt", &Authority::new("another").pem()));
+    let (roots, stranger) = (roots.to_str().unwrap(), stranger.to_str().unwrap());
+    assert_eq!(run(&mut head(&["--tls-roots", roots])), (0, "0\n".to_owned()));
+    assert_eq!(run(head(&[]).env("EVENTSTORE_TLS_ROOTS", roots)), (0, "0\n".to_owned()));
+    let refused: [(&[&str], i32, &str); 5] = [
+        (&["--tls-roots", stranger], 3, "from an unknown authority"),
+        (&["--tls-roots", "no/such.crt"], 3, "no/such.crt"),
+        (&[], 3, "without TLS"),
+        (&["--tls-roots", roots, "--tls-key", roots], 2, "--tls-certificate"),
+        (&["--tls-certificate", roots, "--tls-key", roots], 2, "--tls-roots"),
+    ];
+    for (arguments, expected, words) in refused {
+        let (code, said) = run(&mut head(arguments));
+        assert!(code == expected && said.contains(words), "{arguments:?}: {code}: {said}");
+    }
+}
