@@ -148,7 +148,7 @@ impl EventStoreBuilder {
     ///
     /// # Errors
     /// [`Invalid`](crate::ErrorKind::Invalid) for a connection string, schema name, path or setting that is not valid,
-    /// a server that refuses the user, or a schema made by a newer library that this one does not work with;
+    /// a server that refuses the user, whose certificate is not good or which offers no TLS, or a schema made by a newer library that this one does not work with;
     /// [`Unavailable`](crate::ErrorKind::Unavailable) if no host is reachable and writable.
     ///
     /// # Panics

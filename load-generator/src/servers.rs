@@ -2,6 +2,7 @@
 
 use testutil::Cluster;
 
+use crate::connection;
 use crate::error::RunError;
 
 /// Where the log is.
@@ -39,10 +40,10 @@ impl Servers {
         if self.are_none() {
             return Ok(());
         }
-        let session = testutil::connect(&self.primary).await?;
+        let session = connection::connect(&self.primary).await?;
         session.batch_execute("CHECKPOINT").await?;
         for replica in &self.replicas {
-            testutil::replayed(&self.primary, replica).await?;
+            connection::replayed(&self.primary, replica).await?;
         }
         Ok(())
     }

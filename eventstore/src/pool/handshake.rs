@@ -113,6 +113,11 @@ fn certificate(why: &CertificateError) -> String {
         CertificateError::BadSignature => {
             "its authority has the name of a trusted root certificate, and another key".to_owned()
         }
+        // As `openssl req -x509` makes them, unless it is told not to.
+        CertificateError::Other(why) if why.0.to_string().contains("CaUsedAsEndEntity") => {
+            "it is an authority's own (CA:TRUE), and a server needs one that its authority has signed"
+                .to_owned()
+        }
         other => other.to_string(),
     }
 }

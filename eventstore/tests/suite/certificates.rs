@@ -49,6 +49,15 @@ impl Authority {
         self.sign(params)
     }
 
+    /// Signed by itself, and marked as an authority's or not.
+    pub(crate) fn self_signed(names: &[&str], is_authority: bool) -> Issued {
+        let (key, mut params) = (KeyPair::generate().unwrap(), params(names));
+        if is_authority {
+            params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        }
+        Issued { certificate: params.self_signed(&key).unwrap().pem(), key: key.serialize_pem() }
+    }
+
     fn sign(&self, params: CertificateParams) -> Issued {
         let key = KeyPair::generate().unwrap();
         Issued { certificate: params.signed_by(&key, &self.0).unwrap().pem(), key: key.serialize_pem() }

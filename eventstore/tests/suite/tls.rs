@@ -154,6 +154,22 @@ async fn the_name_that_counts_is_the_one_in_the_connection_string() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_certificate_that_signed_itself_is_trusted_if_it_is_a_servers_and_no_authoritys() {
+    let servers = SecureServers::start().await;
+    let dsn = servers.app(servers.cluster.primary().port(), "host=localhost");
+    for is_authority in [false, true] {
+        let shown = Authority::self_signed(NAMES, is_authority);
+        servers.show(&shown).await;
+        let tls = Tls::trusting(servers.file("shown.crt", &shown.certificate)).unwrap();
+        let connected = fixture::store().primary(&dsn).schema(LOG).tls(tls).connect().await;
+        match connected {
+            Ok(_) => assert!(!is_authority),
+            Err(error) => assert!(is_authority && error.to_string().contains("CA:TRUE"), "{error}"),
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_password_is_bound_to_the_channel_where_that_is_asked_for() {
     let servers = SecureServers::start().await;
     let bound = servers.app(servers.cluster.primary().port(), "host=localhost channel_binding=require");
