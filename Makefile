@@ -54,6 +54,7 @@ lint:
 	cargo clippy -p eventstore --locked -- -D warnings
 	cargo clippy -p eventstore --features bb8 --locked -- -D warnings
 	cargo clippy -p eventstore --features cli --locked -- -D warnings
+	cargo clippy -p eventstore --features rustls --locked -- -D warnings
 	cargo clippy -p eventstore --features axum --locked -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
 

@@ -108,8 +108,13 @@ impl EventStoreBuilder {
         self
     }
 
-    /// Connects through TLS, with a connector of `tokio-postgres`: such as that of `tokio-postgres-rustls`. Without
-    /// one, only servers on this machine are connected to, or those whose connection string says `sslmode=disable`.
+    /// Connects through TLS: with `Tls` of the feature `rustls`, or any other connector of `tokio-postgres`, which then says how certificates are
+    /// verified. Every connection to every server uses it, that which listens and those that cancel statements too. A server that offers no TLS is refused,
+    /// unless its connection string says `sslmode=disable` or names a Unix socket. Without a connector, only servers on this
+    /// machine are connected to, or those whose connection string says `sslmode=disable`.
+    ///
+    /// SCRAM authentication is bound to the TLS channel where server and connector can do so; `channel_binding=require` in a connection
+    /// string refuses what is not.
     #[must_use]
     pub fn tls<T>(mut self, connector: T) -> Self
     where
@@ -143,7 +148,7 @@ impl EventStoreBuilder {
     ///
     /// # Errors
     /// [`Invalid`](crate::ErrorKind::Invalid) for a connection string, schema name, path or setting that is not valid,
-    /// a server that refuses the user, or a schema made by a newer library that this one does not work with;
+    /// a server that refuses the user, whose certificate is not good or which offers no TLS, or a schema made by a newer library that this one does not work with;
     /// [`Unavailable`](crate::ErrorKind::Unavailable) if no host is reachable and writable.
     ///
     /// # Panics
@@ -170,7 +175,7 @@ impl EventStoreBuilder {
         let dsn = Dsn::parse(connection_string, role, self.settings.connect_timeout)?;
         let owns_session = self.settings.prepared_statements;
         match &self.tls {
-            Some(tls) => Ok(Connector::new(dsn.require_tls(), tls, owns_session)),
+            Some(tls) => Ok(Connector::new(dsn.require_tls()?, tls, owns_session)),
             None => {
                 dsn.check_without_tls().map(|()| Connector::new(dsn, &TlsConnector::none(), owns_session))
             }

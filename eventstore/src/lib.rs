@@ -116,6 +116,7 @@
 //! - `bb8`: that pool, besides `deadpool`; see [`PoolBackend`].
 //! - `cli`: the program `eventstore`, which creates a log, looks into it, moves events, declares paths, grants privileges, and looks after subscriptions,
 //!   groups, projections and process managers.
+//! - `rustls`: TLS, always verified; see `Tls`, which [`EventStoreBuilder::tls`] takes.
 //!
 //! For a pooler that lends sessions for a transaction at a time see [`Settings::prepared_statements`].
 
@@ -167,6 +168,8 @@ mod store;
 mod subscription;
 mod tail;
 mod telemetry;
+#[cfg(feature = "rustls")]
+mod tls;
 mod token;
 mod token_text;
 mod transfer;
@@ -204,6 +207,8 @@ pub use snapshot::{Fold, Folded, Snapshot, SnapshotKey};
 pub use stats::LogStats;
 pub use store::EventStore;
 pub use subscription::{Batch, Start, Subscribe, Subscription, SubscriptionStatus};
+#[cfg(feature = "rustls")]
+pub use tls::Tls;
 pub use token::Token;
 pub use transfer::{Export, Exported, Import, Imported, TransferProgress};
 pub use typed::{DomainEvent, UnknownTypes, Upcast};

@@ -1,10 +1,12 @@
 //! What the server's and the driver's errors mean to a caller; the one place where SQLSTATEs are read.
 
 use std::error::Error as _;
+use std::iter;
 
 use tokio_postgres::error::{DbError, Severity};
 
 use crate::error::{Error, ErrorKind};
+use crate::pool;
 
 /// The name of the PostgreSQL routine that warns when a wait for a synchronous standby was cancelled: the
 /// transaction is committed here, and perhaps nowhere else.
@@ -23,9 +25,12 @@ pub(crate) fn classify(error: &tokio_postgres::Error, server: &str) -> Error {
             Error::from_server(kind(code), message, code)
         }
         None => {
-            let cause =
-                error.source().map_or_else(|| error.to_string(), |source| format!("{error}: {source}"));
-            Error::unavailable(format!("{server}: {cause}"))
+            if let Some(why) = pool::refusal(error) {
+                return Error::invalid(format!("{server}: {why}"));
+            }
+            let causes = iter::successors(error.source(), |cause: &&dyn std::error::Error| (*cause).source());
+            let chain = causes.fold(error.to_string(), |said, cause| format!("{said}: {cause}"));
+            Error::unavailable(format!("{server}: {chain}"))
         }
     }
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::connection;
 use crate::flush::RoundTrips;
 use crate::histogram::milliseconds;
 use crate::machine;
@@ -58,7 +59,7 @@ pub(crate) struct Environment {
     load_average_1m: Option<f64>,
     pub(crate) servers: String,
     pub(crate) replicas: usize,
-    /// Empty where the server could not be asked without TLS.
+    /// Empty where the server could not be asked.
     pub(crate) postgresql: BTreeMap<String, String>,
     /// How long the primary takes to flush a commit, beyond the round trip.
     pub(crate) flush_ms: Option<f64>,
@@ -123,9 +124,9 @@ pub(crate) fn peak_mib() -> Option<f64> {
     machine::own_kib("VmHWM:").map(|kib| kib / 1_024.0)
 }
 
-/// The server's settings; `None` where it can not be asked without TLS.
+/// The server's settings; `None` where it can not be asked.
 pub(crate) async fn settings(primary: &str) -> Option<BTreeMap<String, String>> {
-    let client = testutil::connect(primary).await.ok()?;
+    let client = connection::connect(primary).await.ok()?;
     let statement = "SELECT name, current_setting(name) FROM pg_settings WHERE name = ANY ($1)";
     let rows = client.query(statement, &[&SETTINGS]).await.ok()?;
     Some(rows.iter().map(|row| (row.get(0), row.get(1))).collect())

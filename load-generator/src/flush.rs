@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use testutil::Session;
 use tokio_postgres::Error;
 
+use crate::connection;
 use crate::median::median;
 
 /// Enough for a median that a stray one does not move.
@@ -34,7 +35,7 @@ impl RoundTrips {
 }
 
 async fn measured(primary: &str) -> Result<RoundTrips, Error> {
-    let session = testutil::connect(primary).await?;
+    let session = connection::connect(primary).await?;
     let trip_ms = median_ms(&session, "SELECT 1").await?;
     // A standby refuses it, for one.
     let commit_ms = median_ms(&session, FLUSH).await.ok();

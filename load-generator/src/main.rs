@@ -25,6 +25,7 @@ mod chart;
 mod cli;
 mod collector;
 mod compare;
+mod connection;
 mod counts;
 mod csv;
 mod deliver;

@@ -6,6 +6,7 @@ use std::str::FromStr;
 
 use testutil::{Cluster, ClusterBuilder};
 
+use crate::connection;
 use crate::error::RunError;
 
 /// What servers of our own are set to.
@@ -82,10 +83,10 @@ impl Servers {
         if self.are_none() {
             return Ok(());
         }
-        let session = testutil::connect(&self.primary).await?;
+        let session = connection::connect(&self.primary).await?;
         session.batch_execute("CHECKPOINT").await?;
         for replica in &self.replicas {
-            testutil::replayed(&self.primary, replica).await?;
+            connection::replayed(&self.primary, replica).await?;
         }
         Ok(())
     }

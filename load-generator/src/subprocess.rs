@@ -6,6 +6,7 @@ use std::process::{ExitStatus, Stdio};
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 
+use crate::connection;
 use crate::error::RunError;
 use crate::report::Report;
 
@@ -44,6 +45,7 @@ fn command(primary: &str, replica: Option<&str>) -> Result<Command, RunError> {
     let program = std::env::current_exe().map_err(RunError::io("finding this program"))?;
     let mut command = Command::new(program);
     command.env("EVENTSTORE_PRIMARY", primary);
+    connection::hand_on(&mut command);
     match replica {
         Some(replica) => command.env("EVENTSTORE_REPLICA", replica),
         None => command.env_remove("EVENTSTORE_REPLICA"),

@@ -41,7 +41,9 @@ pub use forgetful_disk::{ForgetfulDisk, Forgotten};
 pub use nix::sys::signal::Signal;
 pub use patroni::Patroni;
 pub use pgbouncer::{PgBouncer, PoolMode};
-pub use replication::{connect, cut_off, follow, promote, replayed, takes_writes, whichever_takes_writes};
+pub use replication::{
+    await_replay, connect, cut_off, follow, promote, replayed, takes_writes, whichever_takes_writes,
+};
 pub use server::Server;
 pub use shared::{TestSchema, TestServers, servers};
 pub use skip::skip;

@@ -27,9 +27,16 @@ pub fn whichever_takes_writes(ports: impl IntoIterator<Item = u16>) -> String {
 /// # Errors
 /// If one of the servers can not be reached.
 pub async fn replayed(primary: &str, replica: &str) -> Result<(), Error> {
-    let written = connect(primary).await?.query_one("SELECT pg_current_wal_insert_lsn()::text", &[]).await?;
+    await_replay(&connect(primary).await?, &connect(replica).await?).await
+}
+
+/// The same, on connections that are there already.
+///
+/// # Errors
+/// If one of them is lost.
+pub async fn await_replay(primary: &Client, replica: &Client) -> Result<(), Error> {
+    let written = primary.query_one("SELECT pg_current_wal_insert_lsn()::text", &[]).await?;
     let written: String = written.get(0);
-    let replica = connect(replica).await?;
     // There is no signal for replay on a standby; this is the poll that stands for it.
     let statement = "SELECT coalesce(pg_last_wal_replay_lsn() >= $1::text::pg_lsn, true)";
     while !replica.query_one(statement, &[&written]).await?.get::<_, bool>(0) {

@@ -2,7 +2,9 @@
 
 use std::ffi::OsStr;
 use std::fs;
+use std::io::Write as _;
 use std::net::TcpListener;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::thread;
@@ -68,6 +70,23 @@ impl Server {
     #[must_use]
     pub fn data(&self) -> &Path {
         &self.data
+    }
+
+    /// Puts a file into its data folder, or another one in its place, which the server alone may read: a key, a certificate, rules.
+    ///
+    /// # Errors
+    /// If it can not be written.
+    pub fn put(&self, name: &str, text: &str) -> Result<PathBuf, ClusterError> {
+        let (file, fresh) = (self.data.join(name), self.data.join(format!("{name}.new")));
+        let mut options = fs::OpenOptions::new();
+        options.create(true).write(true).truncate(true).mode(0o600);
+        options
+            .open(&fresh)
+            .and_then(|mut opened| opened.write_all(text.as_bytes()))
+            .map_err(ClusterError::io(format!("writing {}", fresh.display())))?;
+        self.owner.give(&fresh)?;
+        fs::rename(&fresh, &file).map_err(ClusterError::io(format!("writing {}", file.display())))?;
+        Ok(file)
     }
 
     pub(crate) fn program(&self, name: &str) -> Command {

@@ -8,6 +8,7 @@ use clap::{Args, Parser, Subcommand};
 use crate::consumer_args::{GroupsCommand, ProcessesCommand, ProjectionsCommand, SubscriptionsCommand};
 use crate::filter::FilterArgs;
 use crate::roles::RolesCommand;
+use crate::tls_args::TlsArgs;
 
 /// Administers a log of events on PostgreSQL: creates it, looks into it, moves events, declares indexes, grants privileges, looks after
 /// subscriptions, consumer groups, projections and process managers.
@@ -22,6 +23,7 @@ Examples:
   eventstore query --type BookCopyLentToReader --any BookID=7 --any ReaderID=ada --limit 10 --backwards
   eventstore tail --follow
   eventstore groups parked list mailers
+  eventstore head --primary 'host=db1.example user=app dbname=library channel_binding=require' --tls-roots root.crt
 
 Exit status: 0 done, 1 failed, 2 usage, 3 refused as it stands (a bad filter, a schema that was never migrated),
 4 not now (the server is not available, somebody holds what is to be reset), 5 not found, 130 interrupted."
@@ -36,7 +38,7 @@ pub(crate) struct Cli {
 /// Which log.
 #[derive(Debug, Args)]
 pub(crate) struct LogArgs {
-    /// Connection string of the primary. There is no TLS: a server on another machine needs sslmode=disable
+    /// Connection string of the primary. A server on another machine needs --tls-roots, or sslmode=disable
     #[arg(long, value_name = "DSN", global = true, env = "EVENTSTORE_PRIMARY", hide_env_values = true)]
     pub(crate) primary: Option<String>,
     /// Connection string of a replica, which `query`, `tail` and `export` then read; may be given several times
@@ -48,6 +50,8 @@ pub(crate) struct LogArgs {
     /// PostgreSQL schema that holds the log
     #[arg(long, global = true, env = "EVENTSTORE_SCHEMA", default_value = "eventstore")]
     pub(crate) schema: String,
+    #[command(flatten)]
+    pub(crate) tls: TlsArgs,
 }
 
 #[derive(Debug, Subcommand)]

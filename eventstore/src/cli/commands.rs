@@ -57,7 +57,10 @@ fn builder(log: &LogArgs) -> Result<eventstore::EventStoreBuilder, Failure> {
     };
     let mut settings = Settings::default();
     settings.prepared_statements = !log.unprepared;
-    let builder = EventStore::builder().primary(primary).schema(&log.schema).settings(settings);
+    let mut builder = EventStore::builder().primary(primary).schema(&log.schema).settings(settings);
+    if let Some(tls) = log.tls.tls()? {
+        builder = builder.tls(tls);
+    }
     Ok(log.replica.iter().fold(builder, |builder, replica| builder.replica(replica)))
 }
 

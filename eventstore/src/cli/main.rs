@@ -11,6 +11,7 @@ mod processes;
 mod projections;
 mod roles;
 mod subscriptions;
+mod tls_args;
 mod transfer;
 
 use std::process::ExitCode;

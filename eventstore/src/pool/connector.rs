@@ -81,11 +81,20 @@ impl Connector {
         for nth in (0..count - 1).map(|nth| (first + nth) % count) {
             match timeout(self.dsn.for_each_host(), self.connect_to(nth, heard)).await {
                 Ok(Ok(connected)) => return Ok(connected),
-                Ok(Err(error)) => debug!(server = self.server(), nth, %error, "host passed over"),
+                Ok(Err(error)) => self.passed_over(nth, &error),
                 Err(_) => debug!(server = self.server(), nth, "host passed over: it does not answer"),
             }
         }
         self.connect_to((first + count - 1) % count, heard).await
+    }
+
+    /// What is passing is no news: the next host is there for that.
+    fn passed_over(&self, nth: usize, error: &tokio_postgres::Error) {
+        let error = sqlstate::classify(error, self.server());
+        match error.is_passing() {
+            true => debug!(nth, %error, "host passed over"),
+            false => warn!(nth, %error, "host passed over"),
+        }
     }
 
     async fn connect_to(
@@ -114,7 +123,10 @@ impl Connector {
         runtime.spawn(async move {
             match timeout(CANCEL_WITHIN, open.cancel(statement)).await {
                 Ok(Ok(())) => {}
-                Ok(Err(error)) => debug!(server = dsn.name(), %error, "statement not cancelled"),
+                Ok(Err(error)) => {
+                    let error = sqlstate::classify(&error, dsn.name());
+                    debug!(%error, "statement not cancelled");
+                }
                 Err(_) => debug!(server = dsn.name(), "statement not cancelled in time"),
             }
         });

@@ -6,7 +6,7 @@ use std::str::FromStr as _;
 use std::time::Duration;
 
 use tokio_postgres::Config;
-use tokio_postgres::config::{Host, SslMode};
+use tokio_postgres::config::{ChannelBinding, Host, SslMode};
 
 use crate::error::Error;
 
@@ -25,7 +25,8 @@ impl Dsn {
         let mut config = Config::from_str(text).map_err(|_| {
             Error::invalid(format!(
                 "connection string of the {role} does not parse (not shown, as it may hold a password); expected \
-                 \"host=… port=… user=… password=… dbname=…\" or \"postgresql://user:password@host:port/dbname\""
+                 \"host=… port=… user=… password=… dbname=…\" or \"postgresql://user:password@host:port/dbname\"{}",
+                hint(text)
             ))
         })?;
         if config.get_hosts().is_empty() && config.get_hostaddrs().is_empty() {
@@ -68,25 +69,41 @@ impl Dsn {
         &self.name
     }
 
-    /// With TLS at hand, another machine that offers none is refused instead of spoken to in the clear.
-    pub(crate) fn require_tls(mut self) -> Self {
-        if self.config.get_ssl_mode() == SslMode::Prefer && !self.is_local() {
+    /// With TLS at hand, a server that offers none is refused instead of spoken to in the clear, unless the caller said so: whoever
+    /// stands in between could make it look like one. The local end of a tunnel is on this machine too.
+    pub(crate) fn require_tls(mut self) -> Result<Self, Error> {
+        if self.config.get_ssl_mode() == SslMode::Prefer {
             self.config.ssl_mode(SslMode::Require);
         }
-        self
+        self.check_channel_binding(self.hosts().iter().all(|host| host.get_ssl_mode() == SslMode::Require))?;
+        Ok(self)
     }
 
     /// Refuses to send anything in the clear to another machine, unless the caller said so.
     pub(crate) fn check_without_tls(&self) -> Result<(), Error> {
         match self.config.get_ssl_mode() {
-            SslMode::Disable => Ok(()),
-            SslMode::Prefer if self.is_local() => Ok(()),
-            _ => Err(Error::invalid(format!(
-                "{} needs TLS: hand a connector to EventStoreBuilder::tls, or say sslmode=disable in its connection \
-                 string to send everything in the clear",
-                self.name
-            ))),
+            SslMode::Disable => {}
+            SslMode::Prefer if self.is_local() => {}
+            _ => {
+                return Err(Error::invalid(format!(
+                    "{} needs TLS: hand a connector to EventStoreBuilder::tls (programs: --tls-roots), or say sslmode=disable \
+                     in its connection string to send everything in the clear",
+                    self.name
+                )));
+            }
         }
+        self.check_channel_binding(false)
+    }
+
+    fn check_channel_binding(&self, has_tls: bool) -> Result<(), Error> {
+        if has_tls || self.config.get_channel_binding() != ChannelBinding::Require {
+            return Ok(());
+        }
+        Err(Error::invalid(format!(
+            "{} is to be connected to without TLS, and its connection string says channel_binding=require, which binds \
+             a password to a TLS channel",
+            self.name
+        )))
     }
 
     fn is_local(&self) -> bool {
@@ -110,13 +127,21 @@ impl fmt::Debug for Dsn {
 /// greeting.
 fn of_host(all: &Config, nth: usize) -> Config {
     let mut one = Config::new();
-    match all.get_hosts().get(nth) {
-        Some(Host::Tcp(name)) => drop(one.host(name)),
+    let (host, address) = (all.get_hosts().get(nth), all.get_hostaddrs().get(nth));
+    let mut ssl_mode = all.get_ssl_mode();
+    match (host, address) {
+        (Some(Host::Tcp(name)), _) => drop(one.host(name)),
+        // The address is what is connected to, and so what the server's certificate has to be for.
+        (_, Some(address)) => drop(one.host(address.to_string())),
+        // PostgreSQL has no TLS there, and no wire to listen to.
         #[cfg(unix)]
-        Some(Host::Unix(folder)) => drop(one.host_path(folder)),
-        None => {}
+        (Some(Host::Unix(folder)), None) => {
+            ssl_mode = SslMode::Disable;
+            one.host_path(folder);
+        }
+        (None, None) => {}
     }
-    if let Some(address) = all.get_hostaddrs().get(nth) {
+    if let Some(address) = address {
         one.hostaddr(*address);
     }
     if let Some(port) = all.get_ports().get(nth).or_else(|| all.get_ports().last()) {
@@ -133,12 +158,22 @@ fn of_host(all: &Config, nth: usize) -> Config {
     all.get_keepalives_retries().map(|retries| one.keepalives_retries(retries));
     one.keepalives(all.get_keepalives())
         .keepalives_idle(all.get_keepalives_idle())
-        .ssl_mode(all.get_ssl_mode())
+        .ssl_mode(ssl_mode)
         .ssl_negotiation(all.get_ssl_negotiation())
         .channel_binding(all.get_channel_binding())
         .target_session_attrs(all.get_target_session_attrs())
         .load_balance_hosts(all.get_load_balance_hosts());
     one
+}
+
+/// For those who know libpq.
+fn hint(text: &str) -> &'static str {
+    let is_of_libpq = ["verify-ca", "verify-full", "sslrootcert", "sslcert", "sslkey", "sslcrl"];
+    if !is_of_libpq.iter().any(|word| text.contains(word)) {
+        return "";
+    }
+    "; sslmode is disable, prefer or require: with TLS the server's certificate is always verified as with libpq's verify-full, \
+     and root and client certificates are handed to EventStoreBuilder::tls"
 }
 
 fn endpoints(config: &Config) -> String {
@@ -205,11 +240,41 @@ mod tests {
     }
 
     #[test]
-    fn with_a_connector_other_machines_must_offer_tls() {
-        let mode = |text: &str| parse(text).unwrap().require_tls().hosts()[0].get_ssl_mode();
+    fn with_a_connector_servers_must_offer_tls() {
+        let mode = |text: &str| parse(text).unwrap().require_tls().unwrap().hosts()[0].get_ssl_mode();
         assert_eq!(mode("host=db.example user=u"), SslMode::Require);
-        assert_eq!(mode("host=localhost user=u"), SslMode::Prefer);
+        assert_eq!(mode("host=localhost user=u"), SslMode::Require);
+        assert_eq!(mode("host=/run/x user=u"), SslMode::Disable);
+        assert_eq!(mode("host=/run/x hostaddr=192.0.2.1 user=u"), SslMode::Require);
         assert_eq!(mode("host=db.example user=u sslmode=disable"), SslMode::Disable);
+    }
+
+    #[test]
+    fn a_password_can_not_be_bound_to_a_channel_in_the_clear() {
+        let bound = |text: &str| parse(&format!("user=u channel_binding=require {text}")).unwrap();
+        assert!(bound("host=db.example").require_tls().is_ok());
+        for clear in ["host=db.example sslmode=disable", "host=/run/x", "host=db.example,/run/x"] {
+            assert!(
+                bound(clear).require_tls().unwrap_err().to_string().contains("channel_binding"),
+                "{clear}"
+            );
+        }
+        for clear in ["host=localhost", "host=/run/x", "host=db.example sslmode=disable"] {
+            let error = bound(clear).check_without_tls().unwrap_err().to_string();
+            assert!(error.contains("channel_binding"), "{clear}: {error}");
+        }
+    }
+
+    #[test]
+    fn an_address_without_a_name_is_the_name() {
+        let host = parse("hostaddr=192.0.2.1 user=u").unwrap().hosts().remove(0);
+        assert_eq!(host.get_hosts(), [Host::Tcp("192.0.2.1".to_owned())]);
+    }
+
+    #[test]
+    fn words_of_libpq_are_explained() {
+        let error = parse("host=h user=u sslmode=verify-full sslrootcert=x").unwrap_err().to_string();
+        assert!(error.contains("EventStoreBuilder::tls"), "{error}");
     }
 
     #[test]

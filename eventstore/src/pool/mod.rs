@@ -8,6 +8,7 @@ mod bb8;
 mod connector;
 mod deadpool;
 mod dsn;
+mod handshake;
 mod metered;
 mod read;
 
@@ -22,6 +23,7 @@ use tokio_postgres::{CancelToken, Client, Row};
 pub(crate) use connector::{Connector, TlsConnector};
 pub(crate) use deadpool::DeadPool;
 pub(crate) use dsn::Dsn;
+pub(crate) use handshake::refusal;
 pub(crate) use metered::Metered;
 pub(crate) use read::read;
 

@@ -5,6 +5,7 @@ use async_trait::async_trait;
 use crate::bench::closed_loop::{self, Operation};
 use crate::bench::rounds::Case;
 use crate::bench::{Stage, schema};
+use crate::connection;
 use crate::engine::{Append, Appended, Books, Client, EngineError, EngineName};
 use crate::error::RunError;
 
@@ -22,7 +23,7 @@ pub(super) async fn cases(stage: &Stage) -> Result<(Vec<Case>, Vec<String>), Run
 
 /// How much of the disk an event takes, with its keys and indexes.
 async fn size(stage: &Stage, name: EngineName) -> Result<String, RunError> {
-    let session = testutil::connect(&stage.servers.primary).await.map_err(EngineError::from)?;
+    let session = connection::connect(&stage.servers.primary).await.map_err(EngineError::from)?;
     let of_schema = "SELECT coalesce(sum(pg_total_relation_size(c.oid)), 0)::bigint
                      FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
                      WHERE n.nspname = $1 AND c.relkind = 'r'";

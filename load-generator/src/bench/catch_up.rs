@@ -3,11 +3,12 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use eventstore::{EventStore, Filter, Settings};
+use eventstore::{Filter, Settings};
 use futures_util::TryStreamExt as _;
 
 use crate::bench::rounds::{Case, Contestant, Sample};
 use crate::bench::{Stage, schema};
+use crate::connection;
 use crate::engine::{Books, EngineError, EngineName};
 use crate::environment::resident_mib;
 use crate::error::RunError;
@@ -36,7 +37,7 @@ fn sample(events: u64, took: std::time::Duration) -> Sample {
 }
 
 async fn stream(servers: Arc<Servers>, events: u64) -> Result<Sample, RunError> {
-    let builder = EventStore::builder().primary(&servers.primary).schema(schema(EngineName::Eventstore));
+    let builder = connection::store().primary(&servers.primary).schema(schema(EngineName::Eventstore));
     let store = builder.settings(Settings::default()).connect().await?;
     let began = Instant::now();
     let mut stream = store.query(&Filter::all()).stream();
@@ -56,7 +57,7 @@ async fn stream(servers: Arc<Servers>, events: u64) -> Result<Sample, RunError> 
 
 /// All columns in their binary form, which nobody decodes.
 async fn copy(servers: Arc<Servers>, events: u64) -> Result<Sample, RunError> {
-    let session = testutil::connect(&servers.primary).await.map_err(EngineError::from)?;
+    let session = connection::connect(&servers.primary).await.map_err(EngineError::from)?;
     let all = format!(
         "COPY (SELECT * FROM {}.events ORDER BY position) TO STDOUT (FORMAT binary)",
         schema(EngineName::Eventstore)

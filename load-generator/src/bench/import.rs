@@ -5,12 +5,13 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
-use eventstore::{EventStore, Settings};
+use eventstore::Settings;
 use futures_util::SinkExt as _;
 use serde_json::json;
 
 use crate::bench::Stage;
 use crate::bench::rounds::{Case, Contestant, Sample};
+use crate::connection;
 use crate::engine::{BENCH_PATHS, Books, Draft, EngineError, EngineName, book_event};
 use crate::error::RunError;
 use crate::servers::Servers;
@@ -44,7 +45,7 @@ fn sample(took: std::time::Duration) -> Sample {
 
 async fn import(servers: Arc<Servers>) -> Result<Sample, RunError> {
     let settings = Settings::default();
-    let builder = EventStore::builder().primary(&servers.primary).schema(IMPORTED).settings(settings);
+    let builder = connection::store().primary(&servers.primary).schema(IMPORTED).settings(settings);
     let store = builder.index_only(BENCH_PATHS).connect().await?;
     let mut lines = String::new();
     for draft in drafts() {
@@ -66,7 +67,7 @@ async fn import(servers: Arc<Servers>) -> Result<Sample, RunError> {
 
 /// Into the tables of the engine insert, which have the store's form: keys of the type and of two paths.
 async fn copy(servers: Arc<Servers>) -> Result<Sample, RunError> {
-    let session = testutil::connect(&servers.primary).await.map_err(EngineError::from)?;
+    let session = connection::connect(&servers.primary).await.map_err(EngineError::from)?;
     let sent = async {
         session.batch_execute(&format!("SET search_path = {COPIED}")).await?;
         let row = session.query_one("SELECT coalesce(max(position), 0) FROM events", &[]).await?;

@@ -12,6 +12,7 @@ use crate::bench::closed_loop::{self, Operation, closed_loop};
 use crate::bench::lending::{Lending, of_book, of_either, of_everything};
 use crate::bench::rounds::{Case, Contestant};
 use crate::bench::{Stage, schema};
+use crate::connection;
 use crate::engine::{
     After, Append, Appended, Books, Client, EVENT_TYPE, Engine, EngineError, EngineName, Found, Part,
     log_event,
@@ -173,7 +174,7 @@ struct Bare {
 
 impl Bare {
     async fn open(servers: &Servers) -> Result<Self, EngineError> {
-        let session = testutil::connect(&servers.primary).await?;
+        let session = connection::connect(&servers.primary).await?;
         let schema = schema(EngineName::Eventstore);
         session.batch_execute(&format!("SET search_path = {schema}")).await?;
         let statement = session.prepare(include_str!("bare.sql")).await?;

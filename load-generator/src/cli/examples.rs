@@ -19,8 +19,8 @@ Examples:
   load-generator --rate 300 --spike 3000@20s/5s --arrivals poisson --explain
   load-generator --clients 64 --read-ratio 0.5   a closed loop; half of the requests are queries
   load-generator run --scenario seats --audit    64 clients fight for 2,000 seats; was any sold twice?
-  load-generator --rate 300 --primary 'host=db1 user=app dbname=library sslmode=disable' \\
-      --replica 'host=db2 user=app dbname=library sslmode=disable' --json result.json
+  load-generator --rate 300 --primary 'host=db1.example user=app dbname=library' --tls-roots root.crt \\
+      --replica 'host=db2.example user=app dbname=library' --json result.json
   load-generator capacity                        the highest rate that holds limits
   load-generator bench append                    appends beside plain INSERTs and another store's SQL
   load-generator compare before.json after.json --max-regression 10%

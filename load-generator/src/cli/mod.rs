@@ -13,6 +13,7 @@ mod output;
 mod run;
 mod settings;
 mod shape;
+mod tls;
 mod values;
 
 use clap::error::ErrorKind;
@@ -30,6 +31,7 @@ use crate::cli::examples::{LONG, RUN_LONG, RUN_SHORT, SHORT, SOAK};
 use crate::cli::merge::MergeArgs;
 use crate::cli::run::RunArgs;
 use crate::cli::settings::SettingsArgs;
+use crate::cli::tls::TlsArgs;
 use crate::cli::values::{LONGEST, duration, percent, positive_duration};
 use crate::compare::ComparePlan;
 use crate::deliver::{
@@ -121,8 +123,7 @@ enum Subcommands {
 struct ServerArgs {
     /// Connection string of the primary; without it, servers of its own are started
     ///
-    /// As of libpq: 'host=db1 user=app dbname=library sslmode=disable'. There is no TLS: a server on another machine needs
-    /// sslmode=disable
+    /// As of libpq: 'host=db1 user=app dbname=library'. A server on another machine needs --tls-roots, or sslmode=disable
     #[arg(
         long,
         value_name = "DSN",
@@ -143,6 +144,8 @@ struct ServerArgs {
         help_heading = "Servers"
     )]
     replica: Vec<String>,
+    #[command(flatten)]
+    _tls: TlsArgs,
 }
 
 /// What was asked for.
@@ -176,7 +179,8 @@ pub(crate) enum Command {
 
 /// Reads the command line; prints usage and ends the process if it can not be understood.
 pub(crate) fn parse() -> Command {
-    resolve(&Cli::command().get_matches()).unwrap_or_else(|refused| refused.exit())
+    let typed = Cli::command().get_matches();
+    tls::apply(&typed).and_then(|()| resolve(&typed)).unwrap_or_else(|refused| refused.exit())
 }
 
 fn resolve(typed: &ArgMatches) -> Result<Command, clap::Error> {

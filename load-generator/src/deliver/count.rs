@@ -15,6 +15,7 @@ use tokio::io::AsyncBufReadExt as _;
 use tokio::time::{Instant, sleep};
 use tokio_postgres::Transaction;
 
+use crate::connection;
 use crate::deliver::{Common, connect, fill, fresh, items, of_server, servers};
 use crate::error::RunError;
 use crate::output::Output;
@@ -89,7 +90,7 @@ impl Projection for Count {
 pub(crate) async fn run(plan: CountPlan) -> Result<Verdict, RunError> {
     let output = Output::open(plan.common.json.as_deref())?;
     let servers = servers(&plan.common).await?;
-    let session = testutil::connect(&servers.primary).await.map_err(of_server)?;
+    let session = connection::connect(&servers.primary).await.map_err(of_server)?;
     let view = format!("{SCHEMA}_count");
     session.batch_execute(&format!("DROP SCHEMA IF EXISTS {view} CASCADE")).await.map_err(of_server)?;
     let store = fresh(&servers, SCHEMA, settings()).await?;

@@ -21,6 +21,7 @@ use serde_json::json;
 use testutil::checker::{Checker, History, Log, LogEvent, Rule};
 use testutil::proxy::Proxy;
 
+use crate::connection;
 use crate::error::RunError;
 use crate::servers::Servers;
 
@@ -64,12 +65,12 @@ fn checked_items() -> testutil::checker::Filter {
 
 /// Makes a log anew, and connects to it.
 async fn fresh(servers: &Servers, schema: &str, settings: Settings) -> Result<EventStore, RunError> {
-    let session = testutil::connect(&servers.primary).await.map_err(of_server)?;
+    let session = connection::connect(&servers.primary).await.map_err(of_server)?;
     session.batch_execute(&format!("DROP SCHEMA IF EXISTS {schema} CASCADE")).await.map_err(of_server)?;
     let store = connect(&servers.primary, &servers.replicas, schema, settings).await?;
     store.migrate().await?;
     for replica in &servers.replicas {
-        testutil::replayed(&servers.primary, replica).await.map_err(of_server)?;
+        connection::replayed(&servers.primary, replica).await.map_err(of_server)?;
     }
     Ok(store)
 }
@@ -80,18 +81,17 @@ async fn connect(
     schema: &str,
     settings: Settings,
 ) -> Result<EventStore, RunError> {
-    let builder =
-        EventStore::builder().primary(primary).schema(schema).settings(settings).index_only(["key"]);
+    let builder = connection::store().primary(primary).schema(schema).settings(settings).index_only(["key"]);
     let builder = replicas.iter().fold(builder, |builder, replica| builder.replica(replica));
     Ok(builder.connect().await?)
 }
 
 /// What was written is on disk, its WAL files are there to be used again, and replicas have it: it burdens nobody who is measured.
 async fn settle(servers: &Servers) -> Result<(), RunError> {
-    let session = testutil::connect(&servers.primary).await.map_err(of_server)?;
+    let session = connection::connect(&servers.primary).await.map_err(of_server)?;
     session.batch_execute("CHECKPOINT").await.map_err(of_server)?;
     for replica in &servers.replicas {
-        testutil::replayed(&servers.primary, replica).await.map_err(of_server)?;
+        connection::replayed(&servers.primary, replica).await.map_err(of_server)?;
     }
     Ok(())
 }
@@ -138,7 +138,7 @@ async fn audit(store: &EventStore, history: History) -> Result<Audited, RunError
 }
 
 fn of_server(error: tokio_postgres::Error) -> RunError {
-    RunError::new(format!("a server: {error}"))
+    RunError::new(format!("a server: {}", connection::with_causes(&error)))
 }
 
 /// The servers, shared by what runs on them.
@@ -148,6 +148,11 @@ async fn servers(common: &Common) -> Result<Arc<Servers>, RunError> {
 
 /// A proxy before a server, which counts what goes through it.
 async fn proxy(dsn: &str) -> Result<Proxy, RunError> {
+    if connection::is_secure() {
+        return Err(RunError::new(
+            "what is counted on the way to the servers can not be seen through TLS; leave --tls-roots away, with servers of this machine",
+        ));
+    }
     let config: tokio_postgres::Config = dsn.parse().map_err(of_server)?;
     let port = config.get_ports().first().copied().unwrap_or(5432);
     Proxy::start(port).await.map_err(RunError::io("starting a proxy"))

@@ -16,6 +16,7 @@ use tokio::time::{Instant, sleep_until};
 use tokio_postgres::{Client, Transaction};
 use tokio_util::sync::CancellationToken;
 
+use crate::connection;
 use crate::deliver::{Common, KEYS, connect, fill, fresh, item, items, of_server, servers, settle};
 use crate::error::RunError;
 use crate::histogram::Latencies;
@@ -107,7 +108,7 @@ impl Projection for ByKey {
 pub(crate) async fn run(plan: ViewPlan) -> Result<Verdict, RunError> {
     let output = Output::open(plan.common.json.as_deref())?;
     let servers = servers(&plan.common).await?;
-    let session = testutil::connect(&servers.primary).await.map_err(of_server)?;
+    let session = connection::connect(&servers.primary).await.map_err(of_server)?;
     session.batch_execute(&format!("DROP SCHEMA IF EXISTS {VIEW} CASCADE")).await.map_err(of_server)?;
     let store = fresh(&servers, SCHEMA, Settings::default()).await?;
     eprintln!("{} events are written", plan.events);

@@ -12,6 +12,7 @@ use serde_json::Value;
 use testutil::checker::{Digest, Filter, Item, LogEvent, Predicate};
 use tokio_postgres::error::SqlState;
 
+use crate::connection;
 use crate::engine::session::quoted;
 use crate::engine::{
     After, Append, Appended, Books, Client, Draft, Engine, EngineError, Found, Part, View, ViewState, Viewed,
@@ -60,7 +61,7 @@ impl Store {
         settings: Settings,
         registry: Option<&Registry>,
     ) -> Result<Self, EngineError> {
-        let mut builder = EventStore::builder()
+        let mut builder = connection::store()
             .primary(&servers.primary)
             .schema(schema)
             .settings(settings)
@@ -89,7 +90,7 @@ impl Engine for Store {
     }
 
     async fn fill(&self, events: u64, books: Books) -> Result<(), EngineError> {
-        let session = testutil::connect(&self.primary).await?;
+        let session = connection::connect(&self.primary).await?;
         let drop = format!("DROP SCHEMA IF EXISTS {} CASCADE", quoted(&self.schema));
         // The handle looks at its servers twice a second, and may hold the tables in another order.
         while let Err(error) = session.batch_execute(&drop).await {
@@ -136,7 +137,7 @@ impl Engine for Store {
     }
 
     async fn read(&self, each: &mut (dyn FnMut(LogEvent) + Send)) -> Result<(), EngineError> {
-        let session = testutil::connect(&self.primary).await?;
+        let session = connection::connect(&self.primary).await?;
         tables::in_form_of_the_store(&session, &self.schema, each).await
     }
 

@@ -26,6 +26,7 @@ use serde_json::{Value, json};
 use testutil::checker::{Filter, LogEvent};
 use uuid::Uuid;
 
+use crate::connection;
 use crate::servers::Servers;
 
 pub(crate) use self::book::{BENCH_PATHS, Books, EVENT_TYPE, book_event};
@@ -326,9 +327,11 @@ impl From<tokio_postgres::Error> for EngineError {
                 sqlstate: Some(refused.code().code().to_owned()),
                 ..Self::new(refused.message())
             },
-            None => {
-                Self { kind: "connection lost".to_owned(), is_unknown: true, ..Self::new(error.to_string()) }
-            }
+            None => Self {
+                kind: "connection lost".to_owned(),
+                is_unknown: true,
+                ..Self::new(connection::with_causes(&error))
+            },
         }
     }
 }

@@ -2,12 +2,13 @@
 
 use tokio_postgres::Client as Session;
 
+use crate::connection;
 use crate::engine::{Books, EngineError};
 use crate::servers::Servers;
 
 /// A connection to the primary, in the schema of an engine.
 pub(super) async fn open(servers: &Servers, schema: &str) -> Result<Session, EngineError> {
-    let session = testutil::connect(&servers.primary).await?;
+    let session = connection::connect(&servers.primary).await?;
     session.batch_execute(&format!("SET search_path = {}", quoted(schema))).await?;
     Ok(session)
 }
@@ -19,7 +20,7 @@ pub(crate) fn quoted(name: &str) -> String {
 
 /// Makes the schema and its tables, if they are not there.
 pub(super) async fn create(servers: &Servers, schema: &str, tables: &str) -> Result<(), EngineError> {
-    let session = testutil::connect(&servers.primary).await?;
+    let session = connection::connect(&servers.primary).await?;
     let schema = quoted(schema);
     let log = format!("{schema}.events");
     let is_there = session.query_one("SELECT to_regclass($1) IS NOT NULL", &[&log]).await?;
@@ -38,7 +39,7 @@ pub(super) async fn fill(
     fill: &str,
     (events, books): (u64, Books),
 ) -> Result<(), EngineError> {
-    let session = testutil::connect(&servers.primary).await?;
+    let session = connection::connect(&servers.primary).await?;
     let schema = quoted(schema);
     session
         .batch_execute(&format!(

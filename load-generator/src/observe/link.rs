@@ -6,6 +6,8 @@ use testutil::Session;
 use tokio::time::timeout;
 use tokio_postgres::Error;
 
+use crate::connection;
+
 /// Less than the second between two looks.
 pub(super) const ANSWER_WITHIN: Duration = Duration::from_millis(900);
 
@@ -30,7 +32,7 @@ impl Link {
     pub(super) async fn open(&mut self) -> Result<&Session, Error> {
         let session = match self.session.take() {
             Some(session) if !session.is_closed() => session,
-            _ => testutil::connect(&self.dsn).await?,
+            _ => connection::connect(&self.dsn).await?,
         };
         Ok(self.session.insert(session))
     }

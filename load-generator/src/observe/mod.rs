@@ -30,6 +30,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 
+use crate::connection;
 use crate::servers::Servers;
 
 /// A server that takes longer has no figures.
@@ -62,7 +63,7 @@ fn named(servers: &Servers) -> impl Iterator<Item = (String, &str)> {
 
 async fn stats_of(name: String, dsn: &str, schema: &str) -> (String, Option<ServerStats>) {
     let asking = async {
-        let session = testutil::connect(dsn).await?;
+        let session = connection::connect(dsn).await?;
         stats::stats(&session, schema).await
     };
     let stats = match tokio::time::timeout(STATS_WITHIN, asking).await {

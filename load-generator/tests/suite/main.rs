@@ -26,6 +26,7 @@ mod running;
 mod settings;
 mod shapes;
 mod soak;
+mod tls;
 
 use std::collections::BTreeMap;
 use std::process::{Command, Output, Stdio};
@@ -35,7 +36,10 @@ use testutil::TestSchema;
 
 fn load_generator(flags: &str) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_load-generator"));
-    command.env_remove("EVENTSTORE_PRIMARY").env_remove("EVENTSTORE_REPLICA");
+    command
+        .env_remove("EVENTSTORE_PRIMARY")
+        .env_remove("EVENTSTORE_REPLICA")
+        .env_remove("EVENTSTORE_TLS_ROOTS");
     command.args(flags.split(' ')).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command
 }

@@ -13,6 +13,7 @@ use tokio::sync::{Mutex, mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio_postgres::{Client, Statement};
 
+use crate::connection;
 use crate::deliver::claim::{Outcome, WARM_UP};
 use crate::deliver::hands::Waits;
 use crate::deliver::{of_server, settle};
@@ -56,7 +57,7 @@ pub(super) async fn run(
     claimers: u64,
     flushes: bool,
 ) -> Result<Outcome, RunError> {
-    let connect = async || testutil::connect(&servers.primary).await.map_err(of_server);
+    let connect = async || connection::connect(&servers.primary).await.map_err(of_server);
     let (filler, leader) = (connect().await?, connect().await?);
     filler.batch_execute(TABLE).await.map_err(of_server)?;
     fill(&filler, 1, WARM_UP).await?;

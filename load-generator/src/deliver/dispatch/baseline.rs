@@ -5,6 +5,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tokio_postgres::{Client, Statement};
 
+use crate::connection;
 use crate::deliver::dispatch::tasks::work;
 use crate::deliver::dispatch::{DispatchPlan, Measured};
 use crate::deliver::of_server;
@@ -33,7 +34,7 @@ pub(super) struct Orchestrator {
 
 impl Orchestrator {
     pub(super) async fn new(primary: &str, items: u64) -> Result<Self, RunError> {
-        let client = testutil::connect(primary).await.map_err(of_server)?;
+        let client = connection::connect(primary).await.map_err(of_server)?;
         client.batch_execute(TABLES).await.map_err(of_server)?;
         let prepare = async |sql| client.prepare(sql).await.map_err(of_server);
         let by_status = prepare("SELECT id, run, execution FROM tasks WHERE status = $1 ORDER BY id").await?;

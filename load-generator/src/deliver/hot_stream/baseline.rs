@@ -6,6 +6,7 @@
 
 use async_trait::async_trait;
 
+use crate::connection;
 use crate::deliver::hot_stream::counters::Counts;
 use crate::deliver::hot_stream::pool::{Lent, Pool};
 use crate::deliver::hot_stream::site::{Act, Answer, Failure, Kind, Site};
@@ -68,7 +69,7 @@ pub(super) struct Baseline(Pool);
 impl Baseline {
     /// Tables that are new and have what there is before.
     pub(super) async fn open(servers: &Servers, before: Before) -> Result<Self, RunError> {
-        let session = testutil::connect(&servers.primary).await.map_err(of_server)?;
+        let session = connection::connect(&servers.primary).await.map_err(of_server)?;
         session.batch_execute(TABLES).await.map_err(of_server)?;
         let (Before { opinions, votes }, users) = (before, before.participants());
         // The authors and votes of `Before`.

@@ -25,6 +25,7 @@ use tokio::time::{Instant, sleep_until};
 use tokio_postgres::Client;
 use tokio_util::sync::CancellationToken;
 
+use crate::connection;
 use crate::deliver::hot_stream::baseline::Baseline;
 use crate::deliver::hot_stream::counters::{Counters, Counts, Diary, OPINION, VOTE};
 use crate::deliver::hot_stream::ours::{Ours, SCHEMA};
@@ -141,7 +142,7 @@ async fn measure_ours(servers: &Servers, plan: &HotStreamPlan) -> Result<(Measur
     };
     let (mut running, beside) = (recompute(&ours.store), recompute(&other));
     ours.fill(plan.before).await?;
-    let session = testutil::connect(&servers.primary).await.map_err(of_server)?;
+    let session = connection::connect(&servers.primary).await.map_err(of_server)?;
     let filled = counted(&session).await?;
     if shown_as(filled, &ours, &mut running).await?.is_none() {
         return Err(RunError::new("what there is before was not counted"));
@@ -181,7 +182,7 @@ async fn measure_ours(servers: &Servers, plan: &HotStreamPlan) -> Result<(Measur
 
 async fn measure_baseline(servers: &Servers, plan: &HotStreamPlan) -> Result<Measured, RunError> {
     let site = Arc::new(Baseline::open(servers, plan.before).await?);
-    let session = testutil::connect(&servers.primary).await.map_err(of_server)?;
+    let session = connection::connect(&servers.primary).await.map_err(of_server)?;
     rest(servers, &session).await?;
     eprintln!("baseline: users come, for {} s", plan.ramp.length().as_secs_f64());
     let book = users::load(Arc::clone(&site) as Arc<dyn Site>, plan).await?;

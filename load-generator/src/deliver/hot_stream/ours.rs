@@ -8,6 +8,7 @@ use eventstore::{Cache, Consistency, EventStore, Filter, NewEvent, Settings, Tok
 use futures_util::stream;
 use serde_json::json;
 
+use crate::connection;
 use crate::deliver::hot_stream::counters::{self, Counts, OPINION, VOTE};
 use crate::deliver::hot_stream::pool::{PATIENCE, Pool};
 use crate::deliver::hot_stream::site::{Act, Answer, Failure, Kind, Site};
@@ -32,7 +33,7 @@ pub(super) struct Ours {
 impl Ours {
     /// A log that is new and has no events, and an empty table of counters.
     pub(super) async fn open(servers: &Servers) -> Result<Self, RunError> {
-        let session = testutil::connect(&servers.primary).await.map_err(of_server)?;
+        let session = connection::connect(&servers.primary).await.map_err(of_server)?;
         session.batch_execute(&format!("DROP SCHEMA IF EXISTS {SCHEMA} CASCADE")).await.map_err(of_server)?;
         session.batch_execute(counters::TABLE).await.map_err(of_server)?;
         // Without a replica the primary shows the counters: then both pools together are as large as that of the baseline.
@@ -47,7 +48,7 @@ impl Ours {
         let store = connect(servers, settings).await?;
         store.migrate().await?;
         for replica in &servers.replicas {
-            testutil::replayed(&servers.primary, replica).await.map_err(of_server)?;
+            connection::replayed(&servers.primary, replica).await.map_err(of_server)?;
         }
         let of_standing =
             |event: &eventstore::RecordedEvent| event.payload["ConversationID"].as_str().map(str::to_owned);
@@ -123,7 +124,7 @@ impl Site for Ours {
 }
 
 async fn connect(servers: &Servers, settings: Settings) -> Result<EventStore, RunError> {
-    let builder = EventStore::builder().primary(&servers.primary).schema(SCHEMA).settings(settings);
+    let builder = connection::store().primary(&servers.primary).schema(SCHEMA).settings(settings);
     let builder = builder.index_only(["ConversationID", "OpinionID", "UserID"]);
     let builder = servers.replicas.iter().fold(builder, |builder, replica| builder.replica(replica));
     Ok(builder.connect().await?)

@@ -11,6 +11,7 @@ use tokio::time::timeout;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Row, Statement};
 
+use crate::connection;
 use crate::deliver::hot_stream::site::Failure;
 use crate::deliver::of_server;
 use crate::error::RunError;
@@ -41,7 +42,7 @@ impl Pool {
     pub(super) async fn open(dsn: &str, connections: usize) -> Result<Self, RunError> {
         let (given_back, idle) = async_channel::bounded(connections);
         for _ in 0..connections {
-            let client = testutil::connect(dsn).await.map_err(of_server)?;
+            let client = connection::connect(dsn).await.map_err(of_server)?;
             let patience = format!("SET statement_timeout = {}", PATIENCE.as_millis());
             client.batch_execute(&patience).await.map_err(of_server)?;
             let connection = Connection { client, statements: HashMap::new() };

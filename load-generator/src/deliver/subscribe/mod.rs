@@ -17,6 +17,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep};
 use tokio_util::sync::CancellationToken;
 
+use crate::connection;
 use crate::deliver::subscribe::board::{Board, Reader};
 use crate::deliver::subscribe::polling::poll;
 use crate::deliver::subscribe::report::{Report, Row};
@@ -203,7 +204,7 @@ impl<'a> Stage<'a> {
 
     /// Ends all sessions that listen.
     async fn deafen(&self) -> Result<u64, RunError> {
-        let session = testutil::connect(&self.servers.primary).await.map_err(of_server)?;
+        let session = connection::connect(&self.servers.primary).await.map_err(of_server)?;
         // A session that listens asks for signs of life with empty statements.
         let kill = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
                     WHERE pid <> pg_backend_pid() AND (query = '' OR query LIKE 'LISTEN %') AND backend_type = 'client backend'";

@@ -1,0 +1,112 @@
+//! How this process connects to the servers that it was given: through TLS where the command line says so, and never in the clear to
+//! another machine unless the connection string does.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::sync::OnceLock;
+
+use eventstore::{EventStore, EventStoreBuilder, Tls};
+use tokio::process::Command;
+use tokio_postgres::config::{Host, SslMode};
+use tokio_postgres::{Client, Config, Error, NoTls};
+
+/// Said once, before anything is connected to.
+static TLS: OnceLock<Secure> = OnceLock::new();
+
+#[derive(Debug)]
+struct Secure {
+    tls: Tls,
+    files: Vec<(&'static str, PathBuf)>,
+}
+
+/// The environment variables that say whom to trust and who this is.
+pub(crate) const ROOTS: &str = "EVENTSTORE_TLS_ROOTS";
+pub(crate) const CERTIFICATE: &str = "EVENTSTORE_TLS_CERTIFICATE";
+pub(crate) const KEY: &str = "EVENTSTORE_TLS_KEY";
+
+/// From now on everything goes through TLS. `files` are what it was made of, for other processes of this run.
+pub(crate) fn secure(tls: Tls, files: Vec<(&'static str, PathBuf)>) {
+    // A process reads its command line once.
+    drop(TLS.set(Secure { tls, files }));
+}
+
+/// Whether everything goes through TLS.
+pub(crate) fn is_secure() -> bool {
+    TLS.get().is_some()
+}
+
+/// Has another process of this program connect in the same way. What this one was told for servers that it does not use is not
+/// passed on.
+pub(crate) fn hand_on(command: &mut Command) {
+    for name in [ROOTS, CERTIFICATE, KEY] {
+        command.env_remove(name);
+    }
+    if let Some(secure) = TLS.get() {
+        command.envs(secure.files.iter().map(|(name, file)| (name, file)));
+    }
+}
+
+/// A store to be told of its servers.
+pub(crate) fn store() -> EventStoreBuilder {
+    let builder = EventStore::builder();
+    match TLS.get() {
+        Some(secure) => builder.tls(secure.tls.clone()),
+        None => builder,
+    }
+}
+
+/// A plain connection. It closes when the client is dropped.
+pub(crate) async fn connect(dsn: &str) -> Result<Client, Error> {
+    let mut config: Config = dsn.parse()?;
+    if config.get_hosts().is_empty() {
+        // What the certificate has to be for.
+        for address in config.get_hostaddrs().to_vec() {
+            config.host(address.to_string());
+        }
+    }
+    let is_in_the_clear = !is_secure() && is_local(&config) || is_socket(&config);
+    if config.get_ssl_mode() == SslMode::Prefer && !is_in_the_clear {
+        config.ssl_mode(SslMode::Require);
+    }
+    let client = match TLS.get() {
+        Some(secure) => {
+            let (client, connection) = config.connect(secure.tls.clone()).await?;
+            tokio::spawn(connection);
+            client
+        }
+        None => {
+            let (client, connection) = config.connect(NoTls).await?;
+            tokio::spawn(connection);
+            client
+        }
+    };
+    Ok(client)
+}
+
+/// Waits until a replica has replayed everything that the primary has written so far.
+pub(crate) async fn replayed(primary: &str, replica: &str) -> Result<(), Error> {
+    testutil::await_replay(&connect(primary).await?, &connect(replica).await?).await
+}
+
+/// An error of the driver's with its causes: alone it does not say why no connection came to be.
+pub(crate) fn with_causes(error: &Error) -> String {
+    let mut said = error.to_string();
+    let mut cause = std::error::Error::source(error);
+    while let Some(error) = cause {
+        said = format!("{said}: {error}");
+        cause = error.source();
+    }
+    said
+}
+
+fn is_socket(config: &Config) -> bool {
+    config.get_hostaddrs().is_empty() && config.get_hosts().iter().all(|host| matches!(host, Host::Unix(_)))
+}
+
+fn is_local(config: &Config) -> bool {
+    let hosts = config.get_hosts().iter().all(|host| match host {
+        Host::Tcp(name) => name == "localhost" || name.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback()),
+        Host::Unix(_) => true,
+    });
+    hosts && config.get_hostaddrs().iter().all(IpAddr::is_loopback)
+}
