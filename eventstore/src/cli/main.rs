@@ -2,7 +2,9 @@
 
 mod args;
 mod commands;
+mod connect;
 mod consumer_args;
+mod doctor;
 mod filter;
 mod groups;
 mod indexing;
@@ -11,6 +13,7 @@ mod processes;
 mod projections;
 mod subscriptions;
 mod transfer;
+mod tune;
 
 use std::process::ExitCode;
 
@@ -35,8 +38,8 @@ fn main() -> ExitCode {
     match runtime.block_on(commands::run(cli)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            // Whoever read the output has seen enough.
-            if !failure.is_broken_pipe() {
+            // Whoever read the output has seen enough, or all.
+            if !failure.is_told() {
                 eprintln!("eventstore: {failure}");
             }
             ExitCode::from(failure.exit_code())
@@ -55,6 +58,10 @@ enum Failure {
     Refused(String),
     /// What was asked for is not there.
     NotFound(String),
+    /// A server that was to be looked at could not be.
+    Unseen(String),
+    /// What the doctor found, and has told.
+    Findings(u8),
     Interrupted,
 }
 
@@ -68,6 +75,11 @@ impl Failure {
         matches!(self, Self::Io(_, error) if error.kind() == std::io::ErrorKind::BrokenPipe)
     }
 
+    /// Whether nothing is left to be said.
+    fn is_told(&self) -> bool {
+        self.is_broken_pipe() || matches!(self, Self::Findings(_))
+    }
+
     /// As `--help` tells.
     fn exit_code(&self) -> u8 {
         match self {
@@ -77,7 +89,8 @@ impl Failure {
             Self::Store(error) if error.kind() == ErrorKind::Invalid => 3,
             Self::Store(error) if error.kind() == ErrorKind::Unavailable => 4,
             Self::NotFound(_) => 5,
-            Self::Store(_) | Self::Io(..) => 1,
+            Self::Findings(code) => *code,
+            Self::Store(_) | Self::Io(..) | Self::Unseen(_) => 1,
             Self::Interrupted => 130,
         }
     }
@@ -88,7 +101,10 @@ impl std::fmt::Display for Failure {
         match self {
             Self::Store(error) => error.fmt(f),
             Self::Io(what, error) => write!(f, "{what}: {error}"),
-            Self::Usage(what) | Self::Refused(what) | Self::NotFound(what) => f.write_str(what),
+            Self::Usage(what) | Self::Refused(what) | Self::NotFound(what) | Self::Unseen(what) => {
+                f.write_str(what)
+            }
+            Self::Findings(_) => f.write_str("findings"),
             Self::Interrupted => f.write_str("interrupted"),
         }
     }
