@@ -1,6 +1,7 @@
 //! A primary and its replicas.
 
 use std::env;
+use std::fmt::Display;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -15,33 +16,20 @@ use crate::supervisor::Supervisor;
 #[cfg(target_os = "linux")]
 const ROOM: u64 = 2 << 30;
 
-/// What every cluster is set to. A standby may not have fewer connections than its primary, so both have the same.
-const SETTINGS: &[(&str, &str)] = &[
-    ("listen_addresses", "'127.0.0.1'"),
-    ("unix_socket_directories", "''"),
-    ("max_connections", "300"),
-    ("shared_buffers", "'256MB'"),
-    ("max_wal_size", "'4GB'"),
-    ("max_wal_senders", "16"),
-    ("wal_keep_size", "'256MB'"),
-    ("hot_standby", "on"),
-    // A replica comes back soon after its primary.
-    ("wal_retrieve_retry_interval", "'100ms'"),
-    ("random_page_cost", "1.1"),
-    ("timezone", "'UTC'"),
-    ("log_timezone", "'UTC'"),
-];
+/// What every server is set to: the file that containers for tests have too. For tests: nothing survives a power cut, and
+/// everything is fast.
+const TEST: &str = include_str!("../../tuning/test.conf");
 
-/// As on a server that has run for a while: WAL files are used again, as making a new one holds up every commit.
-const DURABLE: &[(&str, &str)] = &[("min_wal_size", "'2GB'")];
+/// Where it listens.
+const LISTENING: &[(&str, &str)] = &[("listen_addresses", "'127.0.0.1'"), ("unix_socket_directories", "''")];
 
-/// For tests: nothing survives a power cut, and everything is fast. `synchronous_commit` stays on, as without it the
-/// replica lags by the WAL writer's delay.
-const VOLATILE: &[(&str, &str)] = &[
-    ("fsync", "off"),
-    ("full_page_writes", "off"),
-    ("synchronous_commit", "on"),
-    ("autovacuum_naptime", "'5s'"),
+/// What durable servers have instead, for benchmarks. As on a server that has run for a while, WAL files are used again: making a new
+/// one holds up every commit.
+const DURABLE: &[(&str, &str)] = &[
+    ("fsync", "on"),
+    ("full_page_writes", "on"),
+    ("min_wal_size", "'2GB'"),
+    ("autovacuum_naptime", "'1min'"),
 ];
 
 /// A running primary with its streaming replicas. Stopped and removed when dropped.
@@ -58,7 +46,8 @@ pub struct Cluster {
 pub struct ClusterBuilder {
     replicas: usize,
     durable: bool,
-    settings: Vec<(String, String)>,
+    configuration: String,
+    of_replicas: String,
     data_in: Option<PathBuf>,
     wal_in: Option<PathBuf>,
 }
@@ -128,8 +117,23 @@ impl ClusterBuilder {
 
     /// Sets a parameter on every server; the value as it stands in `postgresql.conf`, quotes included.
     #[must_use]
-    pub fn setting(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
-        self.settings.push((name.into(), value.into()));
+    pub fn setting(self, name: impl Display, value: impl Display) -> Self {
+        self.configuration(&format!("{name} = {value}"))
+    }
+
+    /// Adds lines to the `postgresql.conf` of every server. The last one for a parameter counts.
+    #[must_use]
+    pub fn configuration(mut self, lines: &str) -> Self {
+        self.configuration += lines;
+        self.configuration.push('\n');
+        self
+    }
+
+    /// Adds lines to the `postgresql.conf` of the replicas alone.
+    #[must_use]
+    pub fn replica_configuration(mut self, lines: &str) -> Self {
+        self.of_replicas += lines;
+        self.of_replicas.push('\n');
         self
     }
 
@@ -143,7 +147,7 @@ impl ClusterBuilder {
         let folder = Folder::make(self.durable, self.data_in.as_deref(), owner)?;
         let primary_data = folder.path.join("primary");
         self.init(&binaries, owner, &primary_data)?;
-        append(&primary_data.join("postgresql.conf"), &self.configuration())?;
+        append(&primary_data.join("postgresql.conf"), &self.file())?;
         append(&primary_data.join("pg_hba.conf"), "host replication all 127.0.0.1/32 trust\n")?;
         // A copy of a server that never ran is a base backup.
         let mut replicas = Vec::new();
@@ -158,7 +162,7 @@ impl ClusterBuilder {
         let source = cluster.primary.dsn();
         for (replica, number) in cluster.replicas.iter_mut().zip(1..) {
             let conninfo = format!("primary_conninfo = '{source} application_name=replica{number}'\n");
-            append(&replica.data().join("postgresql.conf"), &(conninfo + "hot_standby_feedback = on\n"))?;
+            append(&replica.data().join("postgresql.conf"), &(conninfo + &self.of_replicas))?;
             append(&replica.data().join("standby.signal"), "")?;
             owner.give(&replica.data().join("standby.signal"))?;
             replica.start()?;
@@ -184,11 +188,11 @@ impl ClusterBuilder {
         run(&mut initdb, owner)
     }
 
-    fn configuration(&self) -> String {
-        let kind = if self.durable { DURABLE } else { VOLATILE };
-        let fixed = SETTINGS.iter().chain(kind).map(|(name, value)| format!("{name} = {value}\n"));
-        let own = self.settings.iter().map(|(name, value)| format!("{name} = {value}\n"));
-        fixed.chain(own).collect()
+    fn file(&self) -> String {
+        let durable = if self.durable { DURABLE } else { &[] };
+        let fixed = LISTENING.iter().chain(durable).map(|(name, value)| format!("{name} = {value}\n"));
+        // Of two lines for one parameter the later one counts.
+        std::iter::once(TEST.to_owned()).chain(fixed).chain([self.configuration.clone()]).collect()
     }
 }
 

@@ -66,11 +66,6 @@ pub(super) fn judge(look: &Look, scale: &Scale) -> Vec<Finding> {
         Role::Replica => Server::Replica,
     };
     let hardware = scale.machine.unwrap_or(UNKNOWN);
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "max_connections is below 262144"
-    )]
     let connections = look.settings.number("max_connections").unwrap_or(100.0) as u32;
     let machine = Machine {
         memory: hardware.memory,
@@ -151,7 +146,7 @@ fn lazy_vacuum(look: &Look) -> Vec<Finding> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::doctor::judge::tests::{advised, look, scale, with};
+    use crate::doctor::judge::tests::{advised, scale, with};
 
     fn names(look: &Look) -> Vec<String> {
         let name = |finding: &Finding| finding.what.split(' ').next().unwrap_or_default().to_owned();

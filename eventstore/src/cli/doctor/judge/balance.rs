@@ -38,7 +38,6 @@ pub(super) fn compare(primary: &Look, replica: &Look) -> Option<Finding> {
 /// Blocks a second.
 fn rate(load: Option<Load>) -> Option<f64> {
     let load = load.filter(|load| load.hit + load.read > BLOCKS && load.seconds > 0.0)?;
-    #[expect(clippy::cast_precision_loss, reason = "a rate")]
     let blocks = (load.hit + load.read) as f64;
     Some(blocks / load.seconds)
 }

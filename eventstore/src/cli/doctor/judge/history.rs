@@ -27,7 +27,6 @@ fn wraparound(look: &Look) -> Vec<Finding> {
         ("multixacts", age.multixacts, "autovacuum_multixact_freeze_max_age", 400e6),
     ];
     let finding = |(kind, oldest, setting, default): (&str, u64, &str, f64)| {
-        #[expect(clippy::cast_precision_loss, reason = "some thousand millions")]
         let beyond = oldest as f64 / look.settings.number(setting).unwrap_or(default);
         let severity = match oldest {
             1_000_000_000.. => Severity::Error,

@@ -59,7 +59,6 @@ fn version(look: &Look) -> Version {
 
 /// For people: the largest unit in which it is at least one, with a digit behind the point.
 fn bytes(count: u64) -> String {
-    #[expect(clippy::cast_precision_loss, reason = "for people")]
     let count = count as f64;
     let units = [(1024.0 * 1024.0 * 1024.0, "GB"), (1024.0 * 1024.0, "MB"), (1024.0, "kB")];
     match units.iter().find(|(unit, _)| count >= *unit) {
@@ -77,7 +76,6 @@ fn seconds(count: f64) -> String {
     }
 }
 
-#[expect(clippy::cast_precision_loss, reason = "ratios of counters")]
 fn ratio(part: u64, whole: u64) -> f64 {
     part as f64 / whole.max(1) as f64
 }

@@ -22,7 +22,6 @@ pub(super) fn judge(look: &Look) -> Vec<Finding> {
 }
 
 fn connections(look: &Look) -> Option<Finding> {
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "below 262144")]
     let most = look.settings.number("max_connections")? as u64;
     let share = ratio(look.clients, most);
     let severity = match share {

@@ -34,7 +34,7 @@ fn of_slot(look: &Look, slot: &Slot) -> Option<Finding> {
         "unreserved" => {
             let what = format!("slot {name} keeps {kept} of WAL, more than max_slot_wal_keep_size");
             let why = "the next checkpoint removes what its replica needs: it has to be made anew then";
-            let mend = "start the replica, or give its slot up: ".to_owned() + &drop;
+            let mend = drop + " -- or start its replica";
             return Some(Finding::error("slots", what, why).mended_by(mend));
         }
         _ if slot.is_active => return None,
@@ -42,13 +42,12 @@ fn of_slot(look: &Look, slot: &Slot) -> Option<Finding> {
     }
     let limit = look.settings.number("max_wal_size").filter(|size| *size > 0.0);
     let is_unlimited = look.settings.number("max_slot_wal_keep_size").is_none_or(|size| size < 0.0);
-    #[expect(clippy::cast_precision_loss, reason = "a size")]
     let is_much = is_unlimited && limit.is_some_and(|limit| slot.kept_bytes as f64 > limit);
     let severity = if is_much { Severity::Error } else { Severity::Warning };
     let rows = if slot.holds_rows { ", and vacuum back from what became dead since" } else { "" };
     let what = format!("slot {name} is used by nobody and keeps {kept} of WAL");
     let why = format!("it keeps all WAL from there on{rows}");
-    let mend = format!("start its replica, or give the slot up: {drop}");
+    let mend = drop + " -- or start its replica";
     Some(Finding::new(severity, "slots", what, why).mended_by(mend))
 }
 

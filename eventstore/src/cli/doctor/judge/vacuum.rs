@@ -58,13 +58,11 @@ fn threshold(look: &Look, table: &LiveTable, of: &str) -> f64 {
         own.or_else(|| look.settings.number(name)).unwrap_or_default()
     };
     let base = value(&format!("autovacuum_{of}_threshold"));
-    #[expect(clippy::cast_precision_loss, reason = "rows")]
     let rows = table.live as f64;
     base.max(0.0) + value(&format!("autovacuum_{of}_scale_factor")) * rows
 }
 
 fn is_late(rows: u64, threshold: f64) -> bool {
-    #[expect(clippy::cast_precision_loss, reason = "rows")]
     let count = rows as f64;
     rows > FEW && count > threshold * LATE
 }

@@ -82,7 +82,6 @@ impl Settings {
 pub(crate) fn amount(text: &str) -> Option<f64> {
     let text = text.trim_matches('\'');
     if let Ok(size) = text.parse::<Size>() {
-        #[expect(clippy::cast_precision_loss, reason = "sizes of servers")]
         return Some(size.0 as f64);
     }
     let digits = text.find(|char: char| char.is_ascii_alphabetic()).unwrap_or(text.len());
