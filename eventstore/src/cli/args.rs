@@ -41,7 +41,7 @@ pub(crate) struct LogArgs {
     /// Connection string of the primary. There is no TLS: a server on another machine needs sslmode=disable
     #[arg(long, value_name = "DSN", global = true, env = "EVENTSTORE_PRIMARY", hide_env_values = true)]
     pub(crate) primary: Option<String>,
-    /// Connection string of a replica, which `query`, `tail` and `export` then read; may be given several times
+    /// Connection string of a replica, which `query`, `tail` and `export` then read, and `doctor` looks at; may be given several times
     #[arg(long, value_name = "DSN", global = true, env = "EVENTSTORE_REPLICA", hide_env_values = true)]
     pub(crate) replica: Vec<String>,
     /// For a pooler that lends sessions for a transaction at a time and knows no prepared statements

@@ -133,7 +133,8 @@ async fn reloaded(cluster: &Cluster) {
 async fn read_blocks(dsn: &str, lookups: u32) {
     let client = testutil::connect(dsn).await.unwrap();
     let lookups = format!(
-        "DO $$ BEGIN FOR n IN 1..{lookups} LOOP PERFORM e.id FROM {SCHEMA}.events e WHERE e.position = 1; END LOOP; END $$"
+        "DO $$ BEGIN FOR n IN 1..{lookups} LOOP PERFORM e.id FROM {SCHEMA}.events e WHERE e.position = 1; \
+         END LOOP; END $$"
     );
     client.batch_execute(&lookups).await.unwrap();
     client.batch_execute("SELECT pg_stat_force_next_flush()").await.unwrap();
@@ -146,12 +147,14 @@ async fn it_names_the_mistakes_of_the_ancestors_servers() {
     let builder = Cluster::builder()
         .replicas(1)
         .configuration(
-            "fsync = on\nfull_page_writes = on\nenable_seqscan = off\nenable_indexscan = off\nenable_bitmapscan = on\n\
+            "fsync = on\nfull_page_writes = on\nenable_seqscan = off\nenable_indexscan = \
+             off\nenable_bitmapscan = on\n\
              random_page_cost = 1.1\nshared_buffers = 192MB\nwork_mem = 192MB\neffective_cache_size = 576MB\n\
              autovacuum_vacuum_scale_factor = 0.8\nautovacuum_analyze_scale_factor = 0.005",
         )
         .replica_configuration(
-            "shared_buffers = 64MB\nwork_mem = 64MB\nautovacuum_vacuum_scale_factor = 0.4\nautovacuum_max_workers = 2",
+            "shared_buffers = 64MB\nwork_mem = 64MB\nautovacuum_vacuum_scale_factor = \
+             0.4\nautovacuum_max_workers = 2",
         );
     let (cluster, _store) = start(builder).await;
     read_blocks(&cluster.primary().dsn(), 10_000).await;

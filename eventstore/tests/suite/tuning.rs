@@ -44,7 +44,8 @@ async fn has_all(dsn: &str, text: &str, overridden: &str) {
             continue;
         }
         // In the server's own units, as what SHOW prints is not always what was written.
-        let is_set = "SELECT source = 'configuration file' AND NOT pending_restart FROM pg_settings WHERE name = lower($1)";
+        let is_set = "SELECT source = 'configuration file' AND NOT pending_restart FROM pg_settings WHERE \
+            name = lower($1)";
         let row = client.query_opt(is_set, &[&name]).await.unwrap();
         assert!(row.is_some_and(|row| row.get(0)), "{name} = {value}");
     }

@@ -26,7 +26,8 @@ pub(super) fn settings(_: Server, machine: &Machine) -> Vec<Setting> {
         memory_line(
             "autovacuum_work_mem",
             Size::mb(64),
-            "for each worker, instead of the above: a log has no dead rows, and 64MB name 11 million of the work tables'",
+            "for each worker, instead of the above: a log has no dead rows, and 64MB name 11 million of the \
+             work tables'",
         ),
         memory_line(
             "work_mem",
@@ -73,7 +74,8 @@ fn parallelism(cpus: u32) -> Vec<Setting> {
 fn plans(machine: &Machine) -> Vec<Setting> {
     let mut settings = Vec::new();
     if machine.disk == Disk::Ssd {
-        let reason = "an SSD reads a random page about as fast as the next one; by default (4) a disk has to turn for it";
+        let reason = "an SSD reads a random page about as fast as the next one; by default (4) a disk has \
+            to turn for it";
         settings.push(Setting::new(Topic::Plans, "random_page_cost", "1.1", reason));
     }
     let reason =
@@ -85,7 +87,8 @@ fn plans(machine: &Machine) -> Vec<Setting> {
 fn reading(machine: &Machine) -> Vec<Setting> {
     let mut settings = Vec::new();
     if machine.disk == Disk::Ssd {
-        let reason = "pages read ahead by ANALYZE, VACUUM and replay (by default 10, and 16 from 18 on): an SSD serves that many at once";
+        let reason = "pages read ahead by ANALYZE, VACUUM and replay (by default 10, and 16 from 18 on): an \
+            SSD serves that many at once";
         settings.push(memory_line("maintenance_io_concurrency", 100, reason));
     }
     let workers = (machine.cpus / 4).min(32);

@@ -11,7 +11,8 @@ const COLUMN: usize = 48;
 /// A fragment of `postgresql.conf`: one setting a line, each with its reason.
 pub(crate) fn file(server: Server, settings: &[Setting], command: &str) -> String {
     let mut text = format!(
-        "# {}\n#\n# Printed by: {command}\n# Each line says why it differs from PostgreSQL's default. docs/tuning.md has the formulas, and what is left alone.\n",
+        "# {}\n#\n# Printed by: {command}\n# Each line says why it differs from PostgreSQL's default. \
+         docs/tuning.md has the formulas, and what is left alone.\n",
         title(server)
     );
     let mut topic: Option<Topic> = None;
@@ -30,7 +31,8 @@ fn title(server: Server) -> &'static str {
     match server {
         Server::Primary => "The primary (master) of an event log.",
         Server::Replica => {
-            "A streaming replica of an event log. It needs as much memory as it has work: where it answers most reads, at least the primary's."
+            "A streaming replica of an event log. It needs as much memory as it has work: where it answers \
+             most reads, at least the primary's."
         }
         Server::Test => "A server for tests, primary or replica.",
     }

@@ -14,7 +14,8 @@ pub(super) fn settings(_: Server, machine: &Machine) -> Vec<Setting> {
             sending,
             "max_slot_wal_keep_size",
             Size(wal.0 * 2),
-            "twice max_wal_size: a slot whose replica is dead can not fill the disk (by default it can); the replica is made anew then",
+            "twice max_wal_size: a slot whose replica is dead can not fill the disk (by default it can); \
+             the replica is made anew then",
         ),
         Setting::new(
             sending,
@@ -26,13 +27,15 @@ pub(super) fn settings(_: Server, machine: &Machine) -> Vec<Setting> {
             standby,
             "hot_standby_feedback",
             "on",
-            "the primary keeps what a query here still reads: no query is cancelled for vacuum, and they are short",
+            "the primary keeps what a query here still reads: no query is cancelled for vacuum, and they \
+             are short",
         ),
         Setting::new(
             standby,
             "max_standby_streaming_delay",
             "5s",
-            "replay waits at most so long for a query in its way (by default 30): readers would wait for their token",
+            "replay waits at most so long for a query in its way (by default 30): readers would wait for \
+             their token",
         ),
         Setting::new(
             standby,
@@ -42,7 +45,8 @@ pub(super) fn settings(_: Server, machine: &Machine) -> Vec<Setting> {
         ),
     ];
     if machine.version.is_at_least(18) {
-        let reason = "a slot unused for a day is given up: with feedback it holds back vacuum, even where its WAL has room";
+        let reason = "a slot unused for a day is given up: with feedback it holds back vacuum, even where \
+            its WAL has room";
         settings.push(Setting::new(sending, "idle_replication_slot_timeout", "1d", reason));
     }
     settings

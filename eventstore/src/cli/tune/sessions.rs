@@ -17,13 +17,15 @@ pub(super) fn settings(_: Server, _: &Machine) -> Vec<Setting> {
             Topic::Sessions,
             "idle_in_transaction_session_timeout",
             "5min",
-            "a transaction that was forgotten keeps vacuum from everything newer; no transaction of the store is idle for so long",
+            "a transaction that was forgotten keeps vacuum from everything newer; no transaction of the \
+             store is idle for so long",
         ),
         line(
             Topic::Observation,
             "track_io_timing",
             "on",
-            "tells reads that waited for the disk from those that did not; two looks at the clock for each (see pg_test_timing)",
+            "tells reads that waited for the disk from those that did not; two looks at the clock for each \
+             (see pg_test_timing)",
         ),
         line(
             Topic::Observation,

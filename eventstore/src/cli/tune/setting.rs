@@ -36,10 +36,12 @@ impl Topic {
             }
             Self::Durability => "As by default, and kept on purpose: an acknowledged append is flushed.",
             Self::Wal if is_replica => {
-                "Checkpoints and WAL: the primary's lines. Restartpoints here follow them, and all of them count after a promotion."
+                "Checkpoints and WAL: the primary's lines. Restartpoints here follow them, and all of them \
+                 count after a promotion."
             }
             Self::Wal => {
-                "Checkpoints and WAL. Each checkpoint has every page that is changed after it written whole, and the key table's pages are random."
+                "Checkpoints and WAL. Each checkpoint has every page that is changed after it written \
+                 whole, and the key table's pages are random."
             }
             Self::Replication if is_replica => {
                 "For replicas of this one: the primary's lines, without effect until a promotion."
@@ -50,14 +52,17 @@ impl Topic {
             }
             Self::Standby => "While it follows the primary.",
             Self::Plans => {
-                "Plans. No planner method is switched off: the statements of a log hold their plans by their form."
+                "Plans. No planner method is switched off: the statements of a log hold their plans by \
+                 their form."
             }
             Self::Vacuum if is_replica => {
-                "Vacuum: the primary's lines. None runs during recovery, so they have no effect until a promotion, and are wanted at once then."
+                "Vacuum: the primary's lines. None runs during recovery, so they have no effect until a \
+                 promotion, and are wanted at once then."
             }
             Self::Vacuum if server == Server::Test => "Tests wait for autovacuum.",
             Self::Vacuum => {
-                "Vacuum. An append-only log has no dead rows: what vacuum does is to freeze new pages and to mark them all-visible, which\n\
+                "Vacuum. An append-only log has no dead rows: what vacuum does is to freeze new pages and \
+                 to mark them all-visible, which\n\
                  # index-only scans of the key table need. It is driven by inserts: early, and in small steps."
             }
             Self::Sessions => "Sessions that were given up or forgotten.",

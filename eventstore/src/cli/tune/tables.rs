@@ -15,7 +15,8 @@ const CHANGING: &[(&str, &str)] = &[
     ("vacuum_truncate", "off"),
 ];
 
-const WORK: &str = "Rows come, are changed in place and go. What the migrations say of fillfactor and thresholds stays; besides, a vacuum\n\
+const WORK: &str = "Rows come, are changed in place and go. What the migrations say of fillfactor and \
+    thresholds stays; besides, a vacuum\n\
                     -- of a few pages does not rest, leaves unfrozen what changes again, and does not give its empty pages back: for that it would\n\
                     -- lock out everybody, on replicas too, and the pages are filled again within seconds.";
 
@@ -32,7 +33,8 @@ pub(crate) const TABLES: &[Table] = &[
             ("autovacuum_analyze_scale_factor", "0.002"),
             ("autovacuum_analyze_threshold", "10000"),
         ],
-        reason: "Insert only. Vacuumed after each 100,000 events however many there are: 2 % of a hundred million would be two million. A\n\
+        reason: "Insert only. Vacuumed after each 100,000 events however many there are: 2 % of a hundred \
+            million would be two million. A\n\
                  -- vacuum reads new pages only, so it costs the same in a large log. Statistics: after 10,000 events and 0.2 %, as ANALYZE reads\n\
                  -- 30,000 pages each time.",
     },
@@ -56,7 +58,8 @@ pub(crate) const TABLES: &[Table] = &[
     Table {
         name: "snapshots",
         parameters: &[("autovacuum_vacuum_scale_factor", "0.05"), ("autovacuum_freeze_min_age", "50000000")],
-        reason: "A state that is saved anew leaves the old one behind, mostly in TOAST, which has the same parameters.",
+        reason: "A state that is saved anew leaves the old one behind, mostly in TOAST, which has the same \
+            parameters.",
     },
 ];
 

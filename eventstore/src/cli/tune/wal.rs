@@ -20,7 +20,8 @@ pub(super) fn settings(_: Server, machine: &Machine) -> Vec<Setting> {
             durability,
             "synchronous_commit",
             "on",
-            "without it what was acknowledged in the last 0.6 s can be lost; appends share a flush by the batch",
+            "without it what was acknowledged in the last 0.6 s can be lost; appends share a flush by the \
+             batch",
         ),
         Setting::new(
             wal,
@@ -47,7 +48,8 @@ pub(super) fn settings(_: Server, machine: &Machine) -> Vec<Setting> {
             wal,
             "wal_compression",
             "lz4",
-            "a batch of 50 just after a checkpoint takes 2 to 3 ms; with pglz 15. Needs a server built with lz4, as packaged ones are",
+            "a batch of 50 just after a checkpoint takes 2 to 3 ms; with pglz 15. Needs a server built with \
+             lz4, as packaged ones are",
         ),
         Setting::new(
             wal,

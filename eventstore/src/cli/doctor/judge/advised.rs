@@ -20,6 +20,8 @@ enum Tolerance {
     NotOff,
     /// Anything else.
     Same,
+    /// None of these.
+    OneOf(&'static [&'static str]),
 }
 
 /// What a rule is about: sizes need the machine to be known, vacuum does not run on a standby, feedback matters there alone.
@@ -41,7 +43,7 @@ const RULES: &[Rule] = &[
     Rule("max_wal_size", Of::Writer, Severity::Warning, Tolerance::Least(0.5)),
     Rule("min_wal_size", Of::Writer, Severity::Note, Tolerance::Least(0.25)),
     Rule("checkpoint_timeout", Of::Writer, Severity::Warning, Tolerance::Least(0.6)),
-    Rule("wal_compression", Of::Writer, Severity::Warning, Tolerance::Same),
+    Rule("wal_compression", Of::Writer, Severity::Warning, Tolerance::OneOf(&["lz4", "zstd"])),
     Rule("default_toast_compression", Of::Writer, Severity::Note, Tolerance::Same),
     Rule("random_page_cost", Of::Any, Severity::Warning, Tolerance::Most(2.0)),
     Rule("jit", Of::Any, Severity::Note, Tolerance::Same),
@@ -99,6 +101,9 @@ pub(super) fn judge(look: &Look, scale: &Scale) -> Vec<Finding> {
 
 fn is_far(look: &Look, advised: &Setting, tolerance: Tolerance) -> bool {
     let Some(live) = look.settings.get(advised.name) else { return false };
+    if let Tolerance::OneOf(values) = tolerance {
+        return !values.contains(&live.value.as_str());
+    }
     let Some((value, wanted)) = live.number().zip(amount(&advised.value)) else {
         return live.value != advised.value;
     };
@@ -109,7 +114,7 @@ fn is_far(look: &Look, advised: &Setting, tolerance: Tolerance) -> bool {
         Tolerance::Between(least, most) => value < wanted * least || value > wanted * most,
         Tolerance::Above(limit) => value > limit,
         Tolerance::NotOff => value <= 0.0,
-        Tolerance::Same => (value - wanted).abs() > f64::EPSILON,
+        Tolerance::Same | Tolerance::OneOf(_) => (value - wanted).abs() > f64::EPSILON,
     }
 }
 
@@ -129,7 +134,8 @@ fn lazy_vacuum(look: &Look) -> Vec<Finding> {
     }
     let mut findings = Vec::new();
     if look.settings.is("autovacuum", "off") {
-        let why = "nothing is frozen until the server refuses writes, no page is all-visible for index-only scans, and plans rest on no statistics";
+        let why = "nothing is frozen until the server refuses writes, no page is all-visible for index-only \
+            scans, and plans rest on no statistics";
         let mend = look.settings.set("autovacuum", "on");
         findings.push(Finding::error("vacuum", "autovacuum is off", why).mended_by(mend));
     }
@@ -187,7 +193,9 @@ mod tests {
         assert!(found.why.contains("a quarter of memory"), "{found:?}");
         assert!(found.mend.as_ref().unwrap().contains("restart"), "{found:?}");
         // Not by a little.
-        assert!(names(&with(advised(Role::Primary), &[("shared_buffers", &pages(1500))])).is_empty());
+        let near = [("shared_buffers", pages(1500)), ("wal_compression", "zstd".to_owned())];
+        let near: Vec<_> = near.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        assert!(names(&with(advised(Role::Primary), &near)).is_empty());
     }
 
     #[test]

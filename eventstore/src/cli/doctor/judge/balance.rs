@@ -30,7 +30,8 @@ pub(super) fn compare(primary: &Look, replica: &Look) -> Option<Finding> {
     });
     let what =
         format!("it has less memory than the primary: {}; {work}", memory.collect::<Vec<_>>().join(", "));
-    let why = "what it reads all the time does not fit, while the primary's memory lies idle; and after a promotion it has the appends too";
+    let why = "what it reads all the time does not fit, while the primary's memory lies idle; and after a \
+        promotion it has the appends too";
     let wanted = primary.settings.shown("shared_buffers");
     Some(Finding::warning("balance", what, why).mended_by(replica.settings.set("shared_buffers", wanted)))
 }

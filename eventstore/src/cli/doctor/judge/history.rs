@@ -34,12 +34,14 @@ fn wraparound(look: &Look) -> Vec<Finding> {
             _ => return None,
         };
         let what = format!(
-            "the oldest row of database {} is {oldest} {kind} old, {:.0} % of the way to where writes are refused; autovacuum begins at {}",
+            "the oldest row of database {} is {oldest} {kind} old, {:.0} % of the way to where writes are \
+             refused; autovacuum begins at {}",
             age.database,
             ratio(oldest, WRAPAROUND) * 100.0,
             look.settings.shown(setting)
         );
-        let why = "vacuum does not come to its end: it is held up by an old transaction or slot, is too slow, or is off";
+        let why = "vacuum does not come to its end: it is held up by an old transaction or slot, is too \
+            slow, or is off";
         let mend = format!(
             "end old transactions and slots, then in database {}: VACUUM (FREEZE, VERBOSE);",
             age.database
@@ -60,7 +62,8 @@ fn checkpoints(look: &Look) -> Option<Finding> {
         counted.timed + counted.requested,
         look.settings.shown("max_wal_size")
     );
-    let why = "the WAL reaches max_wal_size before checkpoint_timeout: pages are written whole more often, and the disk has peaks";
+    let why = "the WAL reaches max_wal_size before checkpoint_timeout: pages are written whole more often, \
+        and the disk has peaks";
     let doubled = look.settings.number("max_wal_size").unwrap_or_default() * 2.0 / f64::from(1 << 20);
     let mend = look.settings.set("max_wal_size", &format!("{doubled:.0}MB"));
     Some(Finding::warning("checkpoints", what, why).mended_by(mend))
@@ -78,7 +81,8 @@ fn cache(look: &Look) -> Option<Finding> {
         share * 100.0,
         look.settings.shown("shared_buffers")
     );
-    let why = "the others came from the system's cache, or from the disk; below 99 % what is read all the time does not fit";
+    let why = "the others came from the system's cache, or from the disk; below 99 % what is read all the \
+        time does not fit";
     Some(
         Finding::new(severity, "cache", what, why)
             .mended_by("more memory, and a quarter of it for shared_buffers"),

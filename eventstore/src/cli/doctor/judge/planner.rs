@@ -4,7 +4,8 @@ use crate::doctor::finding::Finding;
 use crate::doctor::look::{Look, Override};
 use crate::tune::quoted;
 
-const WHY: &str = "every statement of every client is planned without it, those for which it is the only good one too; the log's own statements \
+const WHY: &str = "every statement of every client is planned without it, those for which it is the only \
+    good one too; the log's own statements \
                    hold their plans by their form and need none of it";
 
 pub(super) fn judge(look: &Look) -> Vec<Finding> {

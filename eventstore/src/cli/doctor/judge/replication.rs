@@ -21,7 +21,8 @@ pub(super) fn judge(look: &Look) -> Vec<Finding> {
     let mut findings = Vec::new();
     match (look.role, look.is_standby) {
         (Role::Primary, true) => {
-            let why = "it takes no appends: the servers were named the wrong way round, or their roles have changed";
+            let why = "it takes no appends: the servers were named the wrong way round, or their roles have \
+                changed";
             findings.push(
                 Finding::error("role", "it is a standby", why)
                     .mended_by("name the server as --primary that takes writes"),
@@ -67,8 +68,9 @@ fn inert(look: &Look) -> Option<Finding> {
         .collect();
     let (_, first) = names.first()?;
     let list = names.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>().join(", ");
-    let what = format!("{} lines have no effect on a standby{}: {list}", names.len(), first.place());
-    let why = "autovacuum does not run during recovery: they neither help nor harm here, and count after a promotion; so they should be those of the \
+    let what = format!("without effect on a standby{}: {list}", first.place());
+    let why = "autovacuum does not run during recovery: they neither help nor harm here, and count after a \
+        promotion; so they should be those of the \
                primary";
     Some(Finding::note("inert", what, why))
 }
@@ -104,8 +106,10 @@ fn lag(primary: &Look, replica: &Look) -> Option<Finding> {
         bytes(behind),
         seconds(since)
     );
-    let why = "readers get old events, and those with a token wait or go to the primary; replay is one process: it is slow where pages are not in memory";
-    let mend = "look for long queries that replay waits for (max_standby_streaming_delay), a slow disk, or too little shared_buffers";
+    let why = "readers get old events, and those with a token wait or go to the primary; replay is one \
+        process: it is slow where pages are not in memory";
+    let mend = "look for long queries that replay waits for (max_standby_streaming_delay), a slow disk, or \
+        too little shared_buffers";
     Some(Finding::new(severity, "lag", what, why).mended_by(mend))
 }
 
@@ -143,7 +147,8 @@ fn parity(primary: &Look, replica: &Look) -> Option<Finding> {
     }
     let what =
         format!("after a promotion vacuum and checkpoints would be set otherwise: {}", list.join(", "));
-    let why = "without effect on a standby, they count at once when it takes over; then nobody has time to look at them";
+    let why = "without effect on a standby, they count at once when it takes over; then nobody has time to \
+        look at them";
     Some(
         Finding::warning("promotion", what, why)
             .mended_by("give both servers the same lines: eventstore tune --server replica"),

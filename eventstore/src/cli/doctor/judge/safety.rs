@@ -1,11 +1,12 @@
 //! What can lose events, or refuses all of them.
 
 use crate::doctor::finding::Finding;
-use crate::doctor::look::{Look, Role};
+use crate::doctor::look::{Look, Override, Role};
 use crate::tune::SUPPORTED;
 
 pub(super) fn judge(look: &Look) -> Vec<Finding> {
     let mut findings = durability(look);
+    findings.extend(durability_of_roles(look));
     findings.extend(isolation(look));
     findings.extend(version(look));
     findings.extend(rights(look));
@@ -16,7 +17,8 @@ fn durability(look: &Look) -> Vec<Finding> {
     let of_all = [
         (
             "fsync",
-            "a crash of the system ruins the data: what was acknowledged is lost, and the rest may not be readable",
+            "a crash of the system ruins the data: what was acknowledged is lost, and the rest may not be \
+             readable",
         ),
         ("full_page_writes", "a page that was half written in a power cut can not be repaired"),
     ];
@@ -29,10 +31,21 @@ fn durability(look: &Look) -> Vec<Finding> {
         findings.push(off(
             look,
             "synchronous_commit",
-            "appends are acknowledged before they are flushed: a crash loses the last ones, up to three times wal_writer_delay, and replicas lag by it",
+            "appends are acknowledged before they are flushed: a crash loses the last ones, up to three \
+             times wal_writer_delay, and replicas lag by it",
         ));
     }
     findings
+}
+
+/// Whoever connects so has no promise, whatever the server does.
+fn durability_of_roles(look: &Look) -> impl Iterator<Item = Finding> {
+    let is_off = |found: &&Override| found.name == "synchronous_commit" && found.value == "off";
+    look.overrides.iter().filter(is_off).map(|found| {
+        let what = format!("synchronous_commit is off for {}", found.of_whom());
+        let why = "its appends are acknowledged before they are flushed: a crash loses the last ones";
+        Finding::error("durability", what, why).mended_by(found.reset())
+    })
 }
 
 fn off(look: &Look, name: &'static str, why: &str) -> Finding {
@@ -43,7 +56,8 @@ fn off(look: &Look, name: &'static str, why: &str) -> Finding {
 
 fn isolation(look: &Look) -> Vec<Finding> {
     const NAME: &str = "default_transaction_isolation";
-    const WHY: &str = "the append function refuses every call at another level than read committed: it must see what was committed before \
+    const WHY: &str = "the append function refuses every call at another level than read committed: it must \
+        see what was committed before \
                        it got the log's lock";
     let mut findings = Vec::new();
     if let Some(setting) = look.settings.get(NAME)
@@ -96,7 +110,6 @@ mod tests {
     use super::*;
     use crate::doctor::finding::Severity;
     use crate::doctor::judge::tests::{look, with};
-    use crate::doctor::look::Override;
 
     #[test]
     fn what_loses_events_is_an_error() {
@@ -117,7 +130,16 @@ mod tests {
             name: "default_transaction_isolation".into(),
             value: "serializable".into(),
         });
-        let found = judge(&wrong);
+        wrong.overrides.push(Override {
+            role: None,
+            database: Some("library".into()),
+            name: "synchronous_commit".into(),
+            value: "off".into(),
+        });
+        let mut found = judge(&wrong);
+        let durability = found.remove(0);
+        let mend = "ALTER DATABASE \"library\" RESET synchronous_commit;";
+        assert_eq!((durability.check, durability.mend.as_deref()), ("durability", Some(mend)));
         assert_eq!(found[0].mend.as_deref(), Some("ALTER ROLE \"app\" RESET default_transaction_isolation;"));
         assert!(found[0].what.contains("serializable for role app"), "{found:?}");
     }

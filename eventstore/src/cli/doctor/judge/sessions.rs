@@ -14,8 +14,12 @@ pub(super) fn judge(look: &Look) -> Vec<Finding> {
         findings.extend(look.prepared.iter().map(|prepared| {
             let gid = prepared.gid.replace('\'', "''");
             let what = format!("prepared transaction {} is {} old", prepared.gid, seconds(prepared.seconds));
-            let why = "it keeps its locks, and vacuum from whatever became dead since, also when its client is long gone";
-            Finding::warning("transactions", what, why).mended_by(format!("ROLLBACK PREPARED '{gid}'; -- or COMMIT PREPARED"))
+            let why = "it keeps its locks, and vacuum from whatever became dead since, also when its client \
+                is long gone";
+            Finding::warning("transactions", what, why).mended_by(format!(
+                "ROLLBACK PREPARED '{gid}'; -- or \
+                COMMIT PREPARED"
+            ))
         }));
     }
     findings
@@ -31,7 +35,8 @@ fn connections(look: &Look) -> Option<Finding> {
     };
     let what = format!("{} of {most} connections are in use ({:.0} %)", look.clients, share * 100.0);
     let why = "the next ones are refused, and the store waits for them in vain";
-    let mend = "fewer handles, a lower Settings::pool_size or a pooler in transaction mode; or a higher max_connections, on standbys first";
+    let mend = "fewer handles, a lower Settings::pool_size or a pooler in transaction mode; or a higher \
+        max_connections, on standbys first";
     Some(Finding::new(severity, "connections", what, why).mended_by(mend))
 }
 
@@ -52,7 +57,8 @@ fn of_transaction(transaction: &Transaction) -> Option<Finding> {
             seconds(transaction.seconds)
         ),
     };
-    let why = "vacuum keeps whatever became dead since it began: work tables grow, and claiming from them becomes slow";
+    let why = "vacuum keeps whatever became dead since it began: work tables grow, and claiming from them \
+        becomes slow";
     Some(
         Finding::warning("transactions", what, why).mended_by(format!("SELECT pg_terminate_backend({pid});")),
     )

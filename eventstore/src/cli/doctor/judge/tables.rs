@@ -17,7 +17,8 @@ pub(super) fn judge(look: &Look) -> Option<Finding> {
         return None;
     }
     let what = format!("storage parameters are missing for {}", lacking.join(", "));
-    let why = "the scale factors of the server are too lazy for a large log: 2 % of a hundred million events are two million";
+    let why = "the scale factors of the server are too lazy for a large log: 2 % of a hundred million \
+        events are two million";
     let mend = format!("eventstore tune --server tables --schema {} | psql -v ON_ERROR_STOP=1", log.schema);
     Some(Finding::warning("tables", what, why).mended_by(mend))
 }

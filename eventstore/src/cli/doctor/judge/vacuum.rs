@@ -32,13 +32,15 @@ fn of_table(look: &Look, log: &Log, table: &LiveTable) -> Vec<Finding> {
     }
     if is_late(table.dead, threshold(look, table, "vacuum")) {
         let what = format!("{} of {} is dead rows, beside {} live ones", table.dead, table.name, table.live);
-        let why = "vacuum does not keep up, or something old keeps it from them (a transaction, a slot): claims and reads pass over all of them";
+        let why = "vacuum does not keep up, or something old keeps it from them (a transaction, a slot): \
+            claims and reads pass over all of them";
         findings
             .push(Finding::warning("vacuum", what, why).mended_by(format!("VACUUM (VERBOSE) {full_name};")));
     }
     if is_late(table.inserted, threshold(look, table, "vacuum_insert")) {
         let what = format!("{} rows came into {} since its last vacuum", table.inserted, table.name);
-        let why = "pages that are not marked all-visible make index-only scans read the table, and have to be frozen later";
+        let why = "pages that are not marked all-visible make index-only scans read the table, and have to \
+            be frozen later";
         findings.push(Finding::warning("vacuum", what, why).mended_by(format!("VACUUM {full_name};")));
     }
     // A row of a work table takes some hundred bytes; ten times that is air.

@@ -71,10 +71,16 @@ impl Settings {
 
     /// The statement that sets a parameter, and what makes it count.
     pub(crate) fn set(&self, name: &str, value: &str) -> String {
-        let needs_restart = self.get(name).is_some_and(|setting| setting.context == "postmaster");
-        let then = if needs_restart { "then restart the server" } else { "SELECT pg_reload_conf();" };
-        let comment = if needs_restart { "-- " } else { "" };
-        format!("ALTER SYSTEM SET {name} = '{}'; {comment}{then}", value.trim_matches('\''))
+        let live = self.get(name);
+        let is = |field: fn(&LiveSetting) -> &str, value| live.is_some_and(|live| field(live) == value);
+        let then = match () {
+            () if is(|live| &live.source, "command line") => {
+                "-- and take it from the command line, which comes before this; restart the server"
+            }
+            () if is(|live| &live.context, "postmaster") => "-- then restart the server",
+            () => "SELECT pg_reload_conf();",
+        };
+        format!("ALTER SYSTEM SET {name} = '{}'; {then}", value.trim_matches('\''))
     }
 }
 
