@@ -45,14 +45,13 @@ pub(super) fn judge(look: &Look) -> Vec<Finding> {
                 .mended_by("SELECT pg_wal_replay_resume();"),
         );
     }
-    // Whose state is hidden from us has a receiver all the same.
+    // Empty where its state is hidden from us: it is there.
     if !matches!(replay.receiver.as_deref(), Some("streaming" | "")) {
         let state = replay.receiver.as_deref().unwrap_or("nobody");
         let what = format!("it does not stream; its WAL receiver is: {state}");
         let why = "it stays where it is: reads that need newer events go to the primary";
         let mend = "look into its log: primary_conninfo, the slot, or WAL that the primary has no more";
-        let severity = if look.monitors { Severity::Error } else { Severity::Note };
-        findings.push(Finding::new(severity, "replication", what, why).mended_by(mend));
+        findings.push(Finding::error("replication", what, why).mended_by(mend));
     }
     findings.extend(inert(look));
     findings
