@@ -114,8 +114,8 @@
 //!
 //! - `axum`: `/health` and `/ready` over HTTP, in the module `health_http`.
 //! - `bb8`: that pool, besides `deadpool`; see [`PoolBackend`].
-//! - `cli`: the program `eventstore`, which creates a log, looks into it, moves events, declares paths, grants privileges, and looks after subscriptions,
-//!   groups, projections and process managers.
+//! - `cli`: the program `eventstore`, which creates a log, looks into it, moves events, declares paths, grants privileges, looks after subscriptions,
+//!   groups, projections and process managers, prints what servers are to be set to, and says what is wrong with live ones.
 //! - `rustls`: TLS, always verified; see `Tls`, which [`EventStoreBuilder::tls`] takes.
 //!
 //! For a pooler that lends sessions for a transaction at a time see [`Settings::prepared_statements`].

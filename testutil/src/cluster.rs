@@ -1,6 +1,7 @@
 //! A primary and its replicas.
 
 use std::env;
+use std::fmt::Display;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -113,8 +114,23 @@ impl ClusterBuilder {
 
     /// Sets a parameter on every server; the value as it stands in `postgresql.conf`, quotes included.
     #[must_use]
-    pub fn setting(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
-        self.configuration.settings.push((name.into(), value.into()));
+    pub fn setting(self, name: impl Display, value: impl Display) -> Self {
+        self.configuration(&format!("{name} = {value}"))
+    }
+
+    /// Adds lines to the `postgresql.conf` of every server. The last one for a parameter counts.
+    #[must_use]
+    pub fn configuration(mut self, lines: &str) -> Self {
+        self.configuration.lines += lines;
+        self.configuration.lines.push('\n');
+        self
+    }
+
+    /// Adds lines to the `postgresql.conf` of the replicas alone.
+    #[must_use]
+    pub fn replica_configuration(mut self, lines: &str) -> Self {
+        self.configuration.replica_lines += lines;
+        self.configuration.replica_lines.push('\n');
         self
     }
 

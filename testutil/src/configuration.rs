@@ -1,41 +1,23 @@
 //! What the servers of a cluster are set to.
 
-/// What a cluster of its own needs, whatever else it is set to. A standby may not have fewer connections than its primary, so both
-/// have the same.
-const NEEDED: &[(&str, &str)] = &[
-    ("listen_addresses", "'127.0.0.1'"),
-    ("unix_socket_directories", "''"),
-    ("max_connections", "300"),
-    ("max_wal_senders", "16"),
-    ("hot_standby", "on"),
-    // A replica comes back soon after its primary.
-    ("wal_retrieve_retry_interval", "'100ms'"),
-    ("timezone", "'UTC'"),
-    ("log_timezone", "'UTC'"),
-];
+/// Where nothing else was said: the file that containers for tests have too. Nothing survives a power cut, and everything is fast.
+const TEST: &str = include_str!("../../tuning/test.conf");
 
-/// Where nothing else was said.
-const USUAL: &[(&str, &str)] = &[
-    ("shared_buffers", "'256MB'"),
-    ("max_wal_size", "'4GB'"),
-    ("wal_keep_size", "'256MB'"),
-    ("random_page_cost", "1.1"),
-];
+/// Where they listen.
+const LISTENING: &str = "listen_addresses = '127.0.0.1'\nunix_socket_directories = ''\n";
 
-/// Of a replica, where nothing else was said.
-const USUAL_OF_REPLICA: &[(&str, &str)] = &[("hot_standby_feedback", "on")];
+/// What durable servers have instead, for benchmarks. As on a server that has run for a while, WAL files are used again: making a new
+/// one holds up every commit.
+const DURABLE: &str =
+    "fsync = on\nfull_page_writes = on\nmin_wal_size = '2GB'\nautovacuum_naptime = '1min'\n";
 
-/// As on a server that has run for a while: WAL files are used again, as making a new one holds up every commit.
-const DURABLE: &[(&str, &str)] = &[("min_wal_size", "'2GB'")];
+/// Where texts of the caller's take the place of the file: what a cluster needs whatever it is set to. A standby may not have fewer
+/// connections than its primary, so both have the same.
+const NEEDED: &str = "max_connections = 300\nmax_wal_senders = 16\nhot_standby = on\n\
+                      wal_retrieve_retry_interval = '100ms'\ntimezone = 'UTC'\nlog_timezone = 'UTC'\n";
 
-/// For tests: nothing survives a power cut, and everything is fast. `synchronous_commit` stays on, as without it the
-/// replica lags by the WAL writer's delay.
-const VOLATILE: &[(&str, &str)] = &[
-    ("fsync", "off"),
-    ("full_page_writes", "off"),
-    ("synchronous_commit", "on"),
-    ("autovacuum_naptime", "'5s'"),
-];
+/// And where they need not be durable.
+const VOLATILE: &str = "fsync = off\nfull_page_writes = off\nsynchronous_commit = on\n";
 
 /// Which of a cluster's servers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,40 +26,32 @@ pub(crate) enum Role {
     Replica,
 }
 
-/// What all servers of a cluster are set to, in the order in which it counts: later lines win.
+/// What all servers of a cluster are set to.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Configuration {
     pub(crate) durable: bool,
-    /// Texts of `postgresql.conf` for the primary and for the replicas, in place of what is usual here.
+    /// Texts of `postgresql.conf` for the primary and for the replicas, in place of the file for tests.
     pub(crate) texts: Option<(String, String)>,
-    pub(crate) settings: Vec<(String, String)>,
+    /// Lines of all servers, and of the replicas alone.
+    pub(crate) lines: String,
+    pub(crate) replica_lines: String,
 }
 
 impl Configuration {
-    /// What is appended to the `postgresql.conf` that `initdb` wrote.
+    /// What is appended to the `postgresql.conf` that `initdb` wrote. Of two lines for one parameter the later one counts.
     pub(crate) fn of(&self, role: Role) -> String {
-        let durability = match (self.durable, &self.texts) {
-            (false, _) => VOLATILE,
-            (true, None) => DURABLE,
-            (true, Some(_)) => &[],
+        let parts: [&str; 3] = match (&self.texts, role, self.durable) {
+            (None, _, true) => [TEST, DURABLE, ""],
+            (None, _, false) => [TEST, "", ""],
+            (Some((text, _)), Role::Primary, true) | (Some((_, text)), Role::Replica, true) => {
+                [text, NEEDED, ""]
+            }
+            (Some((text, _)), Role::Primary, false) | (Some((_, text)), Role::Replica, false) => {
+                [text, NEEDED, VOLATILE]
+            }
         };
-        let mut text = match (&self.texts, role) {
-            (Some((primary, _)), Role::Primary) => format!("{primary}\n"),
-            (Some((_, replica)), Role::Replica) => format!("{replica}\n"),
-            (None, Role::Primary) => lines(USUAL),
-            (None, Role::Replica) => lines(USUAL) + &lines(USUAL_OF_REPLICA),
-        };
-        text += &lines(NEEDED);
-        text += &lines(durability);
-        text.extend(self.settings.iter().map(|(name, value)| line(name, value)));
-        text
+        let of_role = if role == Role::Replica { self.replica_lines.as_str() } else { "" };
+        let parts = parts.into_iter().chain([LISTENING, &self.lines, of_role]);
+        parts.flat_map(|part| [part, "\n"]).collect()
     }
-}
-
-fn lines(settings: &[(&str, &str)]) -> String {
-    settings.iter().map(|(name, value)| line(name, value)).collect()
-}
-
-fn line(name: &str, value: &str) -> String {
-    format!("{name} = {value}\n")
 }

@@ -30,6 +30,30 @@ async fn a_replica_streams_and_a_crashed_server_comes_back() {
     assert_eq!(client.query_one("SELECT n FROM t", &[]).await.unwrap().get::<_, i32>(0), 7);
 }
 
+/// The last line for a parameter counts: of the file for tests, of what kind of server it is, of the test's own.
+#[tokio::test]
+async fn a_server_has_the_settings_of_its_kind_and_its_own() {
+    let shown = async |dsn: String, name: &str| -> String {
+        let client = testutil::connect(&dsn).await.unwrap();
+        client.query_one("SELECT current_setting($1)", &[&name]).await.unwrap().get(0)
+    };
+    let fast = Cluster::builder()
+        .replicas(1)
+        .setting("work_mem", "'7MB'")
+        .replica_configuration("work_mem = 9MB")
+        .start()
+        .unwrap();
+    let (primary, replica) = (fast.primary().dsn(), fast.replicas()[0].dsn());
+    assert_eq!([shown(primary.clone(), "work_mem").await, shown(replica, "work_mem").await], ["7MB", "9MB"]);
+    for (name, value) in [("fsync", "off"), ("autovacuum_naptime", "5s"), ("max_connections", "300")] {
+        assert_eq!(shown(primary.clone(), name).await, value, "{name}");
+    }
+    let durable = Cluster::builder().durable().start().unwrap();
+    for (name, value) in [("fsync", "on"), ("full_page_writes", "on"), ("autovacuum_naptime", "1min")] {
+        assert_eq!(shown(durable.primary().dsn(), name).await, value, "{name}");
+    }
+}
+
 #[tokio::test]
 async fn a_replica_starts_without_its_primary_and_a_server_keeps_its_port() {
     let mut cluster = Cluster::builder().replicas(1).start().unwrap();

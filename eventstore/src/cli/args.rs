@@ -6,12 +6,14 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 
 use crate::consumer_args::{GroupsCommand, ProcessesCommand, ProjectionsCommand, SubscriptionsCommand};
+use crate::doctor::DoctorArgs;
 use crate::filter::FilterArgs;
 use crate::roles::RolesCommand;
 use crate::tls_args::TlsArgs;
+use crate::tune::TuneArgs;
 
 /// Administers a log of events on PostgreSQL: creates it, looks into it, moves events, declares indexes, grants privileges, looks after
-/// subscriptions, consumer groups, projections and process managers.
+/// subscriptions, consumer groups, projections and process managers; says what servers are to be set to, and what is wrong with them.
 #[derive(Debug, Parser)]
 #[command(
     name = "eventstore",
@@ -26,7 +28,8 @@ Examples:
   eventstore head --primary 'host=db1.example user=app dbname=library channel_binding=require' --tls-roots root.crt
 
 Exit status: 0 done, 1 failed, 2 usage, 3 refused as it stands (a bad filter, a schema that was never migrated),
-4 not now (the server is not available, somebody holds what is to be reset), 5 not found, 130 interrupted."
+4 not now (the server is not available, somebody holds what is to be reset), 5 not found, 10 and 11 what doctor
+found (warnings, errors), 130 interrupted."
 )]
 pub(crate) struct Cli {
     #[command(flatten)]
@@ -41,7 +44,7 @@ pub(crate) struct LogArgs {
     /// Connection string of the primary. A server on another machine needs --tls-roots, or sslmode=disable
     #[arg(long, value_name = "DSN", global = true, env = "EVENTSTORE_PRIMARY", hide_env_values = true)]
     pub(crate) primary: Option<String>,
-    /// Connection string of a replica, which `query`, `tail` and `export` then read; may be given several times
+    /// Connection string of a replica, which `query`, `tail` and `export` then read, and `doctor` looks at; may be given several times
     #[arg(long, value_name = "DSN", global = true, env = "EVENTSTORE_REPLICA", hide_env_values = true)]
     pub(crate) replica: Vec<String>,
     /// For a pooler that lends sessions for a transaction at a time and knows no prepared statements
@@ -115,6 +118,24 @@ Examples:
     /// Grant, revoke and list what roles of the server may do on the log
     #[command(subcommand)]
     Roles(RolesCommand),
+    /// Print what a server is to be set to, each line with its reason; connects to nothing
+    #[command(after_help = "\
+Examples:
+  eventstore tune --server primary --memory 16GB --cpus 8 > primary.conf
+  eventstore tune --server replica --memory 64GB --cpus 16 --postgresql 18
+  eventstore tune --server tables --schema library | psql -v ON_ERROR_STOP=1
+Add the file to a server's settings with include_if_exists, or as its config_file. docs/tuning.md says how each figure is found.")]
+    Tune(TuneArgs),
+    /// Look at live servers, and say what is wrong with them, why, and what mends it; changes nothing
+    #[command(after_help = "\
+Examples:
+  eventstore doctor --primary 'host=localhost user=postgres dbname=postgres' --schema library
+  eventstore doctor --replica 'host=replica1 user=monitor dbname=library' --memory 16GB --cpus 8
+  eventstore doctor --json | jq '.findings[] | select(.severity == \"error\")'
+The role needs pg_monitor to see everything; what it may not see is said.
+
+Exit status: 0 content (notes at most), 10 warnings, 11 errors, 1 a server could not be looked at (the others are told all the same).")]
+    Doctor(DoctorArgs),
 }
 
 #[derive(Debug, Subcommand)]

@@ -7,7 +7,9 @@ use uuid::Uuid;
 
 use crate::args::{Cli, Command, LogArgs, MigrateCommand, QueryArgs, TailArgs};
 use crate::consumer_args::Place;
-use crate::{Failure, groups, indexing, output, processes, projections, roles, subscriptions, transfer};
+use crate::{
+    Failure, doctor, groups, indexing, output, processes, projections, roles, subscriptions, transfer, tune,
+};
 
 /// Runs a command; ends it when the program is interrupted.
 pub(crate) async fn run(cli: Cli) -> Result<(), Failure> {
@@ -44,10 +46,12 @@ async fn carry_out(cli: Cli) -> Result<(), Failure> {
         Command::Projections(command) => projections::run(&connect(&log).await?, command).await,
         Command::Processes(command) => processes::run(&connect(&log).await?, command).await,
         Command::Roles(command) => roles::run(&connect(&log).await?, command).await,
+        Command::Tune(args) => tune::run(&args, &log.schema),
+        Command::Doctor(args) => doctor::run(&log, &args).await,
     }
 }
 
-async fn connect(log: &LogArgs) -> Result<EventStore, Failure> {
+pub(crate) async fn connect(log: &LogArgs) -> Result<EventStore, Failure> {
     Ok(builder(log)?.connect().await?)
 }
 

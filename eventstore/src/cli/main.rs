@@ -2,7 +2,9 @@
 
 mod args;
 mod commands;
+mod connect;
 mod consumer_args;
+mod doctor;
 mod filter;
 mod groups;
 mod indexing;
@@ -13,6 +15,7 @@ mod roles;
 mod subscriptions;
 mod tls_args;
 mod transfer;
+mod tune;
 
 use std::process::ExitCode;
 
@@ -37,8 +40,8 @@ fn main() -> ExitCode {
     match runtime.block_on(commands::run(cli)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            // Whoever read the output has seen enough.
-            if !failure.is_broken_pipe() {
+            // Whoever read the output has seen enough, or all.
+            if !failure.is_told() {
                 eprintln!("eventstore: {failure}");
             }
             ExitCode::from(failure.exit_code())
@@ -57,6 +60,10 @@ enum Failure {
     Refused(String),
     /// What was asked for is not there.
     NotFound(String),
+    /// A server that was to be looked at could not be.
+    Unseen(String),
+    /// What the doctor found, and has told.
+    Findings(u8),
     Interrupted,
 }
 
@@ -70,6 +77,11 @@ impl Failure {
         matches!(self, Self::Io(_, error) if error.kind() == std::io::ErrorKind::BrokenPipe)
     }
 
+    /// Whether nothing is left to be said.
+    fn is_told(&self) -> bool {
+        self.is_broken_pipe() || matches!(self, Self::Findings(_))
+    }
+
     /// As `--help` tells.
     fn exit_code(&self) -> u8 {
         match self {
@@ -79,7 +91,8 @@ impl Failure {
             Self::Store(error) if error.kind() == ErrorKind::Invalid => 3,
             Self::Store(error) if error.kind() == ErrorKind::Unavailable => 4,
             Self::NotFound(_) => 5,
-            Self::Store(_) | Self::Io(..) => 1,
+            Self::Findings(code) => *code,
+            Self::Store(_) | Self::Io(..) | Self::Unseen(_) => 1,
             Self::Interrupted => 130,
         }
     }
@@ -90,7 +103,10 @@ impl std::fmt::Display for Failure {
         match self {
             Self::Store(error) => error.fmt(f),
             Self::Io(what, error) => write!(f, "{what}: {error}"),
-            Self::Usage(what) | Self::Refused(what) | Self::NotFound(what) => f.write_str(what),
+            Self::Usage(what) | Self::Refused(what) | Self::NotFound(what) | Self::Unseen(what) => {
+                f.write_str(what)
+            }
+            Self::Findings(_) => f.write_str("findings"),
             Self::Interrupted => f.write_str("interrupted"),
         }
     }

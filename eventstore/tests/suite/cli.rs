@@ -13,7 +13,7 @@ use crate::fixture::Log;
 use crate::process_script::{Script, begin, manager, settled, step};
 use crate::subscriptions::{log_with, soon};
 
-fn eventstore(arguments: &str) -> Command {
+pub(crate) fn eventstore(arguments: &str) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_eventstore"));
     for name in ["EVENTSTORE_PRIMARY", "EVENTSTORE_REPLICA", "EVENTSTORE_SCHEMA"] {
         command.env_remove(name);
@@ -28,7 +28,7 @@ fn on(log: &Log, arguments: &str) -> Command {
     command
 }
 
-fn succeed(command: &mut Command) -> String {
+pub(crate) fn succeed(command: &mut Command) -> String {
     let Output { status, stdout, stderr } = command.output().unwrap();
     assert!(status.success(), "{}", String::from_utf8_lossy(&stderr));
     String::from_utf8(stdout).unwrap()
@@ -338,11 +338,14 @@ fn bad_usage_is_refused_and_help_teaches() {
         "processes parked p --limit 0",
         "processes drop p",
         "processes replay p 4711",
+        "doctor --memory 4GB",
     ] {
         assert_eq!(fail(&mut eventstore(arguments)).0, 2, "{arguments}");
     }
-    let (code, said) = fail(&mut eventstore("head"));
-    assert!(code == 2 && said.contains("EVENTSTORE_PRIMARY"), "{code}: {said}");
+    for command in ["head", "doctor"] {
+        let (code, said) = fail(&mut eventstore(command));
+        assert!(code == 2 && said.contains("EVENTSTORE_PRIMARY"), "{command}: {code}: {said}");
+    }
     let mut command = eventstore("head");
     command.args(["--primary", "host=127.0.0.1 port=1 user=u password=geheim"]);
     let (code, said) = fail(&mut command);
@@ -377,6 +380,8 @@ fn bad_usage_is_refused_and_help_teaches() {
         "processes parked",
         "processes replay",
         "processes drop",
+        "tune",
+        "doctor",
     ] {
         let help = succeed(&mut eventstore(&format!("{command} --help")));
         assert!(help.contains("Example"), "{command}: {help}");

@@ -1,0 +1,135 @@
+//! A connection of the program's own to one server, beside those of the store: for what concerns servers and not a log.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use tokio::time::timeout;
+use tokio_postgres::config::{Host, SslMode};
+use tokio_postgres::types::{ToSql, Type};
+use tokio_postgres::{Client, Config, NoTls, Row};
+
+/// How long a server may take to accept a connection, unless its connection string says otherwise.
+const CONNECT_WITHIN: Duration = Duration::from_secs(5);
+/// How long it may take to answer a statement: a stopped one says nothing.
+const ANSWER_WITHIN: Duration = Duration::from_secs(30);
+
+/// A connection. It closes when it is dropped.
+pub(crate) struct Session {
+    client: Client,
+    /// Host and port.
+    pub(crate) endpoint: String,
+    /// Whether the server is on this machine.
+    pub(crate) is_local: bool,
+}
+
+/// Why there is no answer.
+#[derive(Debug)]
+pub(crate) enum Silence {
+    /// The server refuses: a right that is missing, or something its version does not have.
+    Refused(String),
+    /// The connection is lost.
+    Lost(String),
+}
+
+/// Host and port of a connection string, for messages; no password, and nothing where it does not parse.
+pub(crate) fn endpoint(dsn: &str) -> String {
+    dsn.parse()
+        .map_or_else(|_| "(a connection string that does not parse)".to_owned(), |config| named(&config))
+}
+
+/// Opens a connection.
+///
+/// # Errors
+/// In words, without a password.
+pub(crate) async fn connect(dsn: &str) -> Result<Session, String> {
+    // The driver's message may quote a piece of a password.
+    let mut config: Config = dsn.parse().map_err(|_| {
+        "the connection string does not parse (not shown, as it may hold a password); expected \"host=… port=… user=… \
+         password=… dbname=…\""
+            .to_owned()
+    })?;
+    let (endpoint, is_local) = (named(&config), is_local(&config));
+    if config.get_ssl_mode() == SslMode::Require || !is_local && config.get_ssl_mode() == SslMode::Prefer {
+        return Err(
+            "it needs TLS; sslmode=disable in its connection string sends everything in the clear".to_owned()
+        );
+    }
+    if config.get_application_name().is_none() {
+        config.application_name("eventstore doctor");
+    }
+    let within = *config.get_connect_timeout().unwrap_or(&CONNECT_WITHIN);
+    config.connect_timeout(within);
+    let (client, connection) = timeout(within, config.connect(NoTls))
+        .await
+        .map_err(|_| format!("no connection within {within:?}"))?
+        .map_err(|error| told(&error))?;
+    tokio::spawn(connection);
+    Ok(Session { client, endpoint, is_local })
+}
+
+impl Session {
+    /// All rows of a statement, sent in one round trip; nothing is left prepared on the server.
+    pub(crate) async fn rows(
+        &self,
+        statement: &str,
+        parameters: &[(&(dyn ToSql + Sync), Type)],
+    ) -> Result<Vec<Row>, Silence> {
+        match timeout(ANSWER_WITHIN, self.client.query_typed(statement, parameters)).await {
+            Ok(Ok(rows)) => Ok(rows),
+            Ok(Err(error)) if error.code().is_some() && !self.client.is_closed() => {
+                Err(Silence::Refused(told(&error)))
+            }
+            Ok(Err(error)) => Err(Silence::Lost(told(&error))),
+            Err(_) => Err(Silence::Lost(format!("no answer within {ANSWER_WITHIN:?}"))),
+        }
+    }
+}
+
+/// The server's message, without details, where values may stand; else the cause.
+fn told(error: &tokio_postgres::Error) -> String {
+    let cause = std::error::Error::source(error).map(ToString::to_string);
+    match error.as_db_error() {
+        Some(db) => db.message().to_owned(),
+        None => cause.unwrap_or_else(|| error.to_string()),
+    }
+}
+
+fn named(config: &Config) -> String {
+    let ports = config.get_ports();
+    let names = config.get_hosts().iter().enumerate().map(|(nth, host)| {
+        let port = ports.get(nth).or_else(|| ports.last()).copied().unwrap_or(5432);
+        match host {
+            Host::Tcp(name) => format!("{name}:{port}"),
+            #[cfg(unix)]
+            Host::Unix(folder) => format!("{}:{port}", folder.display()),
+        }
+    });
+    names.collect::<Vec<_>>().join(",")
+}
+
+fn is_local(config: &Config) -> bool {
+    let hosts = config.get_hosts().iter().all(|host| match host {
+        Host::Tcp(name) => name == "localhost" || name.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback()),
+        #[cfg(unix)]
+        Host::Unix(_) => true,
+    });
+    hosts && config.get_hostaddrs().iter().all(IpAddr::is_loopback)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn other_machines_are_not_spoken_to_in_the_clear_and_passwords_stay() {
+        for dsn in [
+            "host=db.example user=u password=geheim",
+            "host=localhost user=u sslmode=require",
+            "host=x geheim=1",
+        ] {
+            let refused = connect(dsn).await.err().unwrap();
+            assert!(!refused.contains("geheim"), "{refused}");
+        }
+        assert_eq!(endpoint("host=a,b port=1,2 user=u password=geheim"), "a:1,b:2");
+    }
+}

@@ -1,0 +1,22 @@
+//! The command line of `doctor`.
+
+use clap::Args;
+
+use crate::tune::{Disk, Size};
+
+/// What the servers are measured by, and how it is told.
+#[derive(Debug, Args)]
+pub(crate) struct DoctorArgs {
+    /// Print one document of JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Memory of each server; unless given, that of this machine, shared by the servers on it
+    #[arg(long, value_name = "SIZE", requires = "cpus")]
+    pub(crate) memory: Option<Size>,
+    /// Processors of each server
+    #[arg(long, value_name = "COUNT", requires = "memory", value_parser = clap::value_parser!(u32).range(1..=1024))]
+    pub(crate) cpus: Option<u32>,
+    /// What the data is on
+    #[arg(long, value_enum, default_value = "ssd")]
+    pub(crate) disk: Disk,
+}

@@ -1,0 +1,158 @@
+//! What can lose events, or refuses all of them.
+
+use crate::doctor::finding::Finding;
+use crate::doctor::look::{Look, Override, Role};
+use crate::tune::SUPPORTED;
+
+pub(super) fn judge(look: &Look) -> Vec<Finding> {
+    let mut findings = durability(look);
+    findings.extend(durability_of_roles(look));
+    findings.extend(isolation(look));
+    findings.extend(version(look));
+    findings.extend(rights(look));
+    findings
+}
+
+fn durability(look: &Look) -> Vec<Finding> {
+    let of_all = [
+        (
+            "fsync",
+            "a crash of the system ruins the data: what was acknowledged is lost, and the rest may not be \
+             readable",
+        ),
+        ("full_page_writes", "a page that was half written in a power cut can not be repaired"),
+    ];
+    let mut findings: Vec<_> = of_all
+        .into_iter()
+        .filter(|(name, _)| look.settings.is(name, "off"))
+        .map(|(name, why)| off(look, name, why))
+        .collect();
+    if look.role == Role::Primary && look.settings.is("synchronous_commit", "off") {
+        findings.push(off(
+            look,
+            "synchronous_commit",
+            "appends are acknowledged before they are flushed: a crash loses the last ones, up to three \
+             times wal_writer_delay, and replicas lag by it",
+        ));
+    }
+    findings
+}
+
+/// Whoever connects so has no promise, whatever the server does.
+fn durability_of_roles(look: &Look) -> impl Iterator<Item = Finding> {
+    let is_off = |found: &&Override| found.name == "synchronous_commit" && found.value == "off";
+    look.overrides.iter().filter(is_off).map(|found| {
+        let what = format!("synchronous_commit is off for {}", found.of_whom());
+        let why = "its appends are acknowledged before they are flushed: a crash loses the last ones";
+        Finding::error("durability", what, why).mended_by(found.reset())
+    })
+}
+
+fn off(look: &Look, name: &'static str, why: &str) -> Finding {
+    let place = look.settings.get(name).map(|setting| setting.place()).unwrap_or_default();
+    Finding::error("durability", format!("{name} is off{place}"), why)
+        .mended_by(look.settings.set(name, "on"))
+}
+
+fn isolation(look: &Look) -> Vec<Finding> {
+    const NAME: &str = "default_transaction_isolation";
+    const WHY: &str = "the append function refuses every call at another level than read committed: it must \
+        see what was committed before \
+                       it got the log's lock";
+    let mut findings = Vec::new();
+    if let Some(setting) = look.settings.get(NAME)
+        && setting.is_set()
+        && setting.value != "read committed"
+    {
+        let what = format!("{NAME} is {}{}", setting.value, setting.place());
+        let mend = look.settings.set(NAME, "read committed");
+        findings.push(Finding::error("isolation", what, WHY).mended_by(mend));
+    }
+    for found in &look.overrides {
+        if found.name == NAME && found.value != "read committed" {
+            let what = format!("{NAME} is {} for {}", found.value, found.of_whom());
+            findings.push(Finding::error("isolation", what, WHY).mended_by(found.reset()));
+        }
+    }
+    findings
+}
+
+fn version(look: &Look) -> Option<Finding> {
+    let (major, oldest, newest) = (look.major(), SUPPORTED.start(), SUPPORTED.end());
+    if major < *oldest {
+        let what = format!("PostgreSQL {major} is too old; expected {oldest} to {newest}");
+        return Some(Finding::error("version", what, "the log is neither made for it nor tested with it"));
+    }
+    (major > *newest).then(|| {
+        let what = format!("PostgreSQL {major} is newer than this program; it knows {oldest} to {newest}");
+        Finding::note("version", what, "its settings and views may have changed")
+    })
+}
+
+fn rights(look: &Look) -> Vec<Finding> {
+    let grant = format!("GRANT pg_monitor TO {};", crate::tune::quoted(&look.user));
+    let mut findings = Vec::new();
+    if !look.monitors {
+        let what = format!("role {} has not pg_monitor", look.user);
+        let why =
+            "the sessions of others, and where settings stand, are hidden from it: what follows is not all";
+        findings.push(Finding::note("rights", what, why).mended_by(&grant));
+    }
+    for refused in &look.refused {
+        let why = "the server does not tell it to this role, or has it not in this version";
+        findings.push(Finding::note("rights", format!("not looked at: {refused}"), why).mended_by(&grant));
+    }
+    findings
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::doctor::finding::Severity;
+    use crate::doctor::judge::tests::{look, with};
+
+    #[test]
+    fn what_loses_events_is_an_error() {
+        let found = judge(&with(look(Role::Primary), &[("fsync", "off"), ("synchronous_commit", "off")]));
+        assert_eq!(found.len(), 2);
+        assert!(found.iter().all(|finding| finding.severity == Severity::Error));
+        assert!(found[0].mend.as_ref().unwrap().contains("ALTER SYSTEM SET fsync = 'on'"));
+        // A standby acknowledges nothing.
+        assert!(judge(&with(look(Role::Replica), &[("synchronous_commit", "off")])).is_empty());
+    }
+
+    #[test]
+    fn another_isolation_level_is_found_wherever_it_is_set() {
+        let mut wrong = look(Role::Primary);
+        wrong.overrides.push(Override {
+            role: Some("app".into()),
+            database: None,
+            name: "default_transaction_isolation".into(),
+            value: "serializable".into(),
+        });
+        wrong.overrides.push(Override {
+            role: None,
+            database: Some("library".into()),
+            name: "synchronous_commit".into(),
+            value: "off".into(),
+        });
+        let mut found = judge(&wrong);
+        let durability = found.remove(0);
+        let mend = "ALTER DATABASE \"library\" RESET synchronous_commit;";
+        assert_eq!((durability.check, durability.mend.as_deref()), ("durability", Some(mend)));
+        assert_eq!(found[0].mend.as_deref(), Some("ALTER ROLE \"app\" RESET default_transaction_isolation;"));
+        assert!(found[0].what.contains("serializable for role app"), "{found:?}");
+    }
+
+    #[test]
+    fn rights_and_versions_are_told() {
+        let mut weak = look(Role::Primary);
+        (weak.monitors, weak.version) = (false, 140_002);
+        weak.refused.push("ages: permission denied".into());
+        let checks: Vec<_> = judge(&weak).iter().map(|finding| (finding.check, finding.severity)).collect();
+        assert_eq!(
+            checks,
+            [("version", Severity::Error), ("rights", Severity::Note), ("rights", Severity::Note)]
+        );
+    }
+}

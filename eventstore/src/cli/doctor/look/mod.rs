@@ -1,0 +1,180 @@
+//! What a server says of itself, read into plain values: nothing is judged here.
+
+mod figures;
+mod read;
+mod setting;
+
+pub(crate) use read::read;
+pub(crate) use setting::{LiveSetting, Settings, amount};
+
+/// What a server was named on the command line.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum Role {
+    #[default]
+    Primary,
+    Replica,
+}
+
+/// All that was read of one server. Where it refuses to tell, a part is empty, and `refused` says so.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Look {
+    pub(crate) role: Role,
+    /// Such as `replica 127.0.0.1:5433`.
+    pub(crate) name: String,
+    pub(crate) is_local: bool,
+    /// Such as 170004.
+    pub(crate) version: u32,
+    pub(crate) is_standby: bool,
+    pub(crate) user: String,
+    /// Whether our role may see what others do.
+    pub(crate) monitors: bool,
+    pub(crate) up_seconds: f64,
+    pub(crate) system: Option<String>,
+    pub(crate) settings: Settings,
+    pub(crate) overrides: Vec<Override>,
+    pub(crate) clients: u64,
+    pub(crate) transactions: Vec<Transaction>,
+    pub(crate) prepared: Vec<Prepared>,
+    pub(crate) age: Option<Age>,
+    pub(crate) slots: Vec<Slot>,
+    /// The end of the WAL, or of what is replayed of it.
+    pub(crate) wal_end: Option<u64>,
+    pub(crate) replay: Option<Replay>,
+    pub(crate) load: Option<Load>,
+    pub(crate) checkpoints: Option<Checkpoints>,
+    /// `None` if there is no log in the schema.
+    pub(crate) log: Option<Log>,
+    /// What it did not tell, and why.
+    pub(crate) refused: Vec<String>,
+}
+
+/// What is set for a role or a database.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Override {
+    pub(crate) role: Option<String>,
+    pub(crate) database: Option<String>,
+    pub(crate) name: String,
+    pub(crate) value: String,
+}
+
+/// A transaction that is older than a minute.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Transaction {
+    pub(crate) pid: i32,
+    pub(crate) application: String,
+    pub(crate) state: String,
+    pub(crate) seconds: f64,
+    pub(crate) in_state_seconds: f64,
+}
+
+/// A prepared transaction that is older than a minute.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Prepared {
+    pub(crate) gid: String,
+    pub(crate) seconds: f64,
+}
+
+/// How far the oldest database is on its way to a wraparound.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Age {
+    pub(crate) database: String,
+    pub(crate) transactions: u64,
+    pub(crate) multixacts: u64,
+}
+
+/// A replication slot.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Slot {
+    pub(crate) name: String,
+    pub(crate) is_active: bool,
+    pub(crate) wal_status: String,
+    pub(crate) kept_bytes: u64,
+    /// Whether vacuum waits for it too.
+    pub(crate) holds_rows: bool,
+}
+
+/// What a standby does.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct Replay {
+    /// `None` if nothing is received.
+    pub(crate) receiver: Option<String>,
+    pub(crate) is_paused: bool,
+    /// The age of the last transaction that was replayed.
+    pub(crate) seconds: Option<f64>,
+}
+
+/// Blocks that the database was asked for.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Load {
+    pub(crate) hit: u64,
+    pub(crate) read: u64,
+    pub(crate) seconds: f64,
+}
+
+/// Since the server's counters began.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Checkpoints {
+    pub(crate) timed: u64,
+    pub(crate) requested: u64,
+}
+
+/// The objects of a log.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct Log {
+    pub(crate) schema: String,
+    pub(crate) tables: Vec<LiveTable>,
+    pub(crate) indexes: Vec<LiveIndex>,
+    pub(crate) silent_triggers: Vec<SilentTrigger>,
+    /// Versions that are missing, and versions that this program does not know; `None` if that was not told.
+    pub(crate) migrations: Option<Migrations>,
+}
+
+/// Which versions differ.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct Migrations {
+    pub(crate) missing: Vec<u32>,
+    pub(crate) unknown: Vec<u32>,
+}
+
+/// A table of the log.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct LiveTable {
+    pub(crate) name: String,
+    pub(crate) live: u64,
+    pub(crate) dead: u64,
+    pub(crate) modified: u64,
+    pub(crate) inserted: u64,
+    pub(crate) is_analyzed: bool,
+    pub(crate) bytes: u64,
+    /// `name=value`.
+    pub(crate) parameters: Vec<String>,
+}
+
+/// An index of the log.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct LiveIndex {
+    pub(crate) name: String,
+    pub(crate) table: String,
+    pub(crate) is_valid: bool,
+}
+
+/// A trigger that was disabled.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct SilentTrigger {
+    pub(crate) name: String,
+    pub(crate) table: String,
+}
+
+impl Look {
+    /// Such as 17.
+    pub(crate) fn major(&self) -> u32 {
+        self.version / 10_000
+    }
+}
+
+impl LiveTable {
+    /// A storage parameter of the table; `None` if it has none of this name.
+    pub(crate) fn parameter(&self, name: &str) -> Option<&str> {
+        self.parameters.iter().find_map(|parameter| parameter.strip_prefix(name)?.strip_prefix('='))
+    }
+}

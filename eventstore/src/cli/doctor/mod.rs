@@ -1,0 +1,120 @@
+//! `eventstore doctor`: looks at live servers, compares them with the advice of `tune`, and says what is wrong, why, and what mends it.
+//!
+//! `look` reads and does not judge, `judge` judges and reads nothing. Nothing is changed on any server.
+
+mod args;
+mod finding;
+mod here;
+mod judge;
+mod look;
+mod report;
+
+use std::io::IsTerminal as _;
+
+use crate::args::LogArgs;
+use crate::connect::{connect, endpoint};
+use crate::doctor::finding::{Finding, Severity};
+use crate::doctor::judge::{Hardware, Scale, judge};
+use crate::doctor::look::{Look, Migrations, Role, read};
+use crate::doctor::report::Examined;
+use crate::tune::Size;
+use crate::{Failure, commands, output};
+
+pub(crate) use args::DoctorArgs;
+
+/// A server that was looked at, or why it could not be.
+type Seen = Result<Look, (String, String)>;
+
+/// Looks at all servers, prints the findings, and fails as `--help` says where they are bad.
+pub(crate) async fn run(log: &LogArgs, args: &DoctorArgs) -> Result<(), Failure> {
+    let Some(primary) = &log.primary else {
+        return Err(Failure::Usage("which log? --primary or EVENTSTORE_PRIMARY names its server".to_owned()));
+    };
+    // The primary first: what it has by then is what a replica is behind.
+    let mut seen = vec![see(primary, Role::Primary, &log.schema).await];
+    for replica in &log.replica {
+        seen.push(see(replica, Role::Replica, &log.schema).await);
+    }
+    if let Some(Ok(look)) = seen.first_mut() {
+        migrations(log, look).await;
+    }
+    let examined = examine(&seen, args);
+    if args.json {
+        output::line(report::json(&examined))?;
+    } else {
+        output::line(report::text(&examined, std::io::stdout().is_terminal()))?;
+    }
+    let unseen: Vec<_> = seen
+        .iter()
+        .filter_map(|seen| seen.as_ref().err())
+        .map(|(name, why)| format!("{name}: {why}"))
+        .collect();
+    match report::worst(&examined) {
+        _ if !unseen.is_empty() => Err(Failure::Unseen(format!("could not look at {}", unseen.join("; ")))),
+        Some(Severity::Error) => Err(Failure::Findings(11)),
+        Some(Severity::Warning) => Err(Failure::Findings(10)),
+        Some(Severity::Note) | None => Ok(()),
+    }
+}
+
+async fn see(dsn: &str, role: Role, schema: &str) -> Seen {
+    let name = || match role {
+        Role::Primary => format!("primary {}", endpoint(dsn)),
+        Role::Replica => format!("replica {}", endpoint(dsn)),
+    };
+    let session = connect(dsn).await.map_err(|why| (name(), why))?;
+    read(&session, role, schema).await.map_err(|why| (name(), why))
+}
+
+/// As the library itself sees the log.
+async fn migrations(args: &LogArgs, look: &mut Look) {
+    let Some(log) = &mut look.log else { return };
+    let status = async { commands::connect(args).await?.migration_status().await.map_err(Failure::from) };
+    match status.await {
+        Ok(status) => {
+            let versions = |is_wanted: &dyn Fn(&eventstore::MigrationStatus) -> bool| {
+                status
+                    .iter()
+                    .filter(|migration| is_wanted(migration))
+                    .map(|migration| migration.version)
+                    .collect()
+            };
+            let missing = versions(&|migration| migration.applied_at.is_none());
+            let unknown = versions(&|migration| !migration.is_known);
+            log.migrations = Some(Migrations { missing, unknown });
+        }
+        Err(failure) => look.refused.push(format!("migrations: {failure}")),
+    }
+}
+
+fn examine(seen: &[Seen], args: &DoctorArgs) -> Vec<Examined> {
+    let primary = seen.first().and_then(|seen| seen.as_ref().ok());
+    let local = seen.iter().flatten().filter(|look| look.is_local).count();
+    let examined = |seen: &Seen| match seen {
+        Ok(look) => {
+            let scale = Scale { machine: machine(look, args, local), disk: args.disk };
+            let (major, minor) = (look.version / 10_000, look.version % 10_000);
+            let about = format!("PostgreSQL {major}.{minor}, role {}", look.user);
+            Examined { server: look.name.clone(), about, findings: judge(look, primary, &scale) }
+        }
+        Err((name, why)) => {
+            let finding = Finding::error(
+                "connection",
+                format!("it could not be looked at: {why}"),
+                "nothing is known of it",
+            );
+            Examined { server: name.clone(), about: "not reached".to_owned(), findings: vec![finding] }
+        }
+    };
+    seen.iter().map(examined).collect()
+}
+
+/// What was said of the servers; else this machine, for those on it.
+fn machine(look: &Look, args: &DoctorArgs, local: usize) -> Option<Hardware> {
+    if let Some((memory, cpus)) = args.memory.zip(args.cpus) {
+        return Some(Hardware { memory, cpus });
+    }
+    let here = here::hardware().filter(|_| look.is_local)?;
+    let share = u64::try_from(local.max(1)).unwrap_or(1);
+    Some(Hardware { memory: Size(here.memory.0 / share / Size::MB * Size::MB), cpus: here.cpus })
+}

@@ -1,0 +1,8 @@
+-- The indexes of schema $1, and whether queries and writers use them.
+SELECT i.relname::text AS name, t.relname::text AS "table", x.indisvalid AND x.indisready AS is_valid
+  FROM pg_index x
+  JOIN pg_class i ON i.oid = x.indexrelid
+  JOIN pg_class t ON t.oid = x.indrelid
+  JOIN pg_namespace n ON n.oid = i.relnamespace
+ WHERE n.nspname = $1
+ ORDER BY 1

@@ -1,0 +1,5 @@
+-- What this database has had to do, and in how many seconds. Counters begin when they are reset; else they are at least as old as the server's start.
+SELECT blks_hit::bigint AS hit, blks_read::bigint AS read,
+       extract(epoch FROM clock_timestamp() - coalesce(stats_reset, pg_postmaster_start_time()))::float8 AS seconds
+  FROM pg_stat_database
+ WHERE datname = current_database()

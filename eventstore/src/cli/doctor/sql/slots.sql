@@ -1,0 +1,8 @@
+-- Replication slots, and how much WAL each one keeps.
+SELECT s.slot_name::text AS name, s.active, coalesce(s.wal_status, '') AS wal_status,
+       coalesce(pg_wal_lsn_diff(head.lsn, s.restart_lsn), 0)::bigint AS kept_bytes,
+       s.xmin IS NOT NULL OR s.catalog_xmin IS NOT NULL AS holds_rows
+  FROM pg_replication_slots s
+ CROSS JOIN (SELECT CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_lsn() END AS lsn) head
+ WHERE NOT s.temporary
+ ORDER BY 1

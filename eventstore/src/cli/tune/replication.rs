@@ -1,0 +1,53 @@
+//! Streaming replication, from both sides: the roles change in a failover, the files do not.
+
+use crate::tune::machine::Machine;
+use crate::tune::server::Server;
+use crate::tune::setting::{Setting, Topic};
+use crate::tune::size::Size;
+use crate::tune::wal;
+
+pub(super) fn settings(_: Server, machine: &Machine) -> Vec<Setting> {
+    let (sending, standby) = (Topic::Replication, Topic::Standby);
+    let wal = wal::most(machine);
+    let mut settings = vec![
+        Setting::new(
+            sending,
+            "max_slot_wal_keep_size",
+            Size(wal.0 * 2),
+            "twice max_wal_size: a slot whose replica is dead can not fill the disk (by default it can); \
+             the replica is made anew then",
+        ),
+        Setting::new(
+            sending,
+            "wal_keep_size",
+            Size(wal.0 / 8),
+            "an eighth of max_wal_size: a replica without a slot may be away for a while",
+        ),
+        Setting::new(
+            standby,
+            "hot_standby_feedback",
+            "on",
+            "the primary keeps what a query here still reads: no query is cancelled for vacuum, and they \
+             are short",
+        ),
+        Setting::new(
+            standby,
+            "max_standby_streaming_delay",
+            "5s",
+            "replay waits at most so long for a query in its way (by default 30): readers would wait for \
+             their token",
+        ),
+        Setting::new(
+            standby,
+            "wal_retrieve_retry_interval",
+            "1s",
+            "a replica that lost its primary looks for it each second (by default each 5)",
+        ),
+    ];
+    if machine.version.is_at_least(18) {
+        let reason = "a slot unused for a day is given up: with feedback it holds back vacuum, even where \
+            its WAL has room";
+        settings.push(Setting::new(sending, "idle_replication_slot_timeout", "1d", reason));
+    }
+    settings
+}
