@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+use eventstore::Tls;
 use tokio::time::timeout;
 use tokio_postgres::config::{Host, SslMode};
 use tokio_postgres::types::{ToSql, Type};
@@ -37,11 +38,11 @@ pub(crate) fn endpoint(dsn: &str) -> String {
         .map_or_else(|_| "(a connection string that does not parse)".to_owned(), |config| named(&config))
 }
 
-/// Opens a connection.
+/// Opens a connection, through TLS where that is at hand.
 ///
 /// # Errors
 /// In words, without a password.
-pub(crate) async fn connect(dsn: &str) -> Result<Session, String> {
+pub(crate) async fn connect(dsn: &str, tls: Option<&Tls>) -> Result<Session, String> {
     // The driver's message may quote a piece of a password.
     let mut config: Config = dsn.parse().map_err(|_| {
         "the connection string does not parse (not shown, as it may hold a password); expected \"host=… port=… user=… \
@@ -49,22 +50,39 @@ pub(crate) async fn connect(dsn: &str) -> Result<Session, String> {
             .to_owned()
     })?;
     let (endpoint, is_local) = (named(&config), is_local(&config));
-    if config.get_ssl_mode() == SslMode::Require || !is_local && config.get_ssl_mode() == SslMode::Prefer {
-        return Err(
-            "it needs TLS; sslmode=disable in its connection string sends everything in the clear".to_owned()
-        );
+    match (tls, config.get_ssl_mode()) {
+        // A server that offers none is refused, unless its connection string says otherwise: as the store does.
+        (Some(_), SslMode::Prefer) => drop(config.ssl_mode(SslMode::Require)),
+        (None, mode) if mode == SslMode::Require || mode == SslMode::Prefer && !is_local => {
+            return Err(
+                "it needs TLS (--tls-roots); sslmode=disable in its connection string sends everything in the clear"
+                    .to_owned(),
+            );
+        }
+        _ => {}
     }
     if config.get_application_name().is_none() {
         config.application_name("eventstore doctor");
     }
     let within = *config.get_connect_timeout().unwrap_or(&CONNECT_WITHIN);
     config.connect_timeout(within);
-    let (client, connection) = timeout(within, config.connect(NoTls))
-        .await
-        .map_err(|_| format!("no connection within {within:?}"))?
-        .map_err(|error| told(&error))?;
-    tokio::spawn(connection);
-    Ok(Session { client, endpoint, is_local })
+    let opening = async {
+        match tls {
+            Some(tls) => {
+                let (client, connection) = config.connect(tls.clone()).await?;
+                tokio::spawn(connection);
+                Ok(client)
+            }
+            None => {
+                let (client, connection) = config.connect(NoTls).await?;
+                tokio::spawn(connection);
+                Ok(client)
+            }
+        }
+    };
+    let opened: Result<_, tokio_postgres::Error> =
+        timeout(within, opening).await.map_err(|_| format!("no connection within {within:?}"))?;
+    Ok(Session { client: opened.map_err(|error| told(&error))?, endpoint, is_local })
 }
 
 impl Session {
@@ -127,7 +145,7 @@ mod tests {
             "host=localhost user=u sslmode=require",
             "host=x geheim=1",
         ] {
-            let refused = connect(dsn).await.err().unwrap();
+            let refused = connect(dsn, None).await.err().unwrap();
             assert!(!refused.contains("geheim"), "{refused}");
         }
         assert_eq!(endpoint("host=a,b port=1,2 user=u password=geheim"), "a:1,b:2");

@@ -11,6 +11,8 @@ mod report;
 
 use std::io::IsTerminal as _;
 
+use eventstore::Tls;
+
 use crate::args::LogArgs;
 use crate::connect::{connect, endpoint};
 use crate::doctor::finding::{Finding, Severity};
@@ -30,10 +32,11 @@ pub(crate) async fn run(log: &LogArgs, args: &DoctorArgs) -> Result<(), Failure>
     let Some(primary) = &log.primary else {
         return Err(Failure::Usage("which log? --primary or EVENTSTORE_PRIMARY names its server".to_owned()));
     };
+    let tls = log.tls.tls()?;
     // The primary first: what it has by then is what a replica is behind.
-    let mut seen = vec![see(primary, Role::Primary, &log.schema).await];
+    let mut seen = vec![see(primary, Role::Primary, (log, tls.as_ref())).await];
     for replica in &log.replica {
-        seen.push(see(replica, Role::Replica, &log.schema).await);
+        seen.push(see(replica, Role::Replica, (log, tls.as_ref())).await);
     }
     if let Some(Ok(look)) = seen.first_mut() {
         migrations(log, look).await;
@@ -57,13 +60,13 @@ pub(crate) async fn run(log: &LogArgs, args: &DoctorArgs) -> Result<(), Failure>
     }
 }
 
-async fn see(dsn: &str, role: Role, schema: &str) -> Seen {
+async fn see(dsn: &str, role: Role, (log, tls): (&LogArgs, Option<&Tls>)) -> Seen {
     let name = || match role {
         Role::Primary => format!("primary {}", endpoint(dsn)),
         Role::Replica => format!("replica {}", endpoint(dsn)),
     };
-    let session = connect(dsn).await.map_err(|why| (name(), why))?;
-    read(&session, role, schema).await.map_err(|why| (name(), why))
+    let session = connect(dsn, tls).await.map_err(|why| (name(), why))?;
+    read(&session, role, &log.schema).await.map_err(|why| (name(), why))
 }
 
 /// As the library itself sees the log.
