@@ -142,6 +142,7 @@ mod lent;
 mod migration;
 mod notifier;
 mod panic;
+mod password_file;
 mod patience;
 mod pool;
 mod position;
@@ -180,6 +181,7 @@ pub use group::{ConsumerGroup, Delivery, GroupMember, GroupStatus, ParkedEvent, 
 pub use health::{Health, PrimaryHealth, ReplicaHealth};
 pub use keys::{IndexBuild, IndexProgress, IndexState, IndexedPath, IndexedPaths};
 pub use migration::MigrationStatus;
+pub use password_file::with_password_file;
 pub use pool::PoolBackend;
 pub use position::Position;
 pub use process::{

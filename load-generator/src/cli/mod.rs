@@ -11,11 +11,12 @@ mod load;
 mod merge;
 mod output;
 mod run;
+mod servers;
 mod shape;
 mod values;
 
 use clap::error::ErrorKind;
-use clap::{ArgMatches, Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use crate::bench::{BenchPlan, PartPlan as BenchPartPlan};
 use crate::capacity::CapacityPlan;
@@ -28,6 +29,7 @@ use crate::cli::deliver::DeliverArgs;
 use crate::cli::examples::{LONG, RUN_LONG, RUN_SHORT, SHORT};
 use crate::cli::merge::MergeArgs;
 use crate::cli::run::RunArgs;
+use crate::cli::servers::ServerArgs;
 use crate::cli::values::{LONGEST, duration, percent, positive_duration};
 use crate::compare::ComparePlan;
 use crate::deliver::{
@@ -97,34 +99,6 @@ enum Subcommands {
     Compare(CompareArgs),
     /// Join the HDR logs of several generators, exactly
     Merge(MergeArgs),
-}
-
-#[derive(Debug, Args)]
-struct ServerArgs {
-    /// Connection string of the primary; without it, servers of its own are started
-    ///
-    /// As of libpq: 'host=db1 user=app dbname=library sslmode=disable'. There is no TLS: a server on another machine needs
-    /// sslmode=disable
-    #[arg(
-        long,
-        value_name = "DSN",
-        env = "EVENTSTORE_PRIMARY",
-        hide_env_values = true,
-        help_heading = "Servers"
-    )]
-    primary: Option<String>,
-    /// Connection string of a replica; may be given several times
-    ///
-    /// The environment variable names one. Needs --primary
-    #[arg(
-        long,
-        value_name = "DSN",
-        requires = "primary",
-        env = "EVENTSTORE_REPLICA",
-        hide_env_values = true,
-        help_heading = "Servers"
-    )]
-    replica: Vec<String>,
 }
 
 /// What was asked for.
