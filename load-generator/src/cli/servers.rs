@@ -106,7 +106,8 @@ mod tests {
         let mut file = tempfile::NamedTempFile::new().unwrap();
         file.write_all(b"secret\n").unwrap();
         let path = file.path().to_str().unwrap();
-        let line = ["load-generator", "--primary", "host=a user=u", "--replica", "host=b user=u password=own"];
+        let line =
+            ["load-generator", "--primary", "host=a user=u", "--replica", "host=b user=u password=own"];
         let servers = Cli::try_parse_from(line.into_iter().chain(["--password-file", path])).unwrap().servers;
         assert_eq!(servers.primary.as_deref(), Some("host=a user=u password='secret'"));
         assert_eq!(servers.replica, ["host=b user=u password=own"]);
