@@ -60,7 +60,9 @@ impl Containers {
             find(tool, &binaries)?;
         }
         let folder = Folder::make(false, None, owner)?;
-        copy_to(&folder.path)?;
+        let package = Path::new(env!("CARGO_MANIFEST_DIR"));
+        copy(&package.join("containers"), &folder.path.join("containers"), owner)?;
+        copy(&package.join("../tuning"), &folder.path.join("tuning"), owner)?;
         let server = |name: &str| Server::new(binaries.clone(), owner, folder.path.join(name));
         let (primary, replica) = (server("primary")?, server("replica")?);
         let mut servers = Self { replica, primary, profile, binaries, owner, folder };
@@ -246,13 +248,16 @@ fn in_order(folder: &Path) -> Result<Vec<String>, ClusterError> {
     Ok(names)
 }
 
-/// The server's user may not be allowed into the folder of the repository.
-fn copy_to(folder: &Path) -> Result<(), ClusterError> {
-    let package = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let mut cp = Command::new("cp");
-    cp.arg("-R").args([package.join("containers"), package.join("../tuning")]).arg(folder);
-    run(&mut cp, Owner::Ourselves)?;
-    let mut chmod = Command::new("chmod");
-    chmod.args(["-R", "a+rX"]).args(["containers", "tuning"].map(|copy| folder.join(copy)));
-    run(&mut chmod, Owner::Ourselves)
+/// For the server's user, who may not be allowed into the folder of the repository.
+fn copy(from: &Path, to: &Path, owner: Owner) -> Result<(), ClusterError> {
+    let failed = |error| ClusterError::io(format!("copying {}", from.display()))(error);
+    if from.is_dir() {
+        fs::create_dir(to).map_err(failed)?;
+        for name in in_order(from)? {
+            copy(&from.join(&name), &to.join(&name), owner)?;
+        }
+    } else {
+        fs::copy(from, to).map_err(failed)?;
+    }
+    owner.give(to)
 }

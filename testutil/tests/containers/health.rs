@@ -51,9 +51,9 @@ fn is_good(status: &str) -> bool {
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/containers/health/http.sh");
     let mut child = Command::new("bash").args([script, &port, "/ready"]).spawn().unwrap();
     let (mut stream, _) = listener.accept().unwrap();
-    let mut request = String::new();
-    BufReader::new(&stream).read_line(&mut request).unwrap();
-    assert_eq!(request, "GET /ready HTTP/1.1\r\n");
+    let lines = BufReader::new(&stream).lines().map(Result::unwrap);
+    let request: Vec<String> = lines.take_while(|line| !line.is_empty()).collect();
+    assert_eq!(request[0], "GET /ready HTTP/1.1");
     write!(stream, "HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n").unwrap();
     drop(stream);
     child.wait().unwrap().success()

@@ -17,7 +17,7 @@ const NOT_ALLOWED: &str = "42501";
 
 async fn refusal(dsn: &str) -> String {
     let error = testutil::connect(dsn).await.expect_err(dsn);
-    error.as_db_error().map_or_else(|| error.to_string(), |error| error.message().to_owned())
+    error.as_db_error().map_or_else(|| format!("{error:?}"), |error| error.message().to_owned())
 }
 
 #[tokio::test]
@@ -34,8 +34,8 @@ async fn each_role_logs_in_with_its_password_and_nobody_without() {
             assert!(said.contains("password authentication failed"), "{role}: {said}");
         }
         for role in ["eventstore_owner", "eventstore_replication", "postgres"] {
-            let password = servers.password(role).unwrap_or_default();
-            let said = refusal(&format!("{} password={password} ", servers.dsn(server, role))).await;
+            let password = servers.password(role).unwrap_or("none".to_owned());
+            let said = refusal(&format!("{} password={password}", servers.dsn(server, role))).await;
             assert!(said.contains("no pg_hba.conf entry"), "{role}: {said}");
         }
         let elsewhere =
