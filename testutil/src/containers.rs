@@ -219,7 +219,7 @@ impl Containers {
             ("CONFIG", self.tuning(configuration).into()),
             ("PRIMARY_HOST", "127.0.0.1".into()),
             ("PRIMARY_PORT", self.primary.port().to_string().into()),
-            ("SUPERUSER_OVER_TCP", if self.profile == Profile::Test { "yes" } else { "no" }.into()),
+            ("FOR_TESTS", if self.profile == Profile::Test { "yes" } else { "no" }.into()),
         ]
     }
 }

@@ -86,9 +86,9 @@ async fn an_odd_schema_name_is_quoted() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_writer_needs_few_rights_and_a_reader_fewer() {
     let log = Log::new().await;
-    let (schema, role) = (log.schema.name(), log.schema.name());
+    let (schema, role, password) = (log.schema.name(), log.schema.name(), log.schema.password());
     let grants = format!(
-        "CREATE ROLE {role}_writer LOGIN; CREATE ROLE {role}_reader LOGIN;
+        "CREATE ROLE {role}_writer LOGIN PASSWORD '{password}'; CREATE ROLE {role}_reader LOGIN PASSWORD '{password}';
          GRANT USAGE ON SCHEMA {schema} TO {role}_writer, {role}_reader;
          GRANT SELECT ON ALL TABLES IN SCHEMA {schema} TO {role}_writer, {role}_reader;
          GRANT EXECUTE ON FUNCTION {schema}.append_v1, {schema}.import_v1, {schema}.save_snapshot_v1, {schema}.delete_snapshot_v1

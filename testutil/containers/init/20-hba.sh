@@ -1,9 +1,10 @@
 #!/bin/bash
 # Who may log in, from where, and how: written anew as a whole, as the files that come with a new data folder trust this machine.
 # Replicas have it with their base backup.
-#   PGDATA              the data folder
-#   POSTGRES_DB         the database of the log
-#   SUPERUSER_OVER_TCP  "yes" where the servers are for tests and measurements only
+#   PGDATA       the data folder
+#   POSTGRES_DB  the database of the log
+#   FOR_TESTS    "yes" where the servers are for tests and measurements only: then every role may log in by TCP, as tests
+#                make roles of their own, and the superuser too
 # The server must read it anew, or be started again, as it is after the scripts of a new data folder.
 set -euo pipefail
 
@@ -18,7 +19,7 @@ local all postgres peer map=owner
 host ${POSTGRES_DB:-eventstore} $roles samenet scram-sha-256
 host replication eventstore_replication samenet scram-sha-256
 EOT
-if [ "${SUPERUSER_OVER_TCP:-no}" = yes ]; then
-    echo 'host all postgres samenet scram-sha-256' >>"$PGDATA/pg_hba.conf.new"
+if [ "${FOR_TESTS:-no}" = yes ]; then
+    echo 'host all all samenet scram-sha-256' >>"$PGDATA/pg_hba.conf.new"
 fi
 mv "$PGDATA/pg_hba.conf.new" "$PGDATA/pg_hba.conf"
