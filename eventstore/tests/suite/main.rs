@@ -10,6 +10,7 @@ mod cache;
 mod claim_plans;
 mod cli;
 mod conformance;
+mod containers;
 mod contract;
 mod dcb;
 mod decide;
