@@ -148,6 +148,7 @@ mod lent;
 mod migration;
 mod notifier;
 mod panic;
+mod password_file;
 mod patience;
 mod pool;
 mod position;
@@ -189,6 +190,7 @@ pub use group::{ConsumerGroup, Delivery, GroupMember, GroupStatus, ParkedEvent, 
 pub use health::{Health, PrimaryHealth, ReplicaHealth};
 pub use keys::{IndexBuild, IndexProgress, IndexState, IndexedPath, IndexedPaths};
 pub use migration::MigrationStatus;
+pub use password_file::with_password_file;
 pub use pool::PoolBackend;
 pub use position::Position;
 pub use privileges::{Privilege, PrivilegeHolder};

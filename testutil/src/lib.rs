@@ -18,6 +18,7 @@ mod browser;
 pub mod checker;
 mod cluster;
 mod configuration;
+mod containers;
 mod error;
 mod forgetful_disk;
 mod mount;
@@ -36,6 +37,7 @@ mod tools;
 
 pub use browser::Browser;
 pub use cluster::{Cluster, ClusterBuilder};
+pub use containers::{Containers, Profile};
 pub use error::ClusterError;
 pub use forgetful_disk::{ForgetfulDisk, Forgotten};
 pub use nix::sys::signal::Signal;
@@ -50,3 +52,4 @@ pub use skip::skip;
 pub use small_disk::SmallDisk;
 /// A plain connection, as [`connect`] opens it.
 pub use tokio_postgres::Client as Session;
+pub use tools::compose_program;

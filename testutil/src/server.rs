@@ -1,6 +1,6 @@
 //! One server of a cluster.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io::Write as _;
 use std::net::TcpListener;
@@ -35,6 +35,9 @@ pub struct Server {
     data: PathBuf,
     log: PathBuf,
     port: u16,
+    /// Its command line without the port, and what it finds in its environment.
+    program: Vec<OsString>,
+    environment: Vec<(&'static str, OsString)>,
     /// Whether others may know its port by now.
     was_ready: bool,
     supervisor: Option<Supervisor>,
@@ -45,7 +48,31 @@ impl Server {
     pub(crate) fn new(binaries: Binaries, owner: Owner, data: PathBuf) -> Result<Self, ClusterError> {
         let log = data.join(SERVER_LOG);
         let port = free_port()?;
-        Ok(Self { binaries, owner, data, log, port, was_ready: false, supervisor: None })
+        let program = vec![binaries.program("postgres").into(), "-D".into(), data.clone().into()];
+        let environment = Vec::new();
+        Ok(Self {
+            binaries,
+            owner,
+            data,
+            log,
+            port,
+            program,
+            environment,
+            was_ready: false,
+            supervisor: None,
+        })
+    }
+
+    /// Has it started by another command line, to which its port is added, with a log outside of its data folder, which a script
+    /// may want to be empty.
+    pub(crate) fn started_by(
+        mut self,
+        program: Vec<OsString>,
+        environment: Vec<(&'static str, OsString)>,
+        log: PathBuf,
+    ) -> Self {
+        (self.program, self.environment, self.log) = (program, environment, log);
+        self
     }
 
     /// Its connection string: a superuser without a password, on 127.0.0.1.
@@ -188,12 +215,14 @@ impl Server {
     fn spawn(&mut self) -> Result<(), ClusterError> {
         // A lock file of a killed server whose pid was given to another process would keep this one from starting.
         drop(fs::remove_file(self.data.join("postmaster.pid")));
-        let postgres = self.binaries.program("postgres");
-        let port = self.port.to_string();
-        let command: [&OsStr; 5] =
-            [postgres.as_os_str(), "-D".as_ref(), self.data.as_os_str(), "-p".as_ref(), port.as_ref()];
-        let libraries = |command: &mut Command| self.binaries.set_libraries(command);
-        self.supervisor = Some(Supervisor::of_server(&command, &self.log, self.owner, libraries)?);
+        let port = OsString::from(self.port.to_string());
+        let program = self.program.iter().map(OsString::as_os_str);
+        let command: Vec<&OsStr> = program.chain(["-p".as_ref(), port.as_os_str()]).collect();
+        let prepare = |command: &mut Command| {
+            self.binaries.set_libraries(command);
+            command.envs(self.environment.iter().map(|(name, value)| (name, value)));
+        };
+        self.supervisor = Some(Supervisor::of_server(&command, &self.log, self.owner, prepare)?);
         self.owner.give(&self.log)
     }
 

@@ -85,6 +85,15 @@ impl TestSchema {
     pub fn replica(&self) -> &str {
         &self.servers.replica
     }
+
+    /// The password in the connection strings, for roles that a test makes and logs in as: servers that were given may ask
+    /// for one. Our own ask for none.
+    #[must_use]
+    pub fn password(&self) -> String {
+        let config: Option<tokio_postgres::Config> = self.servers.primary.parse().ok();
+        let password = config.and_then(|config| config.get_password().map(<[u8]>::to_vec));
+        String::from_utf8(password.unwrap_or_default()).unwrap_or_default().replace('\'', "''")
+    }
 }
 
 impl Default for TestSchema {

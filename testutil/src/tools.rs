@@ -1,4 +1,4 @@
-//! Programs besides PostgreSQL: Patroni, etcd, PgBouncer, Chromium.
+//! Programs besides PostgreSQL: Patroni, etcd, PgBouncer, Chromium, Compose.
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -10,12 +10,20 @@ use crate::error::ClusterError;
 /// Where programs are in what was unpacked. Chromium's in `usr/bin` is a script that starts the installed one.
 const UNPACKED: [&str; 3] = ["usr/lib/chromium", "usr/bin", "usr/sbin"];
 
-/// A program, installed or unpacked by `testutil/get-debian.sh` or `testutil/get-chromium.sh`.
+/// A program, installed or unpacked by `testutil/get-debian.sh`, `testutil/get-chromium.sh` or `testutil/get-compose.sh`.
 #[derive(Debug, Clone)]
 pub(crate) struct Tool {
     program: PathBuf,
     /// The folder that Debian packages were unpacked into.
     root: Option<PathBuf>,
+}
+
+/// Compose, which reads and checks files without any Docker.
+///
+/// # Errors
+/// [`ClusterError::NoTool`] where it is not to be had.
+pub fn compose_program() -> Result<PathBuf, ClusterError> {
+    Tool::find("docker-compose").map(|tool| tool.program)
 }
 
 impl Tool {
@@ -25,9 +33,11 @@ impl Tool {
         if let Some(program) = folders.map(|folder| folder.join(name)).find(|program| program.is_file()) {
             return Ok(Self { program, root: None });
         }
-        let mut unpacked = caches("debian").chain(caches("chromium")).flat_map(|root| {
-            UNPACKED.map(|folder| Self { program: root.join(folder).join(name), root: Some(root.clone()) })
-        });
+        let mut unpacked =
+            caches("debian").chain(caches("chromium")).chain(caches("compose")).flat_map(|root| {
+                UNPACKED
+                    .map(|folder| Self { program: root.join(folder).join(name), root: Some(root.clone()) })
+            });
         let found = unpacked.find(|tool| tool.program.is_file());
         found.ok_or_else(|| ClusterError::NoTool { name: name.to_owned() })
     }

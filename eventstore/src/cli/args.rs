@@ -47,6 +47,9 @@ pub(crate) struct LogArgs {
     /// Connection string of a replica, which `query`, `tail` and `export` then read, and `doctor` looks at; may be given several times
     #[arg(long, value_name = "DSN", global = true, env = "EVENTSTORE_REPLICA", hide_env_values = true)]
     pub(crate) replica: Vec<String>,
+    /// File whose first line is the password of every connection string that has none
+    #[arg(long, value_name = "FILE", global = true, env = "EVENTSTORE_PASSWORD_FILE")]
+    password_file: Option<PathBuf>,
     /// For a pooler that lends sessions for a transaction at a time and knows no prepared statements
     #[arg(long, global = true)]
     pub(crate) unprepared: bool,
@@ -55,6 +58,18 @@ pub(crate) struct LogArgs {
     pub(crate) schema: String,
     #[command(flatten)]
     pub(crate) tls: TlsArgs,
+}
+
+impl LogArgs {
+    /// Completes the connection strings with the password that is in a file, if one was named.
+    pub(crate) fn read_password(mut self) -> Result<Self, eventstore::Error> {
+        if let Some(file) = &self.password_file {
+            for server in self.primary.iter_mut().chain(&mut self.replica) {
+                *server = eventstore::with_password_file(server, file)?;
+            }
+        }
+        Ok(self)
+    }
 }
 
 #[derive(Debug, Subcommand)]

@@ -26,7 +26,7 @@ pub(crate) async fn run(cli: Cli) -> Result<(), Failure> {
 }
 
 async fn carry_out(cli: Cli) -> Result<(), Failure> {
-    let log = cli.log;
+    let log = cli.log.read_password()?;
     match cli.command {
         Command::Migrate(MigrateCommand::Print) => {
             output::line(EventStore::migration_script(&log.schema)?.trim_end())

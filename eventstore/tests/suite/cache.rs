@@ -257,8 +257,7 @@ async fn what_was_used_longest_ago_makes_room() {
 #[tokio::test(flavor = "multi_thread")]
 async fn where_events_do_not_come_every_read_loads_until_they_do() {
     let log = log_with(soon()).await;
-    let primary: tokio_postgres::Config = log.schema.primary().parse().unwrap();
-    let proxy = Proxy::start(primary.get_ports()[0]).await.unwrap();
+    let proxy = Proxy::before(log.schema.primary()).await.unwrap();
     let through = fixture::store().primary(proxy.dsn()).schema(log.schema.name()).settings(soon());
     let through = through.connect().await.unwrap();
     // Events come through the proxy; loads do not.

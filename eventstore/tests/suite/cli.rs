@@ -15,7 +15,7 @@ use crate::subscriptions::{log_with, soon};
 
 pub(crate) fn eventstore(arguments: &str) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_eventstore"));
-    for name in ["EVENTSTORE_PRIMARY", "EVENTSTORE_REPLICA", "EVENTSTORE_SCHEMA"] {
+    for name in ["PRIMARY", "REPLICA", "SCHEMA", "PASSWORD_FILE"].map(|name| format!("EVENTSTORE_{name}")) {
         command.env_remove(name);
     }
     command.args(arguments.split(' ')).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());

@@ -177,9 +177,9 @@ async fn names_and_functions_are_checked() {
 async fn only_the_owner_of_the_log_registers() {
     let log = log().await;
     let (sql, schema) = (log.sql().await, log.schema.name());
-    let role = format!("{schema}_writer");
+    let (role, password) = (format!("{schema}_writer"), log.schema.password());
     let grants = format!(
-        "CREATE ROLE {role} LOGIN; GRANT USAGE ON SCHEMA {schema} TO {role};
+        "CREATE ROLE {role} LOGIN PASSWORD '{password}'; GRANT USAGE ON SCHEMA {schema} TO {role};
          GRANT SELECT ON ALL TABLES IN SCHEMA {schema} TO {role};
          GRANT EXECUTE ON FUNCTION {schema}.append_v1, {schema}.register_inline_v1, {schema}.unregister_inline_v1,
              {schema}.require_read_committed_v1, {schema}.inline_function_v1 TO {role}"

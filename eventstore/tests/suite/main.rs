@@ -11,6 +11,7 @@ mod certificates;
 mod claim_plans;
 mod cli;
 mod conformance;
+mod containers;
 mod contract;
 mod dcb;
 mod decide;

@@ -86,8 +86,10 @@ async fn an_odd_schema_name_is_quoted() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_writer_needs_few_rights_and_a_reader_fewer() {
     let log = Log::new().await;
-    let (schema, role) = (log.schema.name(), log.schema.name());
-    let roles = format!("CREATE ROLE {role}_writer LOGIN; CREATE ROLE {role}_reader LOGIN");
+    let (schema, role, password) = (log.schema.name(), log.schema.name(), log.schema.password());
+    let roles = format!(
+        "CREATE ROLE {role}_writer LOGIN PASSWORD '{password}'; CREATE ROLE {role}_reader LOGIN PASSWORD '{password}'"
+    );
     let owner = log.sql().await;
     owner.batch_execute(&roles).await.unwrap();
     log.store.grant(Privilege::Writer, &format!("{role}_writer")).await.unwrap();

@@ -109,8 +109,7 @@ async fn the_end_waits_for_what_is_under_way_and_hands_back_the_rest() {
 #[tokio::test]
 async fn an_outage_longer_than_a_lease_has_nothing_begun_or_carried_out_twice() {
     let log = log_with(soon()).await;
-    let primary: tokio_postgres::Config = log.schema.primary().parse().unwrap();
-    let proxy = Proxy::start(primary.get_ports()[0]).await.unwrap();
+    let proxy = Proxy::before(log.schema.primary()).await.unwrap();
     let mut settings = soon();
     settings.query_timeout = Duration::from_millis(500);
     let registry = Registry::new();
@@ -201,8 +200,7 @@ async fn leases_last_as_long_as_the_work() {
 #[tokio::test]
 async fn answers_and_reactions_whose_answer_is_lost_count_once() {
     let log = log_with(soon()).await;
-    let primary: tokio_postgres::Config = log.schema.primary().parse().unwrap();
-    let proxy = Proxy::start(primary.get_ports()[0]).await.unwrap();
+    let proxy = Proxy::before(log.schema.primary()).await.unwrap();
     let store = fixture::store().primary(proxy.dsn()).schema(log.schema.name()).connect().await.unwrap();
     let (script, mut handled) = telling();
     // What is claimed without an answer is claimed again when its lease has run out.

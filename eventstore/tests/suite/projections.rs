@@ -174,8 +174,7 @@ async fn what_is_cut_short_is_applied_once_all_the_same() {
 async fn what_was_committed_without_an_answer_is_not_applied_again() {
     let log = log_with(settings()).await;
     let sum = log.store.projection(Sum::version(1));
-    let primary: tokio_postgres::Config = log.schema.primary().parse().unwrap();
-    let proxy = Proxy::start(primary.get_ports()[0]).await.unwrap();
+    let proxy = Proxy::before(log.schema.primary()).await.unwrap();
     let through = fixture::store()
         .primary(proxy.dsn())
         .schema(log.schema.name())

@@ -43,8 +43,7 @@ async fn one_that_is_killed_is_followed_by_another_when_its_lease_runs_out() {
 #[tokio::test]
 async fn who_can_not_reach_the_primary_for_as_long_as_a_lease_drops_what_is_computed() {
     let log = log().await;
-    let primary: tokio_postgres::Config = log.schema.primary().parse().unwrap();
-    let proxy = Proxy::start(primary.get_ports()[0]).await.unwrap();
+    let proxy = Proxy::before(log.schema.primary()).await.unwrap();
     let mut settings = crate::projections::settings();
     settings.query_timeout = Duration::from_millis(500);
     let cut_off = fixture::store().primary(proxy.dsn()).schema(log.schema.name()).settings(settings);

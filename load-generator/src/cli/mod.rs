@@ -11,13 +11,14 @@ mod load;
 mod merge;
 mod output;
 mod run;
+mod servers;
 mod settings;
 mod shape;
 mod tls;
 mod values;
 
 use clap::error::ErrorKind;
-use clap::{ArgMatches, Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use crate::bench::{BenchPlan, PartPlan as BenchPartPlan};
 use crate::capacity::CapacityPlan;
@@ -30,8 +31,8 @@ use crate::cli::deliver::DeliverArgs;
 use crate::cli::examples::{LONG, RUN_LONG, RUN_SHORT, SHORT, SOAK};
 use crate::cli::merge::MergeArgs;
 use crate::cli::run::RunArgs;
+use crate::cli::servers::ServerArgs;
 use crate::cli::settings::SettingsArgs;
-use crate::cli::tls::TlsArgs;
 use crate::cli::values::{LONGEST, duration, percent, positive_duration};
 use crate::compare::ComparePlan;
 use crate::deliver::{
@@ -117,35 +118,6 @@ enum Subcommands {
     Compare(CompareArgs),
     /// Join the HDR logs of several generators, exactly
     Merge(MergeArgs),
-}
-
-#[derive(Debug, Args)]
-struct ServerArgs {
-    /// Connection string of the primary; without it, servers of its own are started
-    ///
-    /// As of libpq: 'host=db1 user=app dbname=library'. A server on another machine needs --tls-roots, or sslmode=disable
-    #[arg(
-        long,
-        value_name = "DSN",
-        env = "EVENTSTORE_PRIMARY",
-        hide_env_values = true,
-        help_heading = "Servers"
-    )]
-    primary: Option<String>,
-    /// Connection string of a replica; may be given several times
-    ///
-    /// The environment variable names one. Needs --primary
-    #[arg(
-        long,
-        value_name = "DSN",
-        requires = "primary",
-        env = "EVENTSTORE_REPLICA",
-        hide_env_values = true,
-        help_heading = "Servers"
-    )]
-    replica: Vec<String>,
-    #[command(flatten)]
-    _tls: TlsArgs,
 }
 
 /// What was asked for.

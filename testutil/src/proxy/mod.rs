@@ -34,6 +34,8 @@ const NEVER: u64 = u64::MAX;
 #[derive(Debug)]
 pub struct Proxy {
     port: u16,
+    /// Of the server, through the proxy.
+    dsn: String,
     state: Arc<State>,
     listening: JoinHandle<()>,
 }
@@ -142,13 +144,26 @@ impl Proxy {
             started: Instant::now(),
         });
         let listening = tokio::spawn(listen(listener, Arc::clone(&state)));
-        Ok(Self { port, state, listening })
+        let dsn = format!("host=127.0.0.1 port={port} user=postgres dbname=postgres");
+        Ok(Self { port, dsn, state, listening })
+    }
+
+    /// Starts one before the server of a connection string, which says `host=127.0.0.1 port=…` among other things.
+    ///
+    /// # Errors
+    /// If no port is to be had, or the connection string names none.
+    pub async fn before(dsn: &str) -> io::Result<Self> {
+        let port = dsn.split(' ').find_map(|word| word.strip_prefix("port=")?.parse().ok());
+        let port: u16 = port.ok_or_else(|| io::Error::other("connection string names no port"))?;
+        let mut proxy = Self::start(port).await?;
+        proxy.dsn = dsn.replace(&format!("port={port}"), &format!("port={}", proxy.port));
+        Ok(proxy)
     }
 
     /// The connection string of the server, through the proxy.
     #[must_use]
     pub fn dsn(&self) -> String {
-        format!("host=127.0.0.1 port={} user=postgres dbname=postgres", self.port)
+        self.dsn.clone()
     }
 
     /// The port that it listens on.
