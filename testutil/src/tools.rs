@@ -1,4 +1,4 @@
-//! Programs besides PostgreSQL: Patroni, etcd, PgBouncer, Chromium.
+//! Programs besides PostgreSQL: Patroni, etcd, PgBouncer, Prometheus, Chromium.
 
 use std::env;
 use std::path::{Path, PathBuf};

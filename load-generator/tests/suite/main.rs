@@ -10,6 +10,7 @@ mod chaos;
 mod closed_loop;
 mod compare;
 mod deliver;
+mod exporter;
 mod faults;
 mod html;
 mod input;
