@@ -207,7 +207,7 @@ async fn fewer_rights_give_fewer_figures() {
     testutil::replayed(&servers[0], &servers[1]).await.unwrap();
     let as_role = |role: &str| servers.clone().map(|dsn| dsn.replace("user=postgres", &format!("user={role}")));
 
-    let exporter = Exporter::start(&as_role("monitor"), "library", "");
+    let exporter = Exporter::start(&as_role("monitor"), "library", "--timeout 5s");
     let monitor = exporter.scrape();
     for metric in [
         "postgresql_connections",
@@ -223,12 +223,12 @@ async fn fewer_rights_give_fewer_figures() {
     assert!(monitor.number("postgresql_failed_queries{server=\"primary\"}") > 0.0);
 
     session.batch_execute("GRANT USAGE ON SCHEMA library TO monitor; GRANT SELECT ON ALL TABLES IN SCHEMA library TO monitor").await.unwrap();
-    let exporter = Exporter::start(&as_role("monitor"), "library", "");
+    let exporter = Exporter::start(&as_role("monitor"), "library", "--timeout 5s");
     let reader = exporter.scrape();
     assert!(reader.has("postgresql_log_head_position"), "{}", reader.0);
     assert_eq!(reader.number("postgresql_failed_queries{server=\"primary\"}"), 0.0, "{}", reader.0);
 
-    let exporter = Exporter::start(&as_role("nobody_much"), "library", "");
+    let exporter = Exporter::start(&as_role("nobody_much"), "library", "--timeout 5s");
     let nobody = exporter.scrape();
     assert_eq!(nobody.number("postgresql_up{server=\"primary\"}"), 1.0);
     assert!(nobody.has("postgresql_max_connections") && nobody.has("postgresql_commits_total"), "{}", nobody.0);
@@ -249,7 +249,7 @@ async fn fewer_rights_give_fewer_figures() {
 #[test]
 fn it_is_healthy_and_ends_when_it_is_told_to() {
     let schema = TestSchema::new();
-    let mut exporter = Exporter::start(&[schema.primary().to_owned()], schema.name(), "");
+    let mut exporter = Exporter::start(&[schema.primary().to_owned()], schema.name(), "--timeout 5s");
     assert!(exporter.get("/health").starts_with("HTTP/1.1 200"));
     exporter.scrape();
     kill(Pid::from_raw(i32::try_from(exporter.child.id()).unwrap()), Signal::SIGTERM).unwrap();
