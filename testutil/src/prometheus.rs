@@ -30,7 +30,8 @@ pub struct Prometheus {
 }
 
 impl Prometheus {
-    /// Starts one with the text of a configuration, whose rules are found in `rules` beside it. Blocks until it answers.
+    /// Starts one with the text of a configuration, and a folder of rules, which it finds in `rules` beside it. As `localhost:9090`
+    /// it may name itself. Blocks until it answers.
     ///
     /// # Errors
     /// [`ClusterError::NoTool`] where Prometheus is not to be had; else what it or the system said.
@@ -40,12 +41,13 @@ impl Prometheus {
         let owner = Owner::Ourselves;
         let folder = Folder::make(false, None, owner)?;
         let (file, log) = (folder.path.join("prometheus.yml"), folder.path.join("prometheus.log"));
-        fs::write(&file, configuration).map_err(ClusterError::io(format!("writing {}", file.display())))?;
         copy_files(rules, &folder.path.join("rules"))?;
         let configured = flag("--config.file", &file);
         let data = flag("--storage.tsdb.path", &folder.path.join("data"));
         for attempt in 0.. {
             let port = free_port()?;
+            let own = configuration.replace("localhost:9090", &format!("127.0.0.1:{port}"));
+            fs::write(&file, own).map_err(ClusterError::io(format!("writing {}", file.display())))?;
             let address = format!("--web.listen-address=127.0.0.1:{port}");
             drop(fs::remove_file(&log));
             let command: [&OsStr; 4] =
@@ -106,7 +108,8 @@ pub fn promtool(arguments: &[&str], folder: &Path) -> Result<String, ClusterErro
     let mut command = Command::new(promtool.program());
     promtool.set_libraries(command.args(arguments).current_dir(folder));
     let output = command.output().map_err(ClusterError::io("running promtool"))?;
-    let said = [output.stdout, output.stderr].map(|said| String::from_utf8_lossy(&said).into_owned()).concat();
+    let said =
+        [output.stdout, output.stderr].map(|said| String::from_utf8_lossy(&said).into_owned()).concat();
     if output.status.success() { Ok(said) } else { Err(ClusterError::program(promtool.program(), said)) }
 }
 

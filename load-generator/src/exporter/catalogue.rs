@@ -8,8 +8,14 @@ const PG_16: i32 = 160_000;
 const PG_17: i32 = 170_000;
 
 const CHECKPOINTS: &[(&str, &str)] = &[
-    ("checkpoints_timed_total", "Checkpoints, on a standby restartpoints, that were due by time, skipped ones included."),
-    ("checkpoints_requested_total", "Checkpoints that were asked for by somebody, or as max_wal_size was reached."),
+    (
+        "checkpoints_timed_total",
+        "Checkpoints, on a standby restartpoints, that were due by time, skipped ones included.",
+    ),
+    (
+        "checkpoints_requested_total",
+        "Checkpoints that were asked for by somebody, or as max_wal_size was reached.",
+    ),
     ("checkpoint_write_seconds_total", "How long checkpoints wrote, spread out in time."),
     ("checkpoint_sync_seconds_total", "How long checkpoints waited for the disk."),
     ("checkpoint_buffers_total", "Buffers that checkpoints wrote."),
@@ -31,7 +37,10 @@ pub(super) const SERVER: &[Query] = &[
             ("in_recovery", "Whether the server is a standby: 1 or 0."),
             ("start_time_seconds", "When the server was started, since 1970."),
             ("max_connections", "The setting max_connections."),
-            ("freeze_max_age_transactions", "The setting autovacuum_freeze_max_age: older tables are vacuumed in any case."),
+            (
+                "freeze_max_age_transactions",
+                "The setting autovacuum_freeze_max_age: older tables are vacuumed in any case.",
+            ),
         ],
     ),
     Query::of(
@@ -46,7 +55,10 @@ pub(super) const SERVER: &[Query] = &[
         &[],
         &[
             ("longest_transaction_seconds", "For how long the oldest transaction of a client has been open."),
-            ("oldest_xmin_age_transactions", "How many transactions ago the oldest snapshot was taken: vacuum keeps what is younger."),
+            (
+                "oldest_xmin_age_transactions",
+                "How many transactions ago the oldest snapshot was taken: vacuum keeps what is younger.",
+            ),
             ("blocked_backends", "Sessions that wait for a lock, appends that wait for the log's included."),
             ("autovacuum_workers", "Autovacuum workers that run."),
         ],
@@ -82,8 +94,14 @@ pub(super) const SERVER: &[Query] = &[
         include_str!("sql/ages.sql"),
         &[],
         &[
-            ("database_age_transactions", "How many transactions the oldest row of any database is behind; at 2^31 writes stop."),
-            ("database_age_multixacts", "How many multixacts the oldest row of any database is behind; at 2^31 writes stop."),
+            (
+                "database_age_transactions",
+                "How many transactions the oldest row of any database is behind; at 2^31 writes stop.",
+            ),
+            (
+                "database_age_multixacts",
+                "How many multixacts the oldest row of any database is behind; at 2^31 writes stop.",
+            ),
         ],
     ),
     Query::of(
@@ -93,8 +111,14 @@ pub(super) const SERVER: &[Query] = &[
         &[
             ("wal_bytes_total", "WAL written."),
             ("wal_records_total", "Records of WAL written."),
-            ("wal_full_page_images_total", "Whole pages written to the WAL, the first time after a checkpoint."),
-            ("wal_buffers_full_total", "How often a session had to write WAL itself as wal_buffers were full."),
+            (
+                "wal_full_page_images_total",
+                "Whole pages written to the WAL, the first time after a checkpoint.",
+            ),
+            (
+                "wal_buffers_full_total",
+                "How often a session had to write WAL itself as wal_buffers were full.",
+            ),
         ],
     ),
     Query::of(
@@ -117,7 +141,10 @@ pub(super) const SERVER: &[Query] = &[
         &[],
         &[
             ("background_writer_buffers_total", "Buffers that the background writer wrote."),
-            ("background_writer_stops_total", "How often the background writer had written as much in a round as it may."),
+            (
+                "background_writer_stops_total",
+                "How often the background writer had written as much in a round as it may.",
+            ),
             ("buffers_allocated_total", "Buffers that were taken for another block."),
         ],
     ),
@@ -128,7 +155,10 @@ pub(super) const SERVER: &[Query] = &[
         &[
             ("io_reads_total", "Reads of tables and indexes by kind of process, from PostgreSQL 16 on."),
             ("io_writes_total", "Writes of tables and indexes by kind of process, from PostgreSQL 16 on."),
-            ("io_extends_total", "Extensions of tables and indexes by kind of process, from PostgreSQL 16 on."),
+            (
+                "io_extends_total",
+                "Extensions of tables and indexes by kind of process, from PostgreSQL 16 on.",
+            ),
         ],
     )
     .from(PG_16),
@@ -137,9 +167,15 @@ pub(super) const SERVER: &[Query] = &[
         include_str!("sql/replication.sql"),
         &["standby"],
         &[
-            ("replication_streaming", "Whether a standby receives what is written: 1 or 0, by its application_name."),
+            (
+                "replication_streaming",
+                "Whether a standby receives what is written: 1 or 0, by its application_name.",
+            ),
             ("replication_lag_bytes", "How much WAL the standby has not replayed, as it told this server."),
-            ("replication_lag_seconds", "How long the standby took last to replay something; 0 if it has everything."),
+            (
+                "replication_lag_seconds",
+                "How long the standby took last to replay something; 0 if it has everything.",
+            ),
         ],
     ),
     Query::of(
@@ -155,7 +191,10 @@ pub(super) const SERVER: &[Query] = &[
         &[
             ("wal_receiver_streaming", "Whether this standby receives what is written elsewhere: 1 or 0."),
             ("replay_lag_bytes", "How much WAL this standby has received and not replayed."),
-            ("replay_lag_seconds", "How old the last transaction is that this standby replayed; 0 if it has replayed all it received."),
+            (
+                "replay_lag_seconds",
+                "How old the last transaction is that this standby replayed; 0 if it has replayed all it received.",
+            ),
         ],
     ),
     Query::of(
@@ -165,13 +204,19 @@ pub(super) const SERVER: &[Query] = &[
         &[
             ("slot_active", "Whether somebody reads from the replication slot: 1 or 0."),
             ("slot_retained_bytes", "How much WAL the replication slot holds back."),
-            ("slot_safe_bytes", "How much WAL may be written before the slot loses what it needs; only with max_slot_wal_keep_size."),
+            (
+                "slot_safe_bytes",
+                "How much WAL may be written before the slot loses what it needs; only with max_slot_wal_keep_size.",
+            ),
         ],
     ),
     Query::of(
         Server,
         include_str!("sql/slot_status.sql"),
         &["slot", "status"],
-        &[("slot_wal_status", "1 for what has become of the WAL that the slot needs, 0 for the other states.")],
+        &[(
+            "slot_wal_status",
+            "1 for what has become of the WAL that the slot needs, 0 for the other states.",
+        )],
     ),
 ];

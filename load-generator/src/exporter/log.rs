@@ -7,7 +7,8 @@ const LAG_EVENTS: (&str, &str) = (
     "log_consumer_lag_events",
     "How many events of the log a subscription, group, process manager or projection is not done with.",
 );
-const LAG_SECONDS: (&str, &str) = ("log_consumer_lag_seconds", "How old the first of these events is; 0 if there is none.");
+const LAG_SECONDS: (&str, &str) =
+    ("log_consumer_lag_seconds", "How old the first of these events is; 0 if there is none.");
 
 /// Of the schema, and of the tables of the log in it. Those of consumers are asked on the primary only.
 pub(super) const LOG: &[Query] = &[
@@ -61,9 +62,15 @@ pub(super) const LOG: &[Query] = &[
         include_str!("sql/processes.sql"),
         &["process"],
         &[
-            ("log_process_waiting", "Commands, checks and wake-ups of a process manager that are to be done, now or later."),
+            (
+                "log_process_waiting",
+                "Commands, checks and wake-ups of a process manager that are to be done, now or later.",
+            ),
             ("log_process_parked", "Commands, checks and wake-ups that failed too often and were parked."),
-            ("log_process_overdue_seconds", "For how long the first of these that nobody has claimed is due."),
+            (
+                "log_process_overdue_seconds",
+                "For how long the first of these that nobody has claimed is due.",
+            ),
         ],
     ),
     Query::of(
@@ -73,7 +80,10 @@ pub(super) const LOG: &[Query] = &[
         &[
             ("log_recompute_waiting_keys", "Keys of a recomputed projection that are to be computed anew."),
             ("log_recompute_failing_keys", "Keys of these whose last computation failed."),
-            ("log_recompute_oldest_wait_seconds", "For how long something is missing in what is shown of a key."),
+            (
+                "log_recompute_oldest_wait_seconds",
+                "For how long something is missing in what is shown of a key.",
+            ),
         ],
     ),
     Query::of(
@@ -122,7 +132,8 @@ mod tests {
     fn no_version_is_asked_twice_for_the_same_metric_of_the_server() {
         for version in [150_000, 160_009, 170_011, 180_006] {
             let queries = SERVER.iter().filter(|query| query.is_for(version));
-            let mut columns: Vec<&str> = queries.flat_map(|query| query.metrics).map(|(column, _)| *column).collect();
+            let mut columns: Vec<&str> =
+                queries.flat_map(|query| query.metrics).map(|(column, _)| *column).collect();
             let all = columns.len();
             columns.sort_unstable();
             columns.dedup();

@@ -59,7 +59,10 @@ impl Query {
 
     /// The figures of a row: name, help and value of each, for the values of its labels. What is null, or of another type in a later
     /// version, is left out.
-    pub(super) fn figures<'a>(&'a self, row: &'a Row) -> impl Iterator<Item = (String, &'static str, f64)> + 'a {
+    pub(super) fn figures<'a>(
+        &'a self,
+        row: &'a Row,
+    ) -> impl Iterator<Item = (String, &'static str, f64)> + 'a {
         self.metrics.iter().filter_map(|(column, help)| {
             let value = row.try_get::<_, Option<f64>>(*column).ok()??;
             Some((metric(column), *help, value))

@@ -45,7 +45,9 @@ impl Exporter {
     fn get(&self, path: &str) -> String {
         let mut stream = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        stream.write_all(format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").as_bytes()).unwrap();
+        stream
+            .write_all(format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").as_bytes())
+            .unwrap();
         let mut text = String::new();
         stream.read_to_string(&mut text).unwrap();
         text
@@ -84,7 +86,10 @@ pub(crate) struct Scrape(pub(crate) String);
 impl Scrape {
     /// The value of what has this name and these labels, as they are written.
     fn value(&self, series: &str) -> Option<f64> {
-        let line = self.0.lines().find(|line| line.strip_prefix(series).is_some_and(|rest| rest.starts_with(' ')))?;
+        let line = self
+            .0
+            .lines()
+            .find(|line| line.strip_prefix(series).is_some_and(|rest| rest.starts_with(' ')))?;
         line.rsplit(' ').next()?.parse().ok()
     }
 
@@ -121,7 +126,8 @@ async fn figures_of_a_pair_are_right_and_a_dead_replica_falls_behind() {
     let store = store(&servers[0], "li\"b").await;
     store.append((1..=7).map(book)).await.unwrap();
     testutil::replayed(&servers[0], &servers[1]).await.unwrap();
-    let head = |server: &str| format!("postgresql_log_head_position{{schema=\"li\\\"b\",server=\"{server}\"}}");
+    let head =
+        |server: &str| format!("postgresql_log_head_position{{schema=\"li\\\"b\",server=\"{server}\"}}");
     let scrape = exporter.scrape();
     assert_eq!([head("primary"), head("replica1")].map(|head| scrape.number(&head)), [7.0, 7.0]);
     for (series, expected) in [
@@ -150,7 +156,9 @@ async fn figures_of_a_pair_are_right_and_a_dead_replica_falls_behind() {
     ] {
         assert!(scrape.number(series) > 0.0, "{series}: {}", scrape.0);
     }
-    assert!(scrape.number("postgresql_log_last_event_age_seconds{schema=\"li\\\"b\",server=\"primary\"}") < 60.0);
+    assert!(
+        scrape.number("postgresql_log_last_event_age_seconds{schema=\"li\\\"b\",server=\"primary\"}") < 60.0
+    );
     assert_eq!(scrape.number("postgresql_failed_queries{server=\"primary\"}"), 0.0, "{}", scrape.0);
     assert_eq!(scrape.number("postgresql_failed_queries{server=\"replica1\"}"), 0.0, "{}", scrape.0);
     assert!(!scrape.has("postgresql_checkpoints_timed_total{server=\"none\""));
@@ -164,8 +172,12 @@ async fn figures_of_a_pair_are_right_and_a_dead_replica_falls_behind() {
     assert_eq!(down.number(&head("primary")), 10.0);
     assert!(down.value(&head("replica1")).is_none());
     assert!(down.number(lag) > 0.0, "{}", down.0);
-    store.append((0..200).map(|number| book(number).metadata(json!({"much": "x".repeat(1000)})))).await.unwrap();
-    let first = exporter.scrape_until(|scrape| scrape.number("postgresql_replica_lag_seconds{server=\"replica1\"}") > 0.0);
+    store
+        .append((0..200).map(|number| book(number).metadata(json!({"much": "x".repeat(1000)}))))
+        .await
+        .unwrap();
+    let first = exporter
+        .scrape_until(|scrape| scrape.number("postgresql_replica_lag_seconds{server=\"replica1\"}") > 0.0);
     let later = exporter.scrape();
     let seconds = |scrape: &Scrape| scrape.number("postgresql_replica_lag_seconds{server=\"replica1\"}");
     assert!(seconds(&later) > seconds(&first), "it grows");
@@ -205,7 +217,8 @@ async fn fewer_rights_give_fewer_figures() {
     let roles = "CREATE ROLE monitor LOGIN; GRANT pg_monitor TO monitor; CREATE ROLE nobody_much LOGIN";
     session.batch_execute(roles).await.unwrap();
     testutil::replayed(&servers[0], &servers[1]).await.unwrap();
-    let as_role = |role: &str| servers.clone().map(|dsn| dsn.replace("user=postgres", &format!("user={role}")));
+    let as_role =
+        |role: &str| servers.clone().map(|dsn| dsn.replace("user=postgres", &format!("user={role}")));
 
     let exporter = Exporter::start(&as_role("monitor"), "library", "--timeout 5s");
     let monitor = exporter.scrape();
@@ -231,12 +244,19 @@ async fn fewer_rights_give_fewer_figures() {
     let exporter = Exporter::start(&as_role("nobody_much"), "library", "--timeout 5s");
     let nobody = exporter.scrape();
     assert_eq!(nobody.number("postgresql_up{server=\"primary\"}"), 1.0);
-    assert!(nobody.has("postgresql_max_connections") && nobody.has("postgresql_commits_total"), "{}", nobody.0);
-    for metric in ["postgresql_connections", "postgresql_replication_lag_bytes", "postgresql_wal_directory_bytes"] {
+    assert!(
+        nobody.has("postgresql_max_connections") && nobody.has("postgresql_commits_total"),
+        "{}",
+        nobody.0
+    );
+    for metric in
+        ["postgresql_connections", "postgresql_replication_lag_bytes", "postgresql_wal_directory_bytes"]
+    {
         assert!(!nobody.has(metric), "{metric}: {}", nobody.0);
     }
     // What was refused is not asked for at each scrape: the servers would log nothing else.
-    let refusals = || std::fs::read_to_string(cluster.primary().log()).unwrap().matches("permission denied").count();
+    let refusals =
+        || std::fs::read_to_string(cluster.primary().log()).unwrap().matches("permission denied").count();
     let after_first = refusals();
     assert!(after_first > 0);
     for _ in 0..3 {

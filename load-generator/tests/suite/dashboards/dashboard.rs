@@ -159,21 +159,22 @@ fn variable(name: &str, label: &str, query: &str) -> Value {
 }
 
 fn annotations() -> Vec<Value> {
-    let of_prometheus = |name: &str, colour: &str, expression: &str, title: &str, text: &str, is_time: bool| {
-        json!({
-            "name": name,
-            "datasource": datasource(),
-            "enable": true,
-            "hide": false,
-            "iconColor": colour,
-            "expr": expression,
-            "step": "",
-            "titleFormat": title,
-            "textFormat": text,
-            "tagKeys": "",
-            "useValueForTime": is_time,
-        })
-    };
+    let of_prometheus =
+        |name: &str, colour: &str, expression: &str, title: &str, text: &str, is_time: bool| {
+            json!({
+                "name": name,
+                "datasource": datasource(),
+                "enable": true,
+                "hide": false,
+                "iconColor": colour,
+                "expr": expression,
+                "step": "",
+                "titleFormat": title,
+                "textFormat": text,
+                "tagKeys": "",
+                "useValueForTime": is_time,
+            })
+        };
     vec![
         json!({
             "builtIn": 1,
@@ -192,6 +193,13 @@ fn annotations() -> Vec<Value> {
             "began on {{server}}",
             true,
         ),
-        of_prometheus("Alerts", "red", "ALERTS{alertstate=\"firing\"}", "{{alertname}}", "{{severity}}", false),
+        of_prometheus(
+            "Alerts",
+            "red",
+            "ALERTS{alertstate=\"firing\"}",
+            "{{alertname}}",
+            "{{severity}}",
+            false,
+        ),
     ]
 }

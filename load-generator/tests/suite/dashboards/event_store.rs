@@ -8,7 +8,8 @@ const NO_APPENDS: &str = "nothing is appended";
 const NO_STORE: &str = "no application with the store's metrics is scraped";
 
 pub(super) fn dashboard() -> Dashboard {
-    let values = "label_values({__name__=~\"eventstore_events_appended_total|postgresql_log_head_position\"}, schema)";
+    let values =
+        "label_values({__name__=~\"eventstore_events_appended_total|postgresql_log_head_position\"}, schema)";
     let rows = [
         row("Now", now()),
         row("Appends", appends()),
@@ -43,12 +44,20 @@ fn now() -> Vec<Panel> {
             .query("postgresql_info{server=~\"$server\"}", "{{server}}: {{version}}")
             .named()
             .empty("the exporter is not scraped"),
-        Panel::number("Head of the log", "short", "The position of the newest event: how many events there are.")
-            .query("max by (schema) (postgresql_log_head_position{schema=~\"$schema\"})", "{{schema}}")
-            .empty("no log, or the exporter may not read it"),
-        Panel::number("Newest event", "s", "How old the newest event is, by the database's clock. An idle log has an old one.")
-            .query("min by (schema) (postgresql_log_last_event_age_seconds{schema=~\"$schema\"})", "{{schema}}")
-            .empty("the log is empty"),
+        Panel::number(
+            "Head of the log",
+            "short",
+            "The position of the newest event: how many events there are.",
+        )
+        .query("max by (schema) (postgresql_log_head_position{schema=~\"$schema\"})", "{{schema}}")
+        .empty("no log, or the exporter may not read it"),
+        Panel::number(
+            "Newest event",
+            "s",
+            "How old the newest event is, by the database's clock. An idle log has an old one.",
+        )
+        .query("min by (schema) (postgresql_log_last_event_age_seconds{schema=~\"$schema\"})", "{{schema}}")
+        .empty("the log is empty"),
         Panel::number("Alerts", "short", "Alerts that fire now.")
             .query("count(ALERTS{alertstate=\"firing\"}) or vector(0)", "firing")
             .threshold(1.0, "red"),
@@ -60,25 +69,37 @@ fn now() -> Vec<Panel> {
             .threshold(0.02, "yellow")
             .threshold(0.1, "red")
             .empty(NO_APPENDS),
-        Panel::number("Append errors", "percentunit", "Appends that failed or have an unknown outcome. Conflicts are answers, and not counted.")
-            .query("max(eventstore:append_errors:ratio1m{schema=~\"$schema\"})", "errors")
-            .threshold(0.001, "yellow")
-            .threshold(0.01, "red")
-            .empty(NO_APPENDS),
+        Panel::number(
+            "Append errors",
+            "percentunit",
+            "Appends that failed, were given up by their callers, or have an unknown outcome. Conflicts are answers, and not counted.",
+        )
+        .query("max(eventstore:append_errors:ratio1m{schema=~\"$schema\"})", "errors")
+        .threshold(0.001, "yellow")
+        .threshold(0.01, "red")
+        .empty(NO_APPENDS),
         Panel::number("Conflicts", "percentunit", "Appends that were refused by their condition.")
             .query("max(eventstore:append_conflicts:ratio1m{schema=~\"$schema\"})", "conflicts")
             .threshold(0.05, "yellow")
             .threshold(0.2, "red")
             .empty(NO_APPENDS),
-        Panel::number("Replica lag", "s", "How far the furthest replica is behind, as the exporter sees both.")
-            .query("max(postgresql_replica_lag_seconds{server=~\"$server\"})", "lag")
-            .threshold(1.0, "yellow")
-            .threshold(10.0, "red")
-            .empty("no replica"),
-        Panel::number("History lost", "short", "How often a handle found in this time that a failover had lost the end of the log.")
-            .query("sum(increase(eventstore_history_losses_total{schema=~\"$schema\"}[$__range]))", "losses")
-            .threshold(0.5, "red")
-            .empty(NO_STORE),
+        Panel::number(
+            "Furthest replica",
+            "s",
+            "How far the furthest replica is behind, as the exporter sees both.",
+        )
+        .query("max(postgresql_replica_lag_seconds{server=~\"$server\"})", "lag")
+        .threshold(1.0, "yellow")
+        .threshold(10.0, "red")
+        .empty("no replica"),
+        Panel::number(
+            "Losses of history",
+            "short",
+            "How often a handle found in this time that a failover had lost the end of the log.",
+        )
+        .query("sum(increase(eventstore_history_losses_total{schema=~\"$schema\"}[$__range]))", "losses")
+        .threshold(0.5, "red")
+        .empty(NO_STORE),
     ]
 }
 
@@ -88,7 +109,7 @@ fn appends() -> Vec<Panel> {
             .query("eventstore:events_appended:rate1m{schema=~\"$schema\"}", "{{schema}}, applications")
             .query("clamp_min(max by (schema) (postgresql:log_head_position:deriv1m{schema=~\"$schema\"}), 0)", "{{schema}}, the log")
             .empty(NO_STORE),
-        Panel::lines("Appends by outcome", "ops", "What became of appends: accepted, conflict (their condition did not hold), repeated (written before), invalid, or not possible.")
+        Panel::lines("Appends by outcome", "ops", "What became of appends: accepted, conflict (their condition did not hold), repeated (written before), invalid, cancelled (the caller went away), or not possible.")
             .query("sum by (outcome) (eventstore:append_outcomes:rate1m{schema=~\"$schema\"})", "{{outcome}}")
             .stacked()
             .empty(NO_APPENDS),

@@ -17,7 +17,7 @@ pub(super) fn dashboard() -> Dashboard {
         other: ("event-store", "Event store"),
         rows: vec![
             row("Now", now()),
-            row("Offered and achieved", rates()),
+            row("Rates", rates()),
             row("Latency", latency()),
             row("Backpressure", backpressure()),
             row("Errors and conflicts", errors()),
@@ -131,7 +131,7 @@ fn backpressure() -> Vec<Panel> {
 
 fn errors() -> Vec<Panel> {
     vec![
-        Panel::lines("Errors", "reqps", "Failed requests by kind and SQLSTATE.")
+        Panel::lines("Errors by kind", "reqps", "Failed requests by kind and SQLSTATE.")
             .query("sum by (kind, sqlstate) (rate(load_generator_errors_total{instance=~\"$instance\"}[$__rate_interval]))", "{{kind}} {{sqlstate}}")
             .stacked()
             .empty("no errors"),

@@ -15,6 +15,7 @@ const COLOURS: &[(&str, &str)] = &[
     ("invalid", "purple"),
     ("unavailable", "red"),
     ("timed_out", "dark-red"),
+    ("cancelled", "dark-yellow"),
     ("indeterminate", "dark-purple"),
     ("error", "red"),
     ("timeout", "dark-red"),
@@ -38,8 +39,21 @@ const COLOURS: &[(&str, &str)] = &[
 
 /// Names that come from a label: what becomes of a call.
 const OUTCOMES: &[&str] = &[
-    "accepted", "repeated", "conflict", "invalid", "unavailable", "timed_out", "indeterminate", "answered", "error",
-    "timeout", "effective", "refused", "parked", "failed",
+    "accepted",
+    "repeated",
+    "conflict",
+    "invalid",
+    "unavailable",
+    "timed_out",
+    "cancelled",
+    "indeterminate",
+    "answered",
+    "error",
+    "timeout",
+    "effective",
+    "refused",
+    "parked",
+    "failed",
 ];
 /// And which server, or kind of server.
 const SERVERS: &[&str] = &["primary", "replica", "replica1"];
@@ -103,10 +117,11 @@ impl Panel {
 
     /// The usual percentiles of a recorded histogram.
     pub(super) fn percentiles(self, recorded: &str) -> Self {
-        [("0.5", "p50"), ("0.9", "p90"), ("0.99", "p99"), ("0.999", "p99.9")].into_iter().fold(
-            self,
-            |panel, (quantile, legend)| panel.query(recorded.replace("QUANTILE", quantile), legend),
-        )
+        [("0.5", "p50"), ("0.9", "p90"), ("0.99", "p99"), ("0.999", "p99.9")]
+            .into_iter()
+            .fold(self, |panel, (quantile, legend)| {
+                panel.query(recorded.replace("QUANTILE", quantile), legend)
+            })
     }
 
     /// From this value on, in this colour.
@@ -181,9 +196,8 @@ impl Panel {
 
     fn defaults(&self) -> Value {
         let base = if self.thresholds.is_empty() { "text" } else { "green" };
-        let steps = std::iter::once(json!({"color": base, "value": null})).chain(
-            self.thresholds.iter().map(|(colour, value)| json!({"color": colour, "value": value})),
-        );
+        let steps = std::iter::once(json!({"color": base, "value": null}))
+            .chain(self.thresholds.iter().map(|(colour, value)| json!({"color": colour, "value": value})));
         let is_number = self.kind == "stat";
         let mut defaults = json!({
             "unit": self.unit,

@@ -163,7 +163,11 @@ fn exporter() -> Vec<Panel> {
     vec![
         Panel::lines("Time to ask", "s", "How long all queries of the exporter took on each server.")
             .query("postgresql_scrape_seconds{server=~\"$server\"}", "{{server}}"),
-        Panel::lines("Figures that were not given", "short", "Queries that a server refused, mostly for want of a right, or did not answer in time.")
-            .query("postgresql_failed_queries{server=~\"$server\"}", "{{server}}"),
+        Panel::lines(
+            "Figures that were not given",
+            "short",
+            "Queries that a server refused, mostly for want of a right, or did not answer in time.",
+        )
+        .query("postgresql_failed_queries{server=~\"$server\"}", "{{server}}"),
     ]
 }
