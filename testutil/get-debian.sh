@@ -1,7 +1,7 @@
 #!/bin/sh
-# Gets Patroni, etcd, PgBouncer and Prometheus as Debian packages and unpacks them into a folder: nothing is installed, no root needed. It
-# looks where testutil/src/tools.rs looks, and says what it found or did. Where that is not possible, it says so, and the
-# tests that need them are left out.
+# Gets Patroni, etcd, PgBouncer and Prometheus as Debian packages and unpacks them into a folder: nothing is installed, no root
+# needed. It looks where testutil/src/tools.rs looks, and says what it found or did. Where that is not possible, it says so, and
+# the tests that need them are left out.
 set -eu
 
 say() { printf 'tools: %s\n' "$*" >&2; }
