@@ -90,7 +90,7 @@ impl Dashboard {
             "multi": false,
             "refresh": 1,
             "options": [],
-            "current": {},
+            "current": {"selected": false, "text": "Prometheus", "value": "prometheus"},
             "skipUrlSync": false,
         });
         let all = self.variables.iter().map(|(name, label, query)| variable(name, label, query));
@@ -143,7 +143,6 @@ fn variable(name: &str, label: &str, query: &str) -> Value {
         "label": label,
         "type": "query",
         "datasource": datasource(),
-        "definition": query,
         "query": {"query": query, "refId": "values"},
         "regex": "",
         "refresh": 2,
@@ -167,8 +166,7 @@ fn annotations() -> Vec<Value> {
                 "enable": true,
                 "hide": false,
                 "iconColor": colour,
-                "expr": expression,
-                "step": "",
+                "target": {"expr": expression, "interval": "", "refId": "Anno"},
                 "titleFormat": title,
                 "textFormat": text,
                 "tagKeys": "",
@@ -188,7 +186,7 @@ fn annotations() -> Vec<Value> {
         of_prometheus(
             "Checkpoints",
             "blue",
-            "postgresql_last_checkpoint_timestamp_seconds{server=\"primary\"} * 1000",
+            "(postgresql_last_checkpoint_timestamp_seconds and on (instance, server) postgresql_in_recovery == 0) * 1000",
             "checkpoint",
             "began on {{server}}",
             true,

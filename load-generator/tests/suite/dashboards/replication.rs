@@ -21,7 +21,7 @@ pub(super) fn panels() -> Vec<Panel> {
             .query("eventstore_replica_lag_bytes{schema=~\"$schema\"}", "{{replica}}, says the store")
             .empty(NO_REPLICA),
         Panel::lines("Replica lag in events", "short", "Events that a reader of the replica does not see yet.")
-            .query("clamp_min(scalar(max(postgresql_log_head_position{schema=~\"$schema\"})) - postgresql_log_head_position{schema=~\"$schema\",server=~\"$server\",server!=\"primary\"}, 0)", "{{server}}")
+            .query("clamp_min(max by (schema) (postgresql_log_head_position{schema=~\"$schema\"}) - on (schema) group_right () (postgresql_log_head_position{schema=~\"$schema\",server=~\"$server\"} and on (instance, server) postgresql_in_recovery == 1), 0)", "{{server}}")
             .query("eventstore_replica_lag_events{schema=~\"$schema\"}", "{{replica}}, says the store")
             .empty(NO_REPLICA),
         Panel::lines("Statements ended on standbys", "ops", "Statements of readers that were ended as they kept replay back. hot_standby_feedback avoids most.")

@@ -64,7 +64,7 @@ pub(super) fn of_dashboards() -> Vec<Query> {
             }
         }
         for annotation in dashboard["annotations"]["list"].as_array().unwrap() {
-            if let Some(text) = annotation["expr"].as_str() {
+            if let Some(text) = annotation["target"]["expr"].as_str() {
                 queries.push(Query { of: format!("{name}: annotations"), text: text.to_owned(), unit: None });
             }
         }
@@ -77,7 +77,7 @@ pub(super) fn of_variables() -> BTreeSet<String> {
     let mut names = BTreeSet::new();
     for dashboard in DASHBOARDS.map(dashboard) {
         for variable in dashboard["templating"]["list"].as_array().unwrap() {
-            let Some(query) = variable["definition"].as_str() else { continue };
+            let Some(query) = variable["query"]["query"].as_str() else { continue };
             let inside =
                 query.strip_prefix("label_values(").and_then(|query| query.strip_suffix(')')).unwrap();
             let (selector, _) = inside.rsplit_once(',').unwrap();
