@@ -6,7 +6,7 @@
 # make patroni three nodes under Patroni, which switch over and lose their primary under load; the log is audited
 # make lint    formatting, clippy, documentation
 # make postgres  a PostgreSQL server, if none is installed
-# make tools     Patroni, etcd, PgBouncer and Chromium, where Debian's packages are to be had, and Compose
+# make tools     Patroni, etcd, PgBouncer, Prometheus and Chromium, where Debian's packages are to be had, and Compose
 
 RATE ?= 300
 DURATION ?= 30s

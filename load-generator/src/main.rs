@@ -14,6 +14,8 @@
 //!
 //! `deliver` measures and audits what subscriptions and consumer groups hand over.
 //!
+//! `exporter` has PostgreSQL's own figures for Prometheus.
+//!
 //! `bench` compares the store with other ways to append, and `seats` has many clients fight for the same things. All go
 //! through the trait `Engine`, and what an engine did can be checked (`audit`).
 
@@ -34,6 +36,7 @@ mod engine;
 mod environment;
 mod error;
 mod explain;
+mod exporter;
 mod figure;
 mod flush;
 mod hdr_log;
@@ -102,6 +105,7 @@ fn main() -> ExitCode {
             Command::Capacity(plan) => capacity::run(*plan).await,
             Command::Settings(plan) => settings::run(*plan).await.map(|()| Verdict::Kept),
             Command::Overload(plan) => overload::run(*plan).await,
+            Command::Exporter(plan) => exporter::run(plan).await.map(|()| Verdict::Kept),
             Command::Compare(plan) => compare::run(&plan),
             Command::Merge(plan) => merge::run(&plan).map(|()| Verdict::Kept),
             Command::Seats(plan) => seats::run(plan).await,

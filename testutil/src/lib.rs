@@ -25,6 +25,7 @@ mod mount;
 mod owner;
 mod patroni;
 mod pgbouncer;
+mod prometheus;
 mod promotion;
 pub mod proxy;
 mod replication;
@@ -43,6 +44,7 @@ pub use forgetful_disk::{ForgetfulDisk, Forgotten};
 pub use nix::sys::signal::Signal;
 pub use patroni::Patroni;
 pub use pgbouncer::{PgBouncer, PoolMode};
+pub use prometheus::{Prometheus, promtool};
 pub use replication::{
     await_replay, connect, cut_off, follow, promote, replayed, takes_writes, whichever_takes_writes,
 };

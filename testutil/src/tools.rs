@@ -1,4 +1,4 @@
-//! Programs besides PostgreSQL: Patroni, etcd, PgBouncer, Chromium, Compose.
+//! Programs besides PostgreSQL: Patroni, etcd, PgBouncer, Prometheus, Chromium, Compose.
 
 use std::env;
 use std::path::{Path, PathBuf};

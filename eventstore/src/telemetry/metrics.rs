@@ -10,6 +10,7 @@ use crate::error::Error;
 use crate::schema::SchemaName;
 use crate::telemetry::consumers::ConsumerMetrics;
 use crate::telemetry::gauges::ReplicaGauges;
+use crate::telemetry::operation::{APPEND_OUTCOMES, QUERY_OUTCOMES};
 
 /// In seconds. From 100 us: an append without rivals takes half a millisecond.
 const DURATIONS: &[f64] = &[
@@ -52,15 +53,22 @@ impl Metrics {
             common_opts: opts(name, help),
             buckets: buckets.to_vec(),
         };
+        let outcomes = |name: &str, help: &str, all: &[&str]| {
+            let outcomes = IntCounterVec::new(opts(name, help), &["outcome"])?;
+            // From 0: of a counter that begins with its first failure no rate is seen.
+            all.iter().for_each(|outcome| drop(outcomes.with_label_values(&[*outcome])));
+            Ok::<_, prometheus::Error>(outcomes)
+        };
         Ok(Self {
             append_duration: Histogram::with_opts(buckets(
                 "append_duration_seconds",
                 "How long appends took, from the call to its answer, whatever that was.",
                 DURATIONS,
             ))?,
-            append_outcomes: IntCounterVec::new(
-                opts("append_outcomes_total", "Appends by what came of them."),
-                &["outcome"],
+            append_outcomes: outcomes(
+                "append_outcomes_total",
+                "Appends by what came of them.",
+                &APPEND_OUTCOMES,
             )?,
             events_appended: IntCounter::with_opts(opts("events_appended_total", "Events written."))?,
             query_duration: HistogramVec::new(
@@ -71,9 +79,10 @@ impl Metrics {
                 ),
                 &["target"],
             )?,
-            query_outcomes: IntCounterVec::new(
-                opts("query_outcomes_total", "Pages of queries and streams by what came of them."),
-                &["outcome"],
+            query_outcomes: outcomes(
+                "query_outcomes_total",
+                "Pages of queries and streams by what came of them.",
+                &QUERY_OUTCOMES,
             )?,
             events_queried: IntCounter::with_opts(opts("events_queried_total", "Events read."))?,
             append_batch_events: Histogram::with_opts(buckets(

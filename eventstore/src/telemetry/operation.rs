@@ -13,6 +13,32 @@ pub(crate) enum Target {
     Replica,
 }
 
+/// What becomes of appends.
+pub(super) const APPEND_OUTCOMES: [&str; 11] = [
+    "accepted",
+    "repeated",
+    "conflict",
+    "invalid",
+    "unavailable",
+    "timed_out",
+    "cancelled",
+    "indeterminate",
+    "history_diverged",
+    "closed",
+    "internal",
+];
+/// What becomes of pages of queries.
+pub(super) const QUERY_OUTCOMES: [&str; 8] = [
+    "answered",
+    "invalid",
+    "unavailable",
+    "timed_out",
+    "cancelled",
+    "history_diverged",
+    "closed",
+    "internal",
+];
+
 /// Records latency and outcome of a call when it ends. Dropped before, because its caller went away, it is recorded as
 /// cancelled.
 #[derive(Debug)]

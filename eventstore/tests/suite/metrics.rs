@@ -59,6 +59,7 @@ async fn calls_are_counted_by_what_came_of_them() {
     let outcomes = ["accepted", "repeated", "invalid", "conflict", "timed_out", "cancelled"];
     let outcomes = outcomes.map(|outcome| value(&format!("append_outcomes_total{{outcome={outcome}}}")));
     assert_eq!(outcomes, [2.0, 1.0, 1.0, 1.0, 1.0, 1.0], "{values:#?}");
+    assert_eq!(value("append_outcomes_total{outcome=unavailable}"), 0.0, "it is there before it happens");
     assert_eq!(value("append_duration_seconds{}"), 7.0);
     assert_eq!(value("events_appended_total{}"), 3.0);
     assert_eq!(value("query_outcomes_total{outcome=answered}"), 2.0);

@@ -11,6 +11,7 @@ use clap::{ArgMatches, Args, CommandFactory as _};
 use crate::cli::library::LibraryArgs;
 use crate::cli::load::LoadArgs;
 use crate::cli::output::OutputArgs;
+use crate::cli::values::address;
 use crate::cli::{Cli, Command, ServerArgs, refuse_of};
 use crate::engine::EngineName;
 use crate::plan::{Node, Plan, Pool, ScenarioName};
@@ -319,15 +320,6 @@ fn range(text: &str) -> Result<Range<u64>, String> {
 fn moment(text: &str) -> Result<SystemTime, String> {
     humantime::parse_rfc3339(text)
         .map_err(|error| format!("{error}; expected a day and a time in UTC, such as 2026-11-22T10:00:00Z"))
-}
-
-/// A port alone is not open to other machines.
-fn address(text: &str) -> Result<String, String> {
-    match text.parse::<u16>() {
-        Ok(port) => Ok(format!("127.0.0.1:{port}")),
-        Err(_) if text.contains(':') => Ok(text.to_owned()),
-        Err(_) => Err("expected a port, such as 9090, or HOST:PORT".to_owned()),
-    }
 }
 
 /// How long a soak takes where nothing says it.

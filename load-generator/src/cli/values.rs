@@ -1,4 +1,4 @@
-//! Values of flags: times and shares.
+//! Values of flags: times, shares and addresses.
 
 use std::time::Duration;
 
@@ -17,6 +17,15 @@ pub(super) fn positive_duration(text: &str) -> Result<Duration, String> {
     match duration(text)? {
         Duration::ZERO => Err("must be longer than 0".to_owned()),
         duration => Ok(duration),
+    }
+}
+
+/// Where to listen. A port alone is not open to other machines.
+pub(super) fn address(text: &str) -> Result<String, String> {
+    match text.parse::<u16>() {
+        Ok(port) => Ok(format!("127.0.0.1:{port}")),
+        Err(_) if text.contains(':') => Ok(text.to_owned()),
+        Err(_) => Err("expected a port, such as 9090, or HOST:PORT".to_owned()),
     }
 }
 

@@ -11,11 +11,11 @@ const PAGE: u64 = 8_192;
 
 /// Where the WAL ended at each look, for as long as a replica has not replayed it.
 #[derive(Debug, Default)]
-pub(super) struct Backlog(VecDeque<(Instant, u64)>);
+pub(crate) struct Backlog(VecDeque<(Instant, u64)>);
 
 impl Backlog {
     /// The least that a replica is behind of which `bytes` of the WAL `written` so far are missing, to a second and to a page.
-    pub(super) fn behind(&mut self, now: Instant, written: u64, bytes: u64) -> Duration {
+    pub(crate) fn behind(&mut self, now: Instant, written: u64, bytes: u64) -> Duration {
         if self.0.back().is_some_and(|(_, end)| *end > written) {
             // Another server, with a WAL of its own.
             self.0.clear();

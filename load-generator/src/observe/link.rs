@@ -12,24 +12,24 @@ use crate::connection;
 pub(super) const ANSWER_WITHIN: Duration = Duration::from_millis(900);
 
 /// The one connection to a server. After a failure there is none until the next look.
-pub(super) struct Link {
+pub(crate) struct Link {
     name: String,
     dsn: String,
     session: Option<Session>,
 }
 
 impl Link {
-    pub(super) fn new(name: String, dsn: &str) -> Self {
+    pub(crate) fn new(name: String, dsn: &str) -> Self {
         Self { name, dsn: dsn.to_owned(), session: None }
     }
 
     /// The server's name.
-    pub(super) fn name(&self) -> &str {
+    pub(crate) fn name(&self) -> &str {
         &self.name
     }
 
     /// The connection, a new one if there is none. Given up at any time, it leaves nothing half open.
-    pub(super) async fn open(&mut self) -> Result<&Session, Error> {
+    pub(crate) async fn open(&mut self) -> Result<&Session, Error> {
         let session = match self.session.take() {
             Some(session) if !session.is_closed() => session,
             _ => connection::connect(&self.dsn).await?,
@@ -38,12 +38,12 @@ impl Link {
     }
 
     /// Gives the connection up: one that was silent may stay silent for minutes after its server is back.
-    pub(super) fn lose(&mut self) {
+    pub(crate) fn lose(&mut self) {
         self.session = None;
     }
 
     /// Whether the server answers in time.
-    pub(super) async fn answers(&mut self) -> bool {
+    pub(crate) async fn answers(&mut self) -> bool {
         let asking = async { self.open().await?.batch_execute("SELECT 1").await };
         let answers = matches!(timeout(ANSWER_WITHIN, asking).await, Ok(Ok(())));
         if !answers {

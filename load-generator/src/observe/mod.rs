@@ -20,6 +20,8 @@ mod report;
 mod stats;
 mod version;
 
+pub(crate) use backlog::Backlog;
+pub(crate) use link::Link;
 pub(crate) use mark::{Mark, MarkKind};
 pub(crate) use observer::{Observer, Watched};
 pub(crate) use report::ServerReport;

@@ -15,6 +15,7 @@ use std::time::Duration;
 use prometheus::Registry;
 use testutil::Cluster;
 
+use crate::connection;
 use crate::environment::Environment;
 use crate::error::RunError;
 use crate::interrupt::Interrupt;
@@ -94,7 +95,7 @@ async fn fill(plan: &SettingsPlan, interrupt: &Interrupt) -> Result<(Cluster, En
 /// As a log is that was not written a minute ago: autovacuum has been there, and nothing of it is left for the trials.
 async fn vacuum(servers: &Servers, schema: &str) -> Result<(), RunError> {
     let work = async {
-        let session = testutil::connect(&servers.primary).await?;
+        let session = connection::connect(&servers.primary).await?;
         for table in ["events", "keys"] {
             session.batch_execute(&format!("VACUUM (ANALYZE) \"{schema}\".{table}")).await?;
         }

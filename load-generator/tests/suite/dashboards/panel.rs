@@ -1,0 +1,268 @@
+//! A panel of a dashboard, in the form that Grafana reads.
+
+use serde_json::{Value, json};
+
+/// The variable that names the data source.
+pub(super) fn datasource() -> Value {
+    json!({"type": "prometheus", "uid": "${datasource}"})
+}
+
+/// What is always shown in the same colour.
+const COLOURS: &[(&str, &str)] = &[
+    ("accepted", "green"),
+    ("repeated", "blue"),
+    ("conflict", "orange"),
+    ("invalid", "purple"),
+    ("unavailable", "red"),
+    ("timed_out", "dark-red"),
+    ("cancelled", "dark-yellow"),
+    ("indeterminate", "dark-purple"),
+    ("error", "red"),
+    ("timeout", "dark-red"),
+    ("rejected", "dark-orange"),
+    ("late starts", "yellow"),
+    ("parked", "red"),
+    ("failed", "red"),
+    ("offered", "blue"),
+    ("achieved", "green"),
+    ("answered", "green"),
+    ("effective", "dark-green"),
+    ("refused", "super-light-blue"),
+    ("primary", "blue"),
+    ("replica", "purple"),
+    ("replica1", "purple"),
+    ("p50", "green"),
+    ("p90", "yellow"),
+    ("p99.9", "red"),
+    ("p99", "orange"),
+];
+
+/// Names that come from a label: what becomes of a call.
+const OUTCOMES: &[&str] = &[
+    "accepted",
+    "repeated",
+    "conflict",
+    "invalid",
+    "unavailable",
+    "timed_out",
+    "cancelled",
+    "indeterminate",
+    "answered",
+    "error",
+    "timeout",
+    "effective",
+    "refused",
+    "parked",
+    "failed",
+];
+/// And which server, or kind of server.
+const SERVERS: &[&str] = &["primary", "replica", "replica1"];
+
+/// A panel, and how many columns and rows it takes of the grid.
+#[derive(Debug, Clone)]
+pub(super) struct Panel {
+    kind: &'static str,
+    title: &'static str,
+    description: &'static str,
+    unit: &'static str,
+    pub(super) width: u64,
+    pub(super) height: u64,
+    queries: Vec<(String, &'static str)>,
+    thresholds: Vec<(&'static str, f64)>,
+    no_value: &'static str,
+    max: Option<f64>,
+    is_stacked: bool,
+    shows_name: bool,
+    mappings: Vec<Value>,
+}
+
+impl Panel {
+    /// Lines over time.
+    pub(super) fn lines(title: &'static str, unit: &'static str, description: &'static str) -> Self {
+        Self::new("timeseries", title, unit, description).sized(12, 8)
+    }
+
+    /// One number for each series, coloured by its thresholds.
+    pub(super) fn number(title: &'static str, unit: &'static str, description: &'static str) -> Self {
+        Self::new("stat", title, unit, description).sized(4, 4)
+    }
+
+    fn new(kind: &'static str, title: &'static str, unit: &'static str, description: &'static str) -> Self {
+        Self {
+            kind,
+            title,
+            description,
+            unit,
+            width: 0,
+            height: 0,
+            queries: Vec::new(),
+            thresholds: Vec::new(),
+            no_value: "no data: is it running, and scraped?",
+            max: None,
+            is_stacked: false,
+            shows_name: false,
+            mappings: Vec::new(),
+        }
+    }
+
+    pub(super) fn sized(mut self, width: u64, height: u64) -> Self {
+        (self.width, self.height) = (width, height);
+        self
+    }
+
+    pub(super) fn query(mut self, expression: impl Into<String>, legend: &'static str) -> Self {
+        self.queries.push((expression.into(), legend));
+        self
+    }
+
+    /// The usual percentiles of a recorded histogram.
+    pub(super) fn percentiles(self, recorded: &str) -> Self {
+        [("0.5", "p50"), ("0.9", "p90"), ("0.99", "p99"), ("0.999", "p99.9")]
+            .into_iter()
+            .fold(self, |panel, (quantile, legend)| {
+                panel.query(recorded.replace("QUANTILE", quantile), legend)
+            })
+    }
+
+    /// From this value on, in this colour.
+    pub(super) fn threshold(mut self, value: f64, colour: &'static str) -> Self {
+        self.thresholds.push((colour, value));
+        self
+    }
+
+    /// What stands where there is no value, and why that may be so.
+    pub(super) fn empty(mut self, text: &'static str) -> Self {
+        self.no_value = text;
+        self
+    }
+
+    pub(super) fn max(mut self, max: f64) -> Self {
+        self.max = Some(max);
+        self
+    }
+
+    /// Parts of a whole.
+    pub(super) fn stacked(mut self) -> Self {
+        self.is_stacked = true;
+        self
+    }
+
+    /// The legend, and not the number.
+    pub(super) fn named(mut self) -> Self {
+        self.shows_name = true;
+        self
+    }
+
+    /// A word and a colour for 0 and for 1.
+    pub(super) fn words(mut self, zero: (&str, &str), one: (&str, &str)) -> Self {
+        self.mappings = vec![json!({"type": "value", "options": {
+            "0": {"text": zero.0, "color": zero.1, "index": 0},
+            "1": {"text": one.0, "color": one.1, "index": 1},
+        }})];
+        self
+    }
+
+    /// With a number, at a place.
+    pub(super) fn at(&self, id: u64, x: u64, y: u64) -> Value {
+        json!({
+            "id": id,
+            "type": self.kind,
+            "title": self.title,
+            "description": self.description,
+            "datasource": datasource(),
+            "gridPos": {"x": x, "y": y, "w": self.width, "h": self.height},
+            "fieldConfig": {"defaults": self.defaults(), "overrides": self.overrides()},
+            "options": self.options(),
+            "targets": self.targets(),
+        })
+    }
+
+    fn targets(&self) -> Vec<Value> {
+        let queries = self.queries.iter().zip('A'..='Z');
+        queries
+            .map(|((expression, legend), letter)| {
+                json!({
+                    "refId": letter.to_string(),
+                    "datasource": datasource(),
+                    "editorMode": "code",
+                    "expr": expression,
+                    "legendFormat": legend,
+                    "range": self.kind == "timeseries",
+                    "instant": self.kind != "timeseries",
+                })
+            })
+            .collect()
+    }
+
+    fn defaults(&self) -> Value {
+        let base = if self.thresholds.is_empty() { "text" } else { "green" };
+        let steps = std::iter::once(json!({"color": base, "value": null}))
+            .chain(self.thresholds.iter().map(|(colour, value)| json!({"color": colour, "value": value})));
+        let is_number = self.kind == "stat";
+        let mut defaults = json!({
+            "unit": self.unit,
+            "min": 0,
+            "noValue": self.no_value,
+            "color": {"mode": if is_number { "thresholds" } else { "palette-classic" }},
+            "mappings": self.mappings,
+            "thresholds": {"mode": "absolute", "steps": steps.collect::<Vec<_>>()},
+        });
+        if let Some(max) = self.max {
+            defaults["max"] = json!(max);
+        }
+        if !is_number {
+            defaults["custom"] = json!({
+                "drawStyle": "line",
+                "lineInterpolation": "linear",
+                "lineWidth": 1,
+                "fillOpacity": if self.is_stacked { 40 } else { 8 },
+                "showPoints": "never",
+                "spanNulls": false,
+                "stacking": {"mode": if self.is_stacked { "normal" } else { "none" }, "group": "A"},
+                "thresholdsStyle": {"mode": if self.thresholds.is_empty() { "off" } else { "dashed" }},
+            });
+        }
+        defaults
+    }
+
+    /// Fixed colours, for what has the same name elsewhere.
+    fn overrides(&self) -> Vec<Value> {
+        let is_shown = |name: &str| {
+            self.queries.iter().any(|(_, legend)| {
+                *legend == name
+                    || OUTCOMES.contains(&name) && legend.contains("{{outcome}}")
+                    || SERVERS.contains(&name) && ["{{server}}", "{{target}}"].contains(legend)
+            })
+        };
+        if self.kind == "stat" {
+            return Vec::new();
+        }
+        let shown = COLOURS.iter().filter(|(name, _)| is_shown(name));
+        let fixed = |colour: &str| json!([{"id": "color", "value": {"mode": "fixed", "fixedColor": colour}}]);
+        shown
+            .map(|(name, colour)| {
+                json!({"matcher": {"id": "byName", "options": name}, "properties": fixed(colour)})
+            })
+            .collect()
+    }
+
+    fn options(&self) -> Value {
+        if self.kind == "stat" {
+            return json!({
+                "colorMode": "value",
+                "graphMode": "none",
+                "justifyMode": "auto",
+                "orientation": "auto",
+                "reduceOptions": {"calcs": ["lastNotNull"], "fields": "", "values": false},
+                "textMode": if self.shows_name { "name" } else { "auto" },
+                "wideLayout": true,
+                "showPercentChange": false,
+                "percentChangeColorMode": "standard",
+            });
+        }
+        json!({
+            "legend": {"displayMode": "table", "placement": "bottom", "showLegend": true, "calcs": ["lastNotNull", "max"]},
+            "tooltip": {"mode": "multi", "sort": "desc"},
+        })
+    }
+}
