@@ -126,6 +126,23 @@ impl Containers {
         run(&mut command, self.owner)
     }
 
+    /// A shell for the command of a service, with psql and the folder of these programs on its path.
+    ///
+    /// # Errors
+    /// [`ClusterError::NoTool`] where psql is not installed.
+    pub fn shell(&self, script: &str, programs: &Path) -> Result<Command, ClusterError> {
+        let psql = find("psql", &self.binaries)?;
+        let mut path: Vec<PathBuf> =
+            [Some(programs), psql.parent()].into_iter().flatten().map(Path::to_owned).collect();
+        path.extend(env::split_paths(&env::var_os("PATH").unwrap_or_default()));
+        let path = env::join_paths(path)
+            .map_err(|error| ClusterError::program(Path::new("bash"), error.to_string()))?;
+        let mut command = Command::new("bash");
+        command.args(["-euc", script]).env("PATH", path);
+        self.binaries.set_libraries(&mut command);
+        Ok(command)
+    }
+
     /// Runs statements as the superuser, on the socket, where the user that runs the server needs no password.
     ///
     /// # Errors

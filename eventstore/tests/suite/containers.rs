@@ -3,9 +3,13 @@
 
 #![cfg(feature = "cli")]
 
+use std::path::Path;
 use std::process::{Command, Output};
 
+use serde_json::Value;
 use testutil::{ClusterError, Containers, Profile};
+
+const COMPOSE: &str = include_str!("../../../docker-compose.yml");
 
 fn eventstore(servers: &Containers, role: &str, password_of: &str, arguments: &str) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_eventstore"));
@@ -15,14 +19,72 @@ fn eventstore(servers: &Containers, role: &str, password_of: &str, arguments: &s
     command.env("EVENTSTORE_SCHEMA", "library").args(arguments.split(' ')).output().unwrap()
 }
 
+/// None where a program is not installed, which is told.
+fn start(name: &str) -> Option<Containers> {
+    match Containers::start(Profile::Default) {
+        Ok(servers) => Some(servers),
+        Err(error @ ClusterError::NoTool { .. }) => {
+            testutil::skip(name, error);
+            None
+        }
+        Err(error) => panic!("{error}"),
+    }
+}
+
+/// Runs what the shell of a service runs, on these servers.
+fn run_service(servers: &Containers, service: &str) -> Output {
+    let compose: yaml_serde::Value = yaml_serde::from_str(COMPOSE).unwrap();
+    let service = &compose["services"][service];
+    let tables = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tuning/tables.sql");
+    let here = |text: &str| {
+        let text = text.replace("$$", "$").replace("/run/secrets", servers.secrets().to_str().unwrap());
+        let port = servers.primary().port();
+        text.replace("host=primary", &format!("host=127.0.0.1 port={port}"))
+            .replace(" /tables.sql", &format!(" {}", tables.display()))
+    };
+    let script = here(service["command"][2].as_str().unwrap());
+    let programs = Path::new(env!("CARGO_BIN_EXE_eventstore")).parent().unwrap();
+    let mut shell = servers.shell(&script, programs).unwrap();
+    for (name, value) in service["environment"].as_mapping().unwrap() {
+        shell.env(name.as_str().unwrap(), here(value.as_str().unwrap()));
+    }
+    shell.env("PGHOST", "127.0.0.1").env("PGPORT", servers.primary().port().to_string());
+    let output = shell.output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    output
+}
+
+#[test]
+fn what_compose_runs_makes_a_log_that_the_doctor_is_content_with() {
+    let Some(servers) = start("what_compose_runs_makes_a_log_that_the_doctor_is_content_with") else {
+        return;
+    };
+    // Again is harmless, as at each `up`.
+    for service in ["migrate", "tables", "migrate", "tables"] {
+        run_service(&servers, service);
+    }
+    let roles = eventstore(&servers, "eventstore_admin", "eventstore_admin", "roles list");
+    let roles = String::from_utf8(roles.stdout).unwrap();
+    for (role, privilege) in [
+        ("load_generator", "writer"),
+        ("load_generator", "importer"),
+        ("eventstore_projector", "projector"),
+        ("eventstore_monitor", "reader"),
+    ] {
+        assert!(roles.lines().any(|line| line.contains(role) && line.contains(privilege)), "{roles}");
+    }
+    let machine = "doctor --json --memory 4GB --cpus 4";
+    let examined = eventstore(&servers, "eventstore_monitor", "eventstore_monitor", machine);
+    let told: Value = serde_json::from_slice(&examined.stdout).unwrap();
+    let bad: Vec<&Value> =
+        told["findings"].as_array().unwrap().iter().filter(|finding| finding["severity"] != "note").collect();
+    assert_eq!((examined.status.code(), bad.len()), (Some(0), 0), "{bad:#?}");
+}
+
 #[test]
 fn a_log_is_made_by_the_admin_with_a_password_from_a_file_and_is_the_owners() {
     let name = "a_log_is_made_by_the_admin_with_a_password_from_a_file_and_is_the_owners";
-    let servers = match Containers::start(Profile::Default) {
-        Ok(servers) => servers,
-        Err(error @ ClusterError::NoTool { .. }) => return testutil::skip(name, error),
-        Err(error) => panic!("{error}"),
-    };
+    let Some(servers) = start(name) else { return };
     let up = "migrate up --index BookID";
     let refused = eventstore(&servers, "eventstore_admin", "eventstore_reader", up);
     let said = String::from_utf8(refused.stderr).unwrap();

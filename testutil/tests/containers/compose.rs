@@ -9,7 +9,9 @@ use crate::compose_file::{Project, Service, repository};
 fn each(mut check: impl FnMut(&str, &Service)) {
     let project = Project::read("docker-compose.yml");
     let names: Vec<&str> = project.services.keys().map(String::as_str).collect();
-    for name in ["primary", "replica", "migrate", "load-generator", "exporter", "prometheus", "grafana"] {
+    for name in
+        ["primary", "replica", "migrate", "tables", "load-generator", "exporter", "prometheus", "grafana"]
+    {
         assert!(names.contains(&name), "{name} is not among {names:?}");
     }
     for name in ["test-primary", "test-replica", "bench-primary", "bench-replica"] {
@@ -68,7 +70,7 @@ fn what_runs_on_is_looked_after_and_bounded() {
         }
         assert!(service.at(&["logging", "options", "max-size"]).is_some(), "{name}");
         if service.text("restart").as_deref() == Some("no") {
-            assert_eq!(name, "migrate");
+            assert!(["migrate", "tables"].contains(&name), "{name}");
             return;
         }
         assert_eq!(service.text("restart").as_deref(), Some("unless-stopped"), "{name}");
@@ -115,6 +117,7 @@ fn each_service_has_the_secrets_of_its_role_alone() {
     };
     assert_eq!(secrets("replica"), ["eventstore_replication"]);
     assert_eq!(secrets("migrate"), ["eventstore_admin"]);
+    assert_eq!(secrets("tables"), ["eventstore_admin"]);
     assert_eq!(secrets("load-generator"), ["load_generator"]);
     assert_eq!(secrets("exporter"), ["eventstore_monitor"]);
     assert_eq!(secrets("grafana"), ["grafana_admin"]);
