@@ -1,12 +1,15 @@
--- Figures of the log in schema $1. Positions are without gaps, so that the head is the number of events; the shares of
--- types are those of the last ANALYZE.
+-- Figures of the log in schema $1. Positions are given without gaps, so that there are as many events as from the first one to the
+-- head, but for those that were erased in between; the shares of types are those of the last ANALYZE. Keys may be partitioned.
 WITH tables AS (
-    SELECT c.relname AS name, pg_total_relation_size(c.oid) AS bytes
+    SELECT c.relname AS name,
+           coalesce((SELECT sum(pg_total_relation_size(t.relid))::bigint FROM pg_partition_tree(c.oid) AS t),
+                    pg_total_relation_size(c.oid)) AS bytes
     FROM pg_catalog.pg_class c
     JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
     WHERE n.nspname = $1 AND c.relname IN ('events', 'keys') AND c.relkind IN ('r', 'p')
 )
-SELECT coalesce((SELECT e.position FROM {schema}.events e ORDER BY e.position DESC LIMIT 1), 0) AS events,
+SELECT coalesce((SELECT e.position FROM {schema}.events e ORDER BY e.position DESC LIMIT 1)
+                - (SELECT e.position FROM {schema}.events e ORDER BY e.position LIMIT 1) + 1, 0) AS events,
        (SELECT t.bytes FROM tables t WHERE t.name = 'events') AS event_bytes,
        (SELECT t.bytes FROM tables t WHERE t.name = 'keys') AS key_bytes,
        (SELECT e.recorded_at FROM {schema}.events e ORDER BY e.position LIMIT 1) AS first_recorded_at,

@@ -53,6 +53,7 @@ mod replicas;
 mod running;
 mod secure_servers;
 mod snapshots;
+mod stats;
 mod subscription_faults;
 mod subscriptions;
 mod tls;
