@@ -72,7 +72,7 @@ async fn a_command_that_fails_is_tried_again_and_parked_in_the_end() {
         })
     };
     let script = Script { handle: Box::new(handle), ..Script::default() };
-    let manager = manager(&log.store, script).time_limit(Duration::from_millis(100));
+    let manager = manager(&log.store, script).time_limit(Duration::from_millis(500));
     let running = begin(&manager);
     for (order, name) in ["Flaky", "Panics", "Slow", "Hopeless", "Fine"].iter().enumerate() {
         step(&log.store, order as u64, 1, json!({"command": name})).await;
@@ -91,7 +91,7 @@ async fn a_command_that_fails_is_tried_again_and_parked_in_the_end() {
         [
             ("Hopeless", "command", 1, "there is no such book"),
             ("Panics", "command", 3, "it panicked: it is a bad day"),
-            ("Slow", "command", 3, "it took longer than 100ms"),
+            ("Slow", "command", 3, "it took longer than 500ms"),
         ]
     );
     // The same id at each attempt; and again when it is done anew.
