@@ -158,6 +158,9 @@ impl Work {
         while self.is_measuring && self.has_more() {
             self.close();
         }
+        if let Some(parts) = &mut self.given.parts {
+            parts.finish();
+        }
         let offers = self.given.tally.offers().seconds.clone();
         for (second, offered) in self.timeline.iter_mut().zip(offers) {
             second.due(offered);

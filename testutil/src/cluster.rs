@@ -142,12 +142,12 @@ impl ClusterBuilder {
         self
     }
 
-    /// Begins with a copy of the data of a cluster that was stopped by [`Cluster::stop`], and with as many replicas.
+    /// Begins with a copy of the data of a cluster that was stopped by [`Cluster::stop`], and has as many replicas, whatever else is said of
+    /// them. WAL that is on a disk of its own there is in the data folder here.
     #[must_use]
     pub fn copy_of(mut self, stopped: &Cluster) -> Self {
         let servers = std::iter::once(&stopped.primary).chain(&stopped.replicas);
         self.copied = Some(servers.map(|server| server.data().to_owned()).collect());
-        self.replicas = stopped.replicas.len();
         self
     }
 
@@ -168,8 +168,9 @@ impl ClusterBuilder {
                 copy(&primary_data.join("postgresql.conf"), &primary_data.join(INITIAL), owner)?;
             }
         }
+        let count = self.copied.as_ref().map_or(self.replicas, |copied| copied.len() - 1);
         let mut replicas = Vec::new();
-        for number in 1..=self.replicas {
+        for number in 1..=count {
             let data = folder.path.join(format!("replica{number}"));
             match &self.copied {
                 Some(copied) => copy_stopped(&copied[number], &data, owner)?,
@@ -177,6 +178,10 @@ impl ClusterBuilder {
                 None => copy(&primary_data, &data, owner)?,
             }
             replicas.push(Server::new(binaries.clone(), owner, data)?);
+        }
+        if self.copied.is_some() && self.configuration.durable {
+            // What is measured next does not pay for writing the copies back.
+            run(&mut Command::new("sync"), owner)?;
         }
         self.configure(&primary_data, Role::Primary, owner)?;
         let primary = Server::new(binaries, owner, primary_data)?;

@@ -134,9 +134,11 @@ async fn token_at(store: &EventStore, position: u64) -> Result<Token, Failure> {
         return Ok(Token::START);
     }
     let event = store.event_at(Position::new(position)).await?;
-    event
-        .map(|event| event.token())
-        .ok_or_else(|| Failure::NotFound(format!("there is no event at position {position}: the log does not reach it, or it was archived")))
+    event.map(|event| event.token()).ok_or_else(|| {
+        Failure::NotFound(format!(
+            "there is no event at position {position}: the log does not reach it, or it was archived"
+        ))
+    })
 }
 
 async fn follow(log: &LogArgs, args: TailArgs) -> Result<(), Failure> {

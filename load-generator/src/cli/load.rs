@@ -69,7 +69,7 @@ pub(super) struct LoadArgs {
     /// How requests follow each other
     #[arg(long, value_enum, default_value_t = Arrivals::Even, help_heading = "Load")]
     arrivals: Arrivals,
-    /// How long to measure, after the warm-up [default: 60s, or as long as a ramp takes]
+    /// How long to measure, after the warm-up [default: 60s, or as long as a ramp takes; 30m for `soak`]
     #[arg(long, value_name = "TIME", value_parser = positive_duration, help_heading = "Load")]
     duration: Option<Duration>,
     /// How long to run at the first rate before measuring; 0s for none
@@ -102,13 +102,9 @@ pub(super) struct LoadArgs {
 }
 
 impl LoadArgs {
-    /// Takes so long unless a duration was said, or something else that has one; gives how long it is then, where that is known.
+    /// Takes so long unless a duration was said; gives how long it is.
     pub(super) fn lasts(&mut self, usual: Duration) -> Duration {
-        let has_length = self.ramp.is_some() || self.steps.is_some() || self.replay.is_some();
-        if !has_length {
-            self.duration.get_or_insert(usual);
-        }
-        self.duration.unwrap_or(usual)
+        *self.duration.get_or_insert(usual)
     }
 
     pub(super) fn resolve(self) -> Result<LoadPlan, clap::Error> {

@@ -74,11 +74,11 @@ enum Subcommands {
     Run(Box<RunArgs>),
     /// Offer a load for long, and judge how steady it was
     ///
-    /// As `run`, for half an hour unless --duration says otherwise. It holds if nothing failed and nothing was rejected; p99 of the
-    /// last five minutes is at most 1.5 times that of the five after the first checkpoint (of a shorter soak, of a quarter of it);
-    /// each wait over 100 ms has something beside it that it may come from (a checkpoint's begin or end, autovacuum, a silent
-    /// server, a slow flush of the disk, a processor that was away); replicas are less than 10 ms behind 99 % of the time; and 99 % of
-    /// the blocks are found in the servers' memory
+    /// As `run` at a constant rate, for half an hour unless --duration says otherwise. It holds if it ran to its end; nothing failed and
+    /// nothing was rejected; all servers answered; p99 of the last five minutes is at most 1.5 times that of the five from the first
+    /// checkpoint on (of less than 20 minutes, a quarter each); each second with a wait over 100 ms has something beside it that it
+    /// may come from (the begin or end of a checkpoint or of autovacuum, a slow flush of the disk, a processor that was away);
+    /// replicas are less than 10 ms behind 99 % of the time; and 99 % of the blocks are found in the servers' memory
     #[command(after_help = SOAK)]
     Soak(Box<RunArgs>),
     /// Find the highest rate that holds limits
@@ -167,7 +167,7 @@ fn resolve(typed: &ArgMatches) -> Result<Command, clap::Error> {
     let cli = Cli::from_arg_matches(typed)?;
     let typed_after_name = typed.subcommand().map_or(typed, |(_, typed)| typed);
     match cli.command {
-        Some(Subcommands::Soak(args)) => args.into_soak(),
+        Some(Subcommands::Soak(args)) => args.into_soak(typed_after_name),
         Some(Subcommands::Run(args)) => args.into_command(typed_after_name),
         Some(Subcommands::Bench(args)) => args.into_command(typed_after_name),
         Some(Subcommands::Chaos(args)) => args.into_command(typed_after_name),

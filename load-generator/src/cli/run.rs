@@ -49,7 +49,6 @@ pub(super) struct RunArgs {
         long,
         default_value = "tuned",
         value_name = "tuned|defaults|FILE",
-        conflicts_with = "primary",
         help_heading = "Servers",
         hide_short_help = true
     )]
@@ -186,6 +185,21 @@ const OF_LIBRARY: &[&str] = &[
     "hdr",
 ];
 const OF_SEATS: &[&str] = &["seats", "processes"];
+/// Flags of `run` with which it could not be said what is steady.
+const NOT_OF_SOAK: &[&str] = &[
+    "scenario",
+    "part",
+    "history",
+    "repeats",
+    "ramp",
+    "steps",
+    "spike",
+    "burst",
+    "clients",
+    "replay",
+    "speed",
+    "task_per_request",
+];
 /// Connections that a baseline may open: a worker has one.
 const MOST_SESSIONS: usize = 250;
 
@@ -207,13 +221,15 @@ impl RunArgs {
     }
 
     /// The same over a longer time, and judged by how steady it was.
-    pub(super) fn into_soak(mut self) -> Result<Command, clap::Error> {
+    pub(super) fn into_soak(mut self, typed: &ArgMatches) -> Result<Command, clap::Error> {
         let refuse = |why: &str| refuse_of("soak", why);
-        if self.scenario != ScenarioName::Library {
-            return refuse("--scenario: a soak is of the library");
+        let is_typed = |flag: &&&str| typed.value_source(flag) == Some(ValueSource::CommandLine);
+        if let Some(flag) = OF_SEATS.iter().chain(NOT_OF_SOAK).find(is_typed) {
+            let flag = flag.replace('_', "-");
+            return refuse(&format!("--{flag}: a soak is one load of the library at a constant rate"));
         }
-        if self.repeats > 1 {
-            return refuse("--repeats: a soak is one load");
+        if self.engine == EngineName::Null {
+            return refuse("--engine null: expected an engine with servers, as it is they that are judged");
         }
         if self.load.lasts(SOAK) < SHORTEST_SOAK {
             return refuse(
@@ -248,6 +264,11 @@ impl RunArgs {
         // Each would start servers of its own, and all but the first wait there for a preload that nobody writes.
         if self.node.of > 1 && self.servers.primary.is_none() && !explain && self.engine != EngineName::Null {
             return refuse("--node: needs --primary, as all nodes work on the same servers".to_owned());
+        }
+        if self.servers.primary.is_some() && self.settings != ServerSettings::default() {
+            let why =
+                "--settings: is for servers of its own, and --primary (or EVENTSTORE_PRIMARY) names others";
+            return refuse(why.to_owned());
         }
         let plan = Plan {
             timing: load.timing,

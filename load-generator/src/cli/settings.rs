@@ -14,7 +14,8 @@ use crate::settings::{Change, SettingsPlan, Variant};
 #[command(after_help = "\
 Examples:
   load-generator settings                                      PostgreSQL's defaults against tuning/
-  load-generator settings --only shared_buffers --only max_wal_size+checkpoint_timeout --rate 0
+  load-generator settings --only shared_buffers --only wal_compression --rate 0
+  load-generator settings --only max_wal_size+checkpoint_timeout --duration 10m
   load-generator settings --without wal_compression --preload 1000000 --rounds 3 --json settings.json
 
 Exit status: 0 it was carried out, 1 it could not be, 2 usage.")]
@@ -36,6 +37,8 @@ pub(super) struct SettingsArgs {
     #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(..=250), help_heading = "Load")]
     clients: u32,
     /// How long each of the two is measured
+    ///
+    /// What acts after minutes, as checkpoint_timeout does, shows only in what takes longer
     #[arg(long, default_value = "60s", value_name = "TIME", value_parser = positive_duration, help_heading = "Load")]
     duration: Duration,
     /// How long a closed loop warms the servers up before; a checkpoint follows

@@ -23,7 +23,7 @@ mod version;
 pub(crate) use backlog::Backlog;
 pub(crate) use link::Link;
 pub(crate) use mark::{Mark, MarkKind};
-pub(crate) use observer::{Observer, Watched};
+pub(crate) use observer::{Observer, Watched, since};
 pub(crate) use report::ServerReport;
 pub(crate) use stats::ServerStats;
 

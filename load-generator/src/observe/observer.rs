@@ -74,7 +74,7 @@ impl Observer {
         let mut links = named(servers).map(|(name, dsn)| Link::new(name, dsn));
         let primary = links.next().expect("the primary is always named, and first");
         let watching = Watching {
-            primary: Primary::new(primary, schema),
+            primary: Primary::new(primary, schema, servers.replicas.len()),
             replicas: links.collect(),
             from,
             latest: sender,
@@ -157,7 +157,7 @@ impl Watching {
 }
 
 /// Seconds from one instant to another, negative if the other came first.
-fn since(from: Instant, at: Instant) -> f64 {
+pub(crate) fn since(from: Instant, at: Instant) -> f64 {
     at.checked_duration_since(from)
         .map_or_else(|| -from.saturating_duration_since(at).as_secs_f64(), |since| since.as_secs_f64())
 }

@@ -16,6 +16,8 @@ use crate::observe::version::Version;
 pub(super) struct Primary {
     link: Link,
     schema: String,
+    /// How many replicas there should be.
+    replicas: u64,
     /// Known from the first answer on.
     version: Option<Version>,
     backlog: Backlog,
@@ -23,15 +25,17 @@ pub(super) struct Primary {
 
 /// Its answer.
 pub(super) struct Answer {
-    /// Of the replica that is furthest behind; `None` if there is none, or our role may not see it.
+    /// Of the replica that is furthest behind; `None` if there is none, if one of them does not stream from here, or if our role may not
+    /// see it.
     pub(super) lag: Option<Duration>,
     pub(super) lag_bytes: Option<u64>,
     pub(super) reading: Reading,
 }
 
 impl Primary {
-    pub(super) fn new(link: Link, schema: &str) -> Self {
-        Self { link, schema: schema.to_owned(), version: None, backlog: Backlog::default() }
+    pub(super) fn new(link: Link, schema: &str, replicas: usize) -> Self {
+        let (schema, replicas) = (schema.to_owned(), replicas as u64);
+        Self { link, schema, replicas, version: None, backlog: Backlog::default() }
     }
 
     pub(super) fn name(&self) -> &str {
@@ -73,9 +77,11 @@ impl Primary {
             lag.number("seconds").and_then(|seconds| Duration::try_from_secs_f64(seconds.max(0.0)).ok());
         let behind = lag.count("written").zip(lag_bytes);
         let behind = behind.map(|(written, bytes)| self.backlog.behind(Instant::now(), written, bytes));
+        // One that does not stream may be behind by anything.
+        let are_all_there = lag.count("standbys").is_some_and(|standbys| standbys >= self.replicas);
         Ok(Answer {
-            lag: measured.max(behind),
-            lag_bytes,
+            lag: measured.max(behind).filter(|_| are_all_there),
+            lag_bytes: lag_bytes.filter(|_| are_all_there),
             reading: Reading {
                 server: last.text("server").unwrap_or_default(),
                 checkpoints: checkpoints(&counted, &last),

@@ -54,18 +54,36 @@ pub(crate) async fn run(plan: SettingsPlan) -> Result<(), RunError> {
     let (filled, environment) = fill(&plan, &interrupt).await?;
     let filled = Arc::new(filled);
     let mut rounds = Vec::new();
-    for round in 0..plan.rounds as usize {
-        let count = plan.variants.len();
-        let mut trials: Vec<Option<Trial>> = vec![None; count];
-        for nth in (0..count).map(|nth| (nth + round) % count) {
-            let variant = &plan.variants[nth];
-            let trial = try_out(&plan, variant, &filled, &interrupt).await?;
-            eprintln!("round {}: {:<28} {trial}", round + 1, variant.name());
-            trials[nth] = Some(trial);
+    let mut failed = Ok(());
+    while failed.is_ok() && rounds.len() < plan.rounds as usize {
+        match one_round(&plan, rounds.len(), &filled, &interrupt).await {
+            Ok(trials) => rounds.push(trials),
+            Err(error) => failed = Err(error),
         }
-        rounds.push(trials.into_iter().flatten().collect());
     }
-    output.publish(&SettingsReport::new(&plan, rounds, environment))
+    // An hour's rounds are not lost with a later one.
+    if !rounds.is_empty() {
+        output.publish(&SettingsReport::new(&plan, rounds, environment))?;
+    }
+    failed
+}
+
+/// Each variant once, in an order that is another one in each round.
+async fn one_round(
+    plan: &SettingsPlan,
+    round: usize,
+    filled: &Arc<Cluster>,
+    interrupt: &Interrupt,
+) -> Result<Vec<Trial>, RunError> {
+    let count = plan.variants.len();
+    let mut trials: Vec<Option<Trial>> = vec![None; count];
+    for nth in (0..count).map(|nth| (nth + round) % count) {
+        let variant = &plan.variants[nth];
+        let trial = try_out(plan, variant, filled, interrupt).await?;
+        eprintln!("round {}: {:<28} {trial}", round + 1, variant.name());
+        trials[nth] = Some(trial);
+    }
+    Ok(trials.into_iter().flatten().collect())
 }
 
 /// A pair of servers with all events, stopped; and what they ran on.
@@ -124,7 +142,7 @@ async fn try_out(
         let mut watchers = Watchers::default();
         let measured = load::offer(&load, &stage, Turn::ONLY, &mut watchers, interrupt.token()).await?;
         if measured.is_interrupted {
-            return Err(RunError::new("interrupted: nothing is reported"));
+            return Err(RunError::new("interrupted: what was complete by then is reported"));
         }
         let after = observe::stats_of_all(&servers, &load.schema()).await;
         let circumstances = Circumstances {
@@ -140,8 +158,15 @@ async fn try_out(
     if !plan.load.warmup.is_zero() {
         offer(timing, pool).await?;
     }
-    stage.settle().await;
-    let mut trial = Trial::default();
+    let settled = async {
+        servers
+            .settle()
+            .await
+            .map_err(|error| RunError::new(format!("the checkpoint before measuring: {error}")))
+    };
+    interrupt.or_stop(settled).await?;
+    let settings = Environment::observe(&servers, stage.head).await.postgresql;
+    let mut trial = Trial { settings, ..Trial::default() };
     if let Some(rate) = plan.rate {
         let report = offer(Timing::Shape(Shape::constant(rate, plan.duration)), plan.load.pool).await?;
         trial.open = Some((&report).into());

@@ -1,5 +1,6 @@
 //! Variants side by side.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::Serialize;
@@ -17,6 +18,7 @@ pub(crate) struct SettingsReport {
     duration_s: f64,
     warmup_s: f64,
     variants: Vec<VariantReport>,
+    /// In which the log was written, with settings of its own.
     environment: Environment,
 }
 
@@ -39,6 +41,8 @@ struct Compared {
 /// One variant in one round.
 #[derive(Debug, Clone, Default, Serialize)]
 pub(crate) struct Trial {
+    /// What the primary was set to, as it says.
+    pub(crate) settings: BTreeMap<String, String>,
     pub(crate) open: Option<Figures>,
     pub(crate) closed: Option<Figures>,
 }

@@ -6,6 +6,18 @@ use std::str::FromStr;
 const PRIMARY: &str = include_str!("../../../tuning/primary.conf");
 const REPLICA: &str = include_str!("../../../tuning/replica.conf");
 
+/// Settings with which a comparison would be one of equals: a pair of servers on one machine is always set to these, or they are as by
+/// default.
+const WITHOUT_EFFECT: &[&str] = &[
+    "max_connections",
+    "max_wal_senders",
+    "hot_standby",
+    "wal_retrieve_retry_interval",
+    "fsync",
+    "full_page_writes",
+    "synchronous_commit",
+];
+
 /// Some settings of `tuning/`, by their names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Change(Vec<String>);
@@ -63,8 +75,13 @@ impl FromStr for Change {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let names: Vec<String> = text.split('+').map(|name| name.trim().to_owned()).collect();
         let known = |name: &String| names_of(PRIMARY).chain(names_of(REPLICA)).any(|known| known == name);
-        match names.iter().find(|name| !known(name)) {
-            Some(name) => Err(format!("`{name}` is in none of tuning/primary.conf and tuning/replica.conf")),
+        if let Some(name) = names.iter().find(|name| !known(name)) {
+            return Err(format!("`{name}` is in none of tuning/primary.conf and tuning/replica.conf"));
+        }
+        match names.iter().find(|name| WITHOUT_EFFECT.contains(&name.as_str())) {
+            Some(name) => {
+                Err(format!("`{name}` is the same in every variant, so that there is nothing to compare"))
+            }
             None => Ok(Self(names)),
         }
     }
@@ -107,8 +124,10 @@ mod tests {
     }
 
     #[test]
-    fn unknown_settings_are_named() {
+    fn what_can_not_be_compared_is_named() {
         let refused = "shared_buffers+shared_bufers".parse::<Change>().unwrap_err();
         assert!(refused.contains("`shared_bufers` is in none of"), "{refused}");
+        let refused = "max_connections".parse::<Change>().unwrap_err();
+        assert!(refused.contains("the same in every variant"), "{refused}");
     }
 }

@@ -7,19 +7,15 @@ use crate::histogram::Latencies;
 use crate::observe::{Mark, MarkKind};
 use crate::report::{Report, Second};
 use crate::slo::Check;
-use crate::soak::sentinel::HitchKind;
+use crate::soak::stalls::{LONG_MS, Surroundings};
 use crate::soak::{Growth, Hitch, Part, Parts, Stall, Steadiness};
 
 /// How much slower the end may be than what came after the first checkpoint.
 const MOST_GROWTH: f64 = 1.5;
-/// Who waits longer wants to know why, in milliseconds.
-const LONG_MS: f64 = 100.0;
-/// Which share of a long wait the machine must have stood still for to count as its reason.
-const EXPLAINING_SHARE: f64 = 1.0 / 3.0;
-/// Marks of the servers are exact to a second.
-const MARKS_WITHIN_S: f64 = 1.0;
 /// How far replicas may be behind, 99 % of the time, in milliseconds.
 const MOST_LAG_MS: f64 = 10.0;
+/// Of how many seconds it must be known.
+const KNOWN_SHARE: f64 = 0.99;
 /// Which share of blocks must be found in memory.
 const LEAST_CACHE_HIT: f64 = 0.99;
 const MOST_PARTS: usize = 12;
@@ -33,8 +29,12 @@ pub(crate) struct Judged<'a> {
 impl Steadiness {
     pub(crate) fn of(report: &Report, judged: &Judged<'_>) -> Self {
         let growth = growth(judged.parts, &report.marks);
-        let stalls = stalls(&report.timeline, &report.marks, judged.hitches);
+        let around = Surroundings { marks: &report.marks, hitches: judged.hitches };
+        let stalls = around.stalls(&report.timeline);
+        let silent = report.marks.iter().filter(|mark| mark.kind == MarkKind::Unreachable && mark.is_seen());
         let mut checks = vec![
+            check_end(&report.marks),
+            none("times when a server did not answer within a second", silent.count() as u64),
             none("errors and time-outs", report.requests.errors + report.requests.timeouts),
             none("rejected requests", report.requests.rejected),
             check_growth(growth.as_ref()),
@@ -73,32 +73,46 @@ fn check_growth(growth: Option<&Growth>) -> Check {
             format!("{} in {} to {} s", Unit::Milliseconds.say(p99), part.at_s, part.until_s)
         };
         let from =
-            if growth.after_checkpoint { "after the first checkpoint" } else { "no checkpoint between" };
+            if growth.after_checkpoint { "from the first checkpoint on" } else { "no checkpoint between" };
         format!("{ratio:.2} x: {}, {} ({from})", say(&growth.first), say(&growth.last))
     });
     Check { limit, measured, held: ratio.is_some_and(|ratio| ratio <= MOST_GROWTH) }
 }
 
+fn check_end(marks: &[Mark]) -> Check {
+    let interrupted = marks.iter().find(|mark| mark.kind == MarkKind::Interrupted);
+    let measured =
+        interrupted.map_or_else(|| "yes".to_owned(), |mark| format!("interrupted after {:.0} s", mark.at_s));
+    Check { limit: "ran to its end".to_owned(), measured: Some(measured), held: interrupted.is_none() }
+}
+
+/// In seconds that had such waits.
 fn check_stalls(stalls: &[Stall]) -> Check {
-    let unexplained = stalls.iter().filter(|stall| stall.beside.is_empty()).count();
+    let seconds = |of: &dyn Fn(&Stall) -> bool| {
+        stalls.iter().filter(|stall| of(stall)).map(|stall| stall.seconds).sum::<u64>()
+    };
+    let (unexplained, all) = (seconds(&|stall| stall.beside.is_empty()), seconds(&|_| true));
     Check {
-        limit: format!("no wait over {LONG_MS} ms without a known reason"),
-        measured: Some(format!("{unexplained} of {}", stalls.len())),
+        limit: format!("no second with a wait over {LONG_MS} ms that nothing was beside"),
+        measured: Some(format!("{unexplained} of {all}")),
         held: unexplained == 0,
     }
 }
 
-/// Over the seconds in which the primary knew.
+/// A replica that the primary does not know of may be behind by anything.
 fn check_lag(timeline: &[Second]) -> Check {
     let mut lags = Latencies::new();
     for ms in timeline.iter().filter_map(|second| second.lag_ms) {
         lags.record(Duration::from_secs_f64(ms.max(0.0) / 1e3));
     }
+    let known = lags.count() as f64 / timeline.len().max(1) as f64;
     let p99 = lags.summary().p99_ms;
+    let measured =
+        p99.map(|ms| format!("{}, known in {} of the seconds", Unit::Milliseconds.say(ms), percent(known)));
     Check {
         limit: format!("p99 of the slowest replica's lag < {MOST_LAG_MS} ms"),
-        measured: p99.map(|ms| Unit::Milliseconds.say(ms)),
-        held: p99.is_some_and(|ms| ms < MOST_LAG_MS),
+        measured,
+        held: known >= KNOWN_SHARE && p99.is_some_and(|ms| ms < MOST_LAG_MS),
     }
 }
 
@@ -110,7 +124,7 @@ impl Growth {
     }
 }
 
-/// The stretch after the first checkpoint, or the first one if that would reach into the last stretch.
+/// The stretch from the begin of the first checkpoint on, or the first one if that would reach into the last stretch.
 fn growth(parts: &Parts, marks: &[Mark]) -> Option<Growth> {
     let (stretch, count) = (Parts::in_a_stretch(), parts.count());
     let last = count.checked_sub(stretch)?;
@@ -132,65 +146,6 @@ fn dozen(parts: &Parts) -> Vec<Part> {
     begins.map(|from| parts.joined(from, (from + each).min(parts.count()))).collect()
 }
 
-/// Each run of seconds with a request that took too long.
-fn stalls(timeline: &[Second], marks: &[Mark], hitches: &[Hitch]) -> Vec<Stall> {
-    let is_long = |second: &&Second| second.max_ms.is_some_and(|ms| ms > LONG_MS);
-    let mut stalls: Vec<Stall> = Vec::new();
-    for second in timeline.iter().filter(is_long) {
-        let max_ms = second.max_ms.unwrap_or_default();
-        let beside = beside(second, max_ms, marks, hitches);
-        match stalls.last_mut() {
-            Some(stall) if stall.at_s + stall.seconds == second.at_s => {
-                stall.seconds += 1;
-                stall.max_ms = stall.max_ms.max(max_ms);
-                for reason in beside {
-                    if !stall.beside.contains(&reason) {
-                        stall.beside.push(reason);
-                    }
-                }
-            }
-            _ => stalls.push(Stall { at_s: second.at_s, seconds: 1, max_ms, beside }),
-        }
-    }
-    stalls
-}
-
-/// What went on while the slowest request of a second waited. A checkpoint counts where it begins, as the first change of each page
-/// writes the whole page to the WAL from there on, and where it ends, as it flushes what it wrote; not for the minutes between.
-fn beside(second: &Second, max_ms: f64, marks: &[Mark], hitches: &[Hitch]) -> Vec<String> {
-    let until = (second.at_s + 1) as f64;
-    let from = second.at_s as f64 - max_ms / 1e3;
-    let mut beside = Vec::new();
-    let least = Duration::from_secs_f64(max_ms * EXPLAINING_SHARE / 1e3);
-    for what in [HitchKind::Processor, HitchKind::Disk] {
-        let at_that_time = |hitch: &&Hitch| {
-            hitch.what == what && hitch.from_s < until && hitch.from_s + hitch.took.as_secs_f64() > from
-        };
-        let longest = hitches.iter().filter(at_that_time).map(|hitch| hitch.took).max();
-        if let Some(took) = longest.filter(|took| *took >= least) {
-            let ms = Unit::Milliseconds.say(took.as_secs_f64() * 1e3);
-            beside.push(match what {
-                HitchKind::Processor => format!("a thread that slept woke up {ms} late"),
-                HitchKind::Disk => format!("a flush of one page took {ms}"),
-            });
-        }
-    }
-    let is_near = |at: f64| at > from - MARKS_WITHIN_S && at < until + MARKS_WITHIN_S;
-    for mark in marks {
-        let is_during = mark.at_s < until + MARKS_WITHIN_S
-            && mark.until_s.is_none_or(|ended| ended > from - MARKS_WITHIN_S);
-        let counts = match mark.kind {
-            MarkKind::Checkpoint => is_near(mark.at_s) || mark.until_s.is_some_and(is_near),
-            MarkKind::Autovacuum | MarkKind::Unreachable => is_during,
-            MarkKind::Repeat | MarkKind::Interrupted => false,
-        };
-        if counts {
-            beside.push(mark.text.clone());
-        }
-    }
-    beside
-}
-
 fn percent(share: f64) -> String {
     format!("{:.2} %", share * 100.0)
 }
@@ -199,16 +154,8 @@ fn percent(share: f64) -> String {
 mod tests {
     use super::*;
 
-    fn second(at_s: u64, max_ms: f64) -> Second {
-        Second { at_s, max_ms: Some(max_ms), ..Second::default() }
-    }
-
     fn mark(kind: MarkKind, at_s: f64, until_s: f64) -> Mark {
         Mark { at_s, until_s: Some(until_s), kind, text: format!("{kind:?}") }
-    }
-
-    fn hitch(what: HitchKind, from_s: f64, ms: u64) -> Hitch {
-        Hitch { from_s, took: Duration::from_millis(ms), what }
     }
 
     fn parts(p99s: &[u64]) -> Parts {
@@ -218,6 +165,7 @@ mod tests {
             latencies.record(Duration::from_millis(*ms));
             parts.add(&latencies);
         }
+        parts.finish();
         parts
     }
 
@@ -243,36 +191,17 @@ mod tests {
     }
 
     #[test]
-    fn a_long_wait_has_a_reason_only_if_something_was_beside_it() {
-        let beside =
-            |marks: &[Mark], hitches: &[Hitch]| beside(&second(60, 300.0), 300.0, marks, hitches).len();
-        assert_eq!(beside(&[], &[]), 0);
-        // The middle of a long checkpoint is no reason, its ends are.
-        assert_eq!(beside(&[mark(MarkKind::Checkpoint, 20.0, 90.0)], &[]), 0);
-        assert_eq!(beside(&[mark(MarkKind::Checkpoint, 20.0, 60.0)], &[]), 1);
-        assert_eq!(beside(&[mark(MarkKind::Checkpoint, 61.0, 90.0)], &[]), 1);
-        assert_eq!(beside(&[mark(MarkKind::Autovacuum, 20.0, 90.0)], &[]), 1);
-        assert_eq!(beside(&[mark(MarkKind::Autovacuum, 20.0, 57.0)], &[]), 0);
-        assert_eq!(beside(&[mark(MarkKind::Repeat, 60.0, 60.0)], &[]), 0);
-        // A hitch must be long enough, and of that time.
-        let disk = |from_s, ms| hitch(HitchKind::Disk, from_s, ms);
-        assert_eq!(beside(&[], &[disk(60.2, 99)]), 0);
-        assert_eq!(beside(&[], &[disk(60.2, 101), disk(60.5, 120)]), 1);
-        assert_eq!(beside(&[], &[disk(59.0, 101)]), 0);
-        assert_eq!(beside(&[], &[disk(60.2, 101), hitch(HitchKind::Processor, 60.0, 200)]), 2);
-    }
-
-    #[test]
-    fn seconds_in_a_row_are_one_stall() {
-        let timeline = [second(3, 120.0), second(4, 90.0), second(7, 101.0), second(8, 150.0)];
-        let stalls = stalls(&timeline, &[mark(MarkKind::Autovacuum, 8.9, 9.0)], &[]);
-        let told: Vec<_> = stalls
-            .iter()
-            .map(|stall| (stall.at_s, stall.seconds, stall.max_ms, stall.beside.len()))
-            .collect();
-        assert_eq!(told, [(3, 1, 120.0, 0), (7, 2, 150.0, 1)]);
-        assert_eq!(check_stalls(&stalls).measured.as_deref(), Some("1 of 2"));
-        assert!(!check_stalls(&stalls).held && check_stalls(&stalls[1..]).held);
+    fn each_second_with_a_long_wait_counts() {
+        let stall = |seconds, beside: &[&str]| Stall {
+            at_s: 0,
+            seconds,
+            max_ms: 200.0,
+            beside: beside.iter().map(|reason| (*reason).to_owned()).collect(),
+        };
+        let stalls = [stall(2, &["checkpoint"]), stall(3, &[])];
+        let check = check_stalls(&stalls);
+        assert_eq!((check.measured.as_deref(), check.held), (Some("3 of 5"), false));
+        assert!(check_stalls(&stalls[..1]).held);
     }
 
     #[test]
@@ -290,10 +219,17 @@ mod tests {
         assert!(!find(&report, "lag").unwrap().held);
         report.timeline.iter_mut().for_each(|second| second.lag_ms = None);
         assert!(!find(&report, "lag").unwrap().held, "what was not measured holds no limit");
+        let known = report.timeline.len() - 1;
+        report.timeline.iter_mut().take(known).for_each(|second| second.lag_ms = Some(3.0));
+        assert!(!find(&report, "lag").unwrap().held, "one of 30 seconds is too many");
         report.environment.replicas = 0;
         assert!(find(&report, "lag").is_none());
         assert!(find(&report, "primary").is_some());
         report.requests.errors = 1;
         assert!(!find(&report, "errors").unwrap().held);
+        report.marks.clear();
+        assert!(find(&report, "its end").unwrap().held && find(&report, "did not answer").unwrap().held);
+        report.marks = vec![mark(MarkKind::Interrupted, 7.0, 7.0), mark(MarkKind::Unreachable, 3.0, 4.0)];
+        assert!(!find(&report, "its end").unwrap().held && !find(&report, "did not answer").unwrap().held);
     }
 }

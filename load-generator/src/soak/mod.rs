@@ -7,6 +7,7 @@
 mod judge;
 mod parts;
 mod sentinel;
+mod stalls;
 mod text;
 
 use serde::{Deserialize, Serialize};
@@ -34,7 +35,7 @@ pub(crate) struct Steadiness {
 /// How much slower the end was.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Growth {
-    /// Whether the first stretch begins with the first checkpoint. There may have been none, or none early enough.
+    /// Whether the first stretch begins where the first checkpoint began. There may have been none, or none early enough.
     pub(crate) after_checkpoint: bool,
     pub(crate) first: Part,
     pub(crate) last: Part,

@@ -2,17 +2,20 @@
 //!
 //! Two threads of their own, outside the runtime: one sleeps for a moment and looks how late it woke up, one writes a page to the
 //! disk of the servers and has it flushed. Where a request took long, their marks tell a machine that was away from a store that
-//! was slow. *Who owns what*: the [`Sentinel`] owns both threads and joins them in [`Sentinel::finish`]; dropped, it tells them to end.
-//! *On failure*: a disk that can not be written is not watched.
+//! was slow. *Who owns what*: the threads write what they see into a list that they share with the [`Sentinel`]; told to end, each
+//! does after the look that it is at. Nobody waits for that, as a disk that hangs must not hold a report back. *On failure*: a disk
+//! that can not be written is not watched.
 
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::{self, JoinHandle};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
 use std::time::{Duration, Instant};
+
+use crate::observe::since;
 
 /// How long each thread rests between two looks.
 const REST: Duration = Duration::from_millis(25);
@@ -41,14 +44,13 @@ pub(crate) enum HitchKind {
 #[derive(Debug)]
 pub(crate) struct Sentinel {
     end: Arc<AtomicBool>,
-    threads: Vec<JoinHandle<Vec<Hitch>>>,
+    hitches: Arc<Mutex<Vec<Hitch>>>,
 }
 
 impl Sentinel {
     /// Begins to watch the processors, and the disk of this folder. Times are counted from `measured_from`.
     pub(crate) fn start(folder: Option<&Path>, measured_from: Instant) -> io::Result<Self> {
-        let end = Arc::new(AtomicBool::new(false));
-        let mut sentinel = Self { end: Arc::clone(&end), threads: Vec::new() };
+        let sentinel = Self { end: Arc::default(), hitches: Arc::default() };
         sentinel.watch("soak-processor", measured_from, HitchKind::Processor, |rest| {
             let began = Instant::now();
             thread::sleep(rest);
@@ -75,20 +77,23 @@ impl Sentinel {
     }
 
     fn watch(
-        &mut self,
+        &self,
         name: &str,
         measured_from: Instant,
         what: HitchKind,
         mut look: impl FnMut(Duration) -> io::Result<(Instant, Duration)> + Send + 'static,
     ) -> io::Result<()> {
-        let end = Arc::clone(&self.end);
+        let (end, hitches) = (Arc::clone(&self.end), Arc::clone(&self.hitches));
         let work = move || {
-            let mut hitches = Vec::new();
             while !end.load(Ordering::Relaxed) {
                 match look(REST) {
                     Ok((began, took)) if took >= NOTABLE => {
                         let from_s = since(measured_from, began);
-                        hitches.push(Hitch { from_s, took, what });
+                        hitches.lock().unwrap_or_else(PoisonError::into_inner).push(Hitch {
+                            from_s,
+                            took,
+                            what,
+                        });
                     }
                     Ok(_) => {}
                     Err(error) => {
@@ -97,19 +102,13 @@ impl Sentinel {
                     }
                 }
             }
-            hitches
         };
-        self.threads.push(thread::Builder::new().name(name.to_owned()).spawn(work)?);
-        Ok(())
+        thread::Builder::new().name(name.to_owned()).spawn(work).map(drop)
     }
 
     /// Ends it, and gives what it saw, in the order of time.
-    pub(crate) fn finish(mut self) -> Vec<Hitch> {
-        self.end.store(true, Ordering::Relaxed);
-        let threads = std::mem::take(&mut self.threads);
-        // One that died has seen nothing.
-        let mut hitches: Vec<Hitch> =
-            threads.into_iter().filter_map(|thread| thread.join().ok()).flatten().collect();
+    pub(crate) fn finish(self) -> Vec<Hitch> {
+        let mut hitches = std::mem::take(&mut *self.hitches.lock().unwrap_or_else(PoisonError::into_inner));
         hitches.sort_by(|one, other| one.from_s.total_cmp(&other.from_s));
         hitches
     }
@@ -129,14 +128,6 @@ fn scratch(folder: &Path) -> io::Result<File> {
     Ok(file)
 }
 
-/// Negative if `at` came first.
-fn since(from: Instant, at: Instant) -> f64 {
-    match at.checked_duration_since(from) {
-        Some(since) => since.as_secs_f64(),
-        None => -from.duration_since(at).as_secs_f64(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -144,7 +135,7 @@ mod tests {
     #[test]
     fn what_takes_long_is_told_with_its_time() {
         let (told, seen) = std::sync::mpsc::channel();
-        let mut sentinel = Sentinel { end: Arc::default(), threads: Vec::new() };
+        let sentinel = Sentinel { end: Arc::default(), hitches: Arc::default() };
         let start = Instant::now();
         let mut took = [NOTABLE - Duration::from_millis(1), NOTABLE, Duration::from_secs(9)].into_iter();
         let look = move |_| match took.next() {
@@ -165,7 +156,6 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let sentinel = Sentinel::start(Some(folder.path()), Instant::now()).unwrap();
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
-        assert_eq!(sentinel.threads.len(), 2);
-        sentinel.finish();
+        drop(sentinel);
     }
 }

@@ -33,25 +33,35 @@ fn a_soak_with_a_frozen_server_is_not_steady_and_its_waits_are_explained() {
     let beside = longest["beside"].as_array().unwrap();
     assert!(beside.iter().any(|reason| reason == "primary did not answer"), "{longest:#}");
     assert!(printed.contains("primary did not answer"), "{printed}");
-    // All that ended is in one of the parts, but for what came after the last whole one.
     let parts = steadiness["parts"].as_array().unwrap();
     assert!(parts.len() <= 12, "{steadiness:#}");
     let ends: Vec<u64> = parts.iter().map(|part| part["until_s"].as_u64().unwrap()).collect();
     let begins: Vec<u64> = parts.iter().map(|part| part["at_s"].as_u64().unwrap()).collect();
-    assert_eq!((begins[0], &begins[1..], *ends.last().unwrap()), (0, &ends[..ends.len() - 1], 20));
+    assert_eq!((begins[0], &begins[1..]), (0, &ends[..ends.len() - 1]));
+    assert!((20..23).contains(ends.last().unwrap()), "what ended late is of the last part: {ends:?}");
+    // All that ended is in one of them.
     let counted: u64 = parts.iter().map(|part| part["latency"]["count"].as_u64().unwrap()).sum();
     let all = report["latency"]["count"].as_u64().unwrap();
-    assert!(counted <= all && counted + 50 >= all, "{counted} of {all}");
+    assert_eq!(counted, all);
     // The cluster has no checkpoint in so short a time.
     let growth = &steadiness["growth"];
-    assert_eq!((&growth["after_checkpoint"], &growth["last"]["until_s"]), (&false.into(), &20.into()));
+    assert_eq!((&growth["after_checkpoint"], &growth["last"]["at_s"]), (&false.into(), &15.into()));
     let limits: Vec<&str> = steadiness["checks"]
         .as_array()
         .unwrap()
         .iter()
         .map(|check| check["limit"].as_str().unwrap())
         .collect();
-    for expected in ["rejected", "p99 of the end", "without a known reason", "lag", "primary", "replica 1"] {
+    for expected in [
+        "its end",
+        "did not answer",
+        "rejected",
+        "p99 of the end",
+        "nothing was beside",
+        "lag",
+        "primary",
+        "replica 1",
+    ] {
         assert!(limits.iter().any(|limit| limit.contains(expected)), "{expected}: {limits:?}");
     }
 }
@@ -62,8 +72,12 @@ fn what_can_not_be_judged_is_refused() {
         ("--duration 19s", "expected 20s or more"),
         ("--repeats 2", "a soak is one load"),
         ("--scenario seats", "of the library"),
+        ("--seats 5", "of the library"),
+        ("--ramp 1..300/50s", "at a constant rate"),
+        ("--clients 5", "at a constant rate"),
+        ("--engine null", "an engine with servers"),
         ("--settings no-such-file", "expected tuned, defaults, or a file"),
-        ("--settings tuned --primary host=db", "cannot be used with"),
+        ("--settings defaults --primary host=db", "is for servers of its own"),
     ] {
         let said = said(&load_generator(&format!("soak {flags}")).output().unwrap(), 2);
         assert!(said.contains(expected) && !said.contains("requests/s"), "{said}");
