@@ -55,6 +55,27 @@ pub(crate) fn store() -> EventStoreBuilder {
     }
 }
 
+/// Refuses a connection string that can not work whatever its server does.
+///
+/// # Errors
+///
+/// What is wrong with it. The string is not in it, as it may hold a password.
+pub(crate) fn check(dsn: &str) -> Result<(), String> {
+    let config: Config = dsn.parse().map_err(|_: Error| {
+        "the connection string does not parse (not shown, as it may hold a password); expected \"host=… port=… user=… \
+         dbname=…\" or \"postgresql://user@host:port/dbname\"; sslmode is disable, prefer or require"
+    })?;
+    if config.get_hosts().is_empty() && config.get_hostaddrs().is_empty() {
+        return Err("the connection string names no host".to_owned());
+    }
+    if needs_tls(&config) && !is_secure() {
+        return Err("the server needs TLS: --tls-roots, or sslmode=disable in its connection string to send everything \
+                    in the clear"
+            .to_owned());
+    }
+    Ok(())
+}
+
 /// A plain connection. It closes when the client is dropped.
 pub(crate) async fn connect(dsn: &str) -> Result<Client, Error> {
     let mut config: Config = dsn.parse()?;
@@ -64,8 +85,7 @@ pub(crate) async fn connect(dsn: &str) -> Result<Client, Error> {
             config.host(address.to_string());
         }
     }
-    let is_in_the_clear = !is_secure() && is_local(&config) || is_socket(&config);
-    if config.get_ssl_mode() == SslMode::Prefer && !is_in_the_clear {
+    if needs_tls(&config) {
         config.ssl_mode(SslMode::Require);
     }
     let client = match TLS.get() {
@@ -97,6 +117,15 @@ pub(crate) fn with_causes(error: &Error) -> String {
         cause = error.source();
     }
     said
+}
+
+/// Whether nothing is to be sent there in the clear.
+fn needs_tls(config: &Config) -> bool {
+    match config.get_ssl_mode() {
+        SslMode::Disable => false,
+        SslMode::Prefer => !is_socket(config) && (is_secure() || !is_local(config)),
+        _ => true,
+    }
 }
 
 fn is_socket(config: &Config) -> bool {

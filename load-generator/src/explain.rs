@@ -7,6 +7,7 @@ use humantime::format_duration;
 
 use crate::engine::EngineName;
 use crate::error::RunError;
+use crate::output;
 use crate::pacer;
 use crate::plan::{Plan, Timing};
 use crate::scenario::Library;
@@ -17,8 +18,7 @@ const SHOWN: usize = 5;
 
 /// Prints it.
 pub(crate) fn explain(plan: &Plan) -> Result<(), RunError> {
-    println!("{}", text(plan));
-    Ok(())
+    output::print(text(plan))
 }
 
 fn text(plan: &Plan) -> String {

@@ -10,6 +10,7 @@ mod cache;
 mod certificates;
 mod claim_plans;
 mod cli;
+mod cli_consumers;
 mod conformance;
 mod containers;
 mod contract;

@@ -1,11 +1,13 @@
 //! The arguments of `exporter`.
 
+use std::iter;
 use std::time::Duration;
 
 use clap::Args;
 
 use crate::cli::values::address;
 use crate::cli::{Command, ServerArgs, positive_duration, refuse_of};
+use crate::connection;
 use crate::exporter::ExporterPlan;
 
 #[derive(Debug, Args)]
@@ -19,6 +21,8 @@ The first replica is shown as replica1.
 
 A role with pg_monitor sees everything of the servers; for the log it needs USAGE on the schema and SELECT on its tables. With \
 fewer rights there are fewer figures.
+
+Why a server does not answer is said on standard error when that begins, and that it answers again.
 
 Exit status: 0 it was told to end, 1 it could not listen, 2 usage, 130 ended by a second Ctrl-C.")]
 pub(super) struct ExporterArgs {
@@ -48,6 +52,13 @@ impl ExporterArgs {
                 "--primary: it has no servers of its own, expected a connection string",
             );
         };
+        for (flag, server) in
+            iter::once(("--primary", &primary)).chain(servers.replica.iter().map(|dsn| ("--replica", dsn)))
+        {
+            if let Err(why) = connection::check(server) {
+                return refuse_of("exporter", &format!("{flag}: {why}"));
+            }
+        }
         Ok(Command::Exporter(ExporterPlan { primary, replicas: servers.replica, schema, listen, timeout }))
     }
 }

@@ -5,11 +5,12 @@
 //! ```
 //!
 //! Nothing is kept between scrapes but the connections, and what is needed to say how long a replica is behind. A server that does
-//! not answer in time is told to be down; the page has the others. What a server refuses to our role is left out.
+//! not answer in time is told to be down, and why is logged; the page has the others. What a server refuses to our role is left out.
 
 mod catalogue;
 mod collector;
 mod log;
+mod outage;
 mod page;
 mod place;
 mod query;

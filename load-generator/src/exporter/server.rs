@@ -4,14 +4,17 @@ use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
+use humantime::format_duration;
 use testutil::Session;
 use tokio::time::timeout_at;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Error, Row};
 
+use crate::connection::with_causes;
 use crate::exporter::catalogue::SERVER;
 use crate::exporter::log::LOG;
+use crate::exporter::outage::Outage;
 use crate::exporter::place::Place;
 use crate::exporter::query::{Asks, Query};
 use crate::observe::Link;
@@ -22,6 +25,7 @@ const ASKED_AGAIN_AFTER: Duration = Duration::from_secs(60);
 /// The connection to a server, and what it has refused.
 pub(super) struct Server {
     link: Link,
+    outage: Outage,
     schema: String,
     /// By statement.
     refused: HashMap<&'static str, Instant>,
@@ -47,7 +51,12 @@ enum Missing {
 
 impl Server {
     pub(super) fn new(name: String, dsn: &str, schema: &str) -> Self {
-        Self { link: Link::new(name, dsn), schema: schema.to_owned(), refused: HashMap::new() }
+        Self {
+            link: Link::new(name, dsn),
+            outage: Outage::default(),
+            schema: schema.to_owned(),
+            refused: HashMap::new(),
+        }
     }
 
     pub(super) fn name(&self) -> &str {
@@ -65,12 +74,11 @@ impl Server {
         let (session, (place, version)) = match timeout_at(deadline, asking).await {
             Ok(Ok(found)) => found,
             Ok(Err(error)) => {
-                tracing::debug!(%error, server = %self.link.name(), "it does not answer");
-                self.link.lose();
+                self.is_away(with_causes(&error));
                 return None;
             }
             Err(_) => {
-                self.link.lose();
+                self.is_away(format!("no answer within {}", format_duration(within)));
                 return None;
             }
         };
@@ -104,7 +112,13 @@ impl Server {
         if is_silent {
             self.link.lose();
         }
+        self.outage.is_over(self.link.name());
         Some(answer)
+    }
+
+    fn is_away(&mut self, reason: String) {
+        self.link.lose();
+        self.outage.goes_on(self.link.name(), reason);
     }
 }
 

@@ -3,6 +3,7 @@
 mod files;
 mod place;
 
+use std::fmt;
 use std::io::{self, Write as _};
 use std::path::Path;
 
@@ -35,7 +36,7 @@ impl Output {
     }
 
     /// First what a script waits for; then what a person reads, also if the first failed.
-    pub(crate) fn publish<R: Serialize + std::fmt::Display>(self, report: &R) -> Result<(), RunError> {
+    pub(crate) fn publish<R: Serialize + fmt::Display>(self, report: &R) -> Result<(), RunError> {
         let text = || {
             let text = serde_json::to_string_pretty(report).map_err(io::Error::from);
             text.map_err(RunError::io("writing the report"))
@@ -54,12 +55,19 @@ impl Output {
             }
         };
         written?;
-        match printed {
-            // Whoever read it has seen enough.
-            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-                Err(RunError::io("printing the report")(error))
-            }
-            _ => Ok(()),
-        }
+        unless_enough(printed).map_err(RunError::io("printing the report"))
+    }
+}
+
+/// What a person reads, on standard output.
+pub(crate) fn print(text: impl fmt::Display) -> Result<(), RunError> {
+    unless_enough(writeln!(io::stdout(), "{text}")).map_err(RunError::io("printing"))
+}
+
+/// Whoever reads may have seen enough before the end.
+fn unless_enough(printed: io::Result<()>) -> io::Result<()> {
+    match printed {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        printed => printed,
     }
 }

@@ -2,7 +2,7 @@
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStderr, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use eventstore::{EventStore, NewEvent};
@@ -30,16 +30,24 @@ impl Exporter {
         for replica in &servers[1..] {
             command.args(["--replica", replica]);
         }
-        Self::spawn(&mut command)
+        Self::spawn(&mut command).0
     }
 
-    fn spawn(command: &mut Command) -> Self {
+    /// Starts one, and returns when it listens. What it says after that can be read, until that is dropped.
+    pub(crate) fn spawn(command: &mut Command) -> (Self, BufReader<ChildStderr>) {
         let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
-        BufReader::new(child.stderr.take().unwrap()).read_line(&mut line).unwrap();
+        let mut stderr = BufReader::new(child.stderr.take().unwrap());
+        stderr.read_line(&mut line).unwrap();
         let port = line.trim_end().strip_suffix("/metrics").and_then(|url| url.rsplit(':').next());
         let port = port.and_then(|port| port.parse().ok()).unwrap_or_else(|| panic!("no address: {line}"));
-        Self { child, port }
+        (Self { child, port }, stderr)
+    }
+
+    /// Has it end, and returns when it has.
+    pub(crate) fn end(&mut self) {
+        kill(Pid::from_raw(i32::try_from(self.child.id()).unwrap()), Signal::SIGTERM).unwrap();
+        assert!(self.child.wait().unwrap().success());
     }
 
     fn get(&self, path: &str) -> String {
@@ -94,7 +102,7 @@ impl Scrape {
     }
 
     #[track_caller]
-    fn number(&self, series: &str) -> f64 {
+    pub(crate) fn number(&self, series: &str) -> f64 {
         self.value(series).unwrap_or_else(|| panic!("no {series} in {}", self.0))
     }
 
@@ -272,6 +280,5 @@ fn it_is_healthy_and_ends_when_it_is_told_to() {
     let mut exporter = Exporter::start(&[schema.primary().to_owned()], schema.name(), "--timeout 5s");
     assert!(exporter.get("/health").starts_with("HTTP/1.1 200"));
     exporter.scrape();
-    kill(Pid::from_raw(i32::try_from(exporter.child.id()).unwrap()), Signal::SIGTERM).unwrap();
-    assert!(exporter.child.wait().unwrap().success());
+    exporter.end();
 }

@@ -12,6 +12,7 @@ mod compare;
 mod dashboards;
 mod deliver;
 mod exporter;
+mod exporter_outages;
 mod faults;
 mod html;
 mod input;

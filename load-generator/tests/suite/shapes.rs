@@ -1,9 +1,9 @@
 //! How many requests are due, and when: in what shape, again, and as they were recorded.
 
 use std::path::Path;
-use std::process::Child;
+use std::process::{Child, Stdio};
 
-use crate::{count, json, load_generator, null, of_operations};
+use crate::{count, json, load_generator, null, of_operations, said};
 
 /// All at once: they mostly sleep.
 #[test]
@@ -86,4 +86,18 @@ fn a_plan_is_explained_and_nothing_is_started() {
             assert!(printed.contains(part), "{part} is not in {printed}");
         }
     }
+}
+
+#[test]
+fn whoever_reads_a_plan_may_stop_early() {
+    let explain = |stdout: Stdio| {
+        let mut command = load_generator("--explain --rate 100 --duration 60s");
+        command.stdout(stdout).spawn().unwrap().wait_with_output().unwrap()
+    };
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    assert_eq!(said(&explain(writer.into()), 0), "");
+    // What could not be printed for another reason is an error all the same.
+    let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+    assert!(said(&explain(full.into()), 1).contains("printing"));
 }
