@@ -17,6 +17,10 @@ const COLOURS: &[(&str, &str)] = &[
     ("timed_out", "dark-red"),
     ("cancelled", "dark-yellow"),
     ("indeterminate", "dark-purple"),
+    ("internal", "semi-dark-red"),
+    ("history_diverged", "light-red"),
+    ("closed", "light-yellow"),
+    ("failure_recorded", "light-purple"),
     ("error", "red"),
     ("timeout", "dark-red"),
     ("rejected", "dark-orange"),
@@ -47,13 +51,15 @@ const OUTCOMES: &[&str] = &[
     "timed_out",
     "cancelled",
     "indeterminate",
+    "internal",
+    "history_diverged",
+    "closed",
+    "failure_recorded",
     "answered",
     "error",
     "timeout",
     "effective",
     "refused",
-    "parked",
-    "failed",
 ];
 /// And which server, or kind of server.
 const SERVERS: &[&str] = &["primary", "replica", "replica1"];
@@ -68,11 +74,15 @@ pub(super) struct Panel {
     pub(super) width: u64,
     pub(super) height: u64,
     queries: Vec<(String, &'static str)>,
+    /// Where the queries that are limits of others are.
+    limits: Vec<usize>,
     thresholds: Vec<(&'static str, f64)>,
     no_value: &'static str,
     max: Option<f64>,
     is_stacked: bool,
-    shows_name: bool,
+    has_legend_beside: bool,
+    /// Labels: of each series these name it, and the last is shown.
+    labels: &'static [&'static str],
     mappings: Vec<Value>,
 }
 
@@ -87,6 +97,15 @@ impl Panel {
         Self::new("stat", title, unit, description).sized(4, 4)
     }
 
+    /// One word for each series: the last of these labels, named by the others.
+    pub(super) fn word(
+        title: &'static str,
+        labels: &'static [&'static str],
+        description: &'static str,
+    ) -> Self {
+        Self { labels, ..Self::number(title, "string", description) }
+    }
+
     fn new(kind: &'static str, title: &'static str, unit: &'static str, description: &'static str) -> Self {
         Self {
             kind,
@@ -96,11 +115,13 @@ impl Panel {
             width: 0,
             height: 0,
             queries: Vec::new(),
+            limits: Vec::new(),
             thresholds: Vec::new(),
             no_value: "no data: is it running, and scraped?",
             max: None,
             is_stacked: false,
-            shows_name: false,
+            has_legend_beside: false,
+            labels: &[],
             mappings: Vec::new(),
         }
     }
@@ -115,6 +136,12 @@ impl Panel {
         self
     }
 
+    /// A query whose values the others can not exceed.
+    pub(super) fn limit(mut self, expression: impl Into<String>, legend: &'static str) -> Self {
+        self.limits.push(self.queries.len());
+        self.query(expression, legend)
+    }
+
     /// The usual percentiles of a recorded histogram.
     pub(super) fn percentiles(self, recorded: &str) -> Self {
         [("0.5", "p50"), ("0.9", "p90"), ("0.99", "p99"), ("0.999", "p99.9")]
@@ -122,6 +149,7 @@ impl Panel {
             .fold(self, |panel, (quantile, legend)| {
                 panel.query(recorded.replace("QUANTILE", quantile), legend)
             })
+            .many()
     }
 
     /// From this value on, in this colour.
@@ -147,9 +175,15 @@ impl Panel {
         self
     }
 
-    /// The legend, and not the number.
-    pub(super) fn named(mut self) -> Self {
-        self.shows_name = true;
+    /// More series than a legend below has room for: it has the whole height beside.
+    pub(super) fn many(mut self) -> Self {
+        self.has_legend_beside = true;
+        self
+    }
+
+    /// The colour of a word.
+    pub(super) fn coloured(mut self, word: &str, colour: &str) -> Self {
+        self.mappings.push(json!({"type": "value", "options": {word: {"color": colour, "index": 0}}}));
         self
     }
 
@@ -174,6 +208,7 @@ impl Panel {
             "fieldConfig": {"defaults": self.defaults(), "overrides": self.overrides()},
             "options": self.options(),
             "targets": self.targets(),
+            "transformations": self.transformations(),
         })
     }
 
@@ -189,9 +224,18 @@ impl Panel {
                     "legendFormat": legend,
                     "range": self.kind == "timeseries",
                     "instant": self.kind != "timeseries",
+                    "format": if self.labels.is_empty() { "time_series" } else { "table" },
                 })
             })
             .collect()
+    }
+
+    /// Of a table, the columns that are shown.
+    fn transformations(&self) -> Vec<Value> {
+        if self.labels.is_empty() {
+            return Vec::new();
+        }
+        vec![json!({"id": "filterFieldsByName", "options": {"include": {"names": self.labels}}})]
     }
 
     fn defaults(&self) -> Value {
@@ -214,8 +258,10 @@ impl Panel {
             defaults["custom"] = json!({
                 "drawStyle": "line",
                 "lineInterpolation": "linear",
-                "lineWidth": 1,
-                "fillOpacity": if self.is_stacked { 40 } else { 8 },
+                // The line of a part that is 0 would lie on the total, and look as if it were all of it.
+                "lineWidth": if self.is_stacked { 0 } else { 1 },
+                "fillOpacity": if self.is_stacked { 70 } else if self.queries.len() == 1 { 8 } else { 0 },
+                "axisSoftMax": self.soft_max(),
                 "showPoints": "never",
                 "spanNulls": false,
                 "stacking": {"mode": if self.is_stacked { "normal" } else { "none" }, "group": "A"},
@@ -225,13 +271,25 @@ impl Panel {
         defaults
     }
 
-    /// Fixed colours, for what has the same name elsewhere.
+    /// Where the axis ends if all values are small, or 0: without it, it goes to 100.
+    fn soft_max(&self) -> f64 {
+        match self.unit {
+            "s" | "percentunit" => 0.01,
+            "bytes" | "Bps" => 1024.0,
+            _ => 1.0,
+        }
+    }
+
+    /// Limits are dashed. Fixed colours, for what has the same name elsewhere: those of servers only where nothing else is
+    /// shown, whose colour might be the same.
     fn overrides(&self) -> Vec<Value> {
+        const SERVER: [&str; 2] = ["{{server}}", "{{target}}"];
+        let has_servers_only = self.queries.iter().all(|(_, legend)| SERVER.contains(legend));
         let is_shown = |name: &str| {
             self.queries.iter().any(|(_, legend)| {
                 *legend == name
-                    || OUTCOMES.contains(&name) && legend.contains("{{outcome}}")
-                    || SERVERS.contains(&name) && ["{{server}}", "{{target}}"].contains(legend)
+                    || OUTCOMES.contains(&name) && *legend == "{{outcome}}"
+                    || SERVERS.contains(&name) && has_servers_only
             })
         };
         if self.kind == "stat" {
@@ -239,11 +297,17 @@ impl Panel {
         }
         let shown = COLOURS.iter().filter(|(name, _)| is_shown(name));
         let fixed = |colour: &str| json!([{"id": "color", "value": {"mode": "fixed", "fixedColor": colour}}]);
-        shown
-            .map(|(name, colour)| {
-                json!({"matcher": {"id": "byName", "options": name}, "properties": fixed(colour)})
-            })
-            .collect()
+        let colours = shown.map(|(name, colour)| {
+            json!({"matcher": {"id": "byName", "options": name}, "properties": fixed(colour)})
+        });
+        let dashed = json!([
+            {"id": "custom.fillOpacity", "value": 0},
+            {"id": "custom.lineStyle", "value": {"fill": "dash", "dash": [10, 10]}},
+        ]);
+        let limits = ('A'..='Z').enumerate().filter(|(nth, _)| self.limits.contains(nth)).map(|(_, letter)| {
+            json!({"matcher": {"id": "byFrameRefID", "options": letter.to_string()}, "properties": dashed})
+        });
+        colours.chain(limits).collect()
     }
 
     fn options(&self) -> Value {
@@ -253,15 +317,19 @@ impl Panel {
                 "graphMode": "none",
                 "justifyMode": "auto",
                 "orientation": "auto",
-                "reduceOptions": {"calcs": ["lastNotNull"], "fields": "", "values": false},
-                "textMode": if self.shows_name { "name" } else { "auto" },
+                "reduceOptions": {
+                    "calcs": ["lastNotNull"],
+                    "fields": self.labels.last().map_or(String::new(), |label| format!("/^{label}$/")),
+                    "values": !self.labels.is_empty(),
+                },
+                "textMode": "auto",
                 "wideLayout": true,
                 "showPercentChange": false,
                 "percentChangeColorMode": "standard",
             });
         }
         json!({
-            "legend": {"displayMode": "table", "placement": "bottom", "showLegend": true, "calcs": ["lastNotNull", "max"]},
+            "legend": {"displayMode": "table", "placement": if self.has_legend_beside { "right" } else { "bottom" }, "showLegend": true, "calcs": ["lastNotNull", "max"]},
             "tooltip": {"mode": "multi", "sort": "desc"},
         })
     }
