@@ -52,14 +52,14 @@ fn now() -> Vec<Panel> {
             "The position of the newest event: how many events there are.",
         )
         .query("max by (schema) (postgresql_log_head_position{schema=~\"$schema\"})", "{{schema}}")
-        .empty("no log, or the exporter may not read it"),
+        .empty("no log is seen"),
         Panel::number(
             "Newest event",
             "s",
             "How old the newest event is, by the database's clock. An idle log has an old one.",
         )
         .query("min by (schema) (postgresql_log_last_event_age_seconds{schema=~\"$schema\"})", "{{schema}}")
-        .empty("the log is empty"),
+        .empty("no event is seen"),
         Panel::number("Alerts", "short", "Alerts that fire now.")
             .query("count(ALERTS{alertstate=\"firing\"}) or vector(0)", "firing")
             .threshold(1.0, "red"),
@@ -93,7 +93,7 @@ fn now() -> Vec<Panel> {
         .query("max(postgresql_replica_lag_seconds{server=~\"$server\"})", "lag")
         .threshold(1.0, "yellow")
         .threshold(10.0, "red")
-        .empty("no replica"),
+        .empty("no replica answers"),
         Panel::number(
             "Losses of history",
             "short",

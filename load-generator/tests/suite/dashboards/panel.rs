@@ -2,67 +2,12 @@
 
 use serde_json::{Value, json};
 
+use crate::dashboards::colour::{COLOURS, OUTCOMES, SERVERS};
+
 /// The variable that names the data source.
 pub(super) fn datasource() -> Value {
     json!({"type": "prometheus", "uid": "${datasource}"})
 }
-
-/// What is always shown in the same colour.
-const COLOURS: &[(&str, &str)] = &[
-    ("accepted", "green"),
-    ("repeated", "blue"),
-    ("conflict", "orange"),
-    ("invalid", "purple"),
-    ("unavailable", "red"),
-    ("timed_out", "dark-red"),
-    ("cancelled", "dark-yellow"),
-    ("indeterminate", "dark-purple"),
-    ("internal", "semi-dark-red"),
-    ("history_diverged", "light-red"),
-    ("closed", "light-yellow"),
-    ("failure_recorded", "light-purple"),
-    ("error", "red"),
-    ("timeout", "dark-red"),
-    ("rejected", "dark-orange"),
-    ("late starts", "yellow"),
-    ("parked", "red"),
-    ("failed", "red"),
-    ("offered", "blue"),
-    ("achieved", "green"),
-    ("answered", "green"),
-    ("effective", "dark-green"),
-    ("refused", "super-light-blue"),
-    ("primary", "blue"),
-    ("replica", "purple"),
-    ("replica1", "purple"),
-    ("p50", "green"),
-    ("p90", "yellow"),
-    ("p99.9", "red"),
-    ("p99", "orange"),
-];
-
-/// Names that come from a label: what becomes of a call.
-const OUTCOMES: &[&str] = &[
-    "accepted",
-    "repeated",
-    "conflict",
-    "invalid",
-    "unavailable",
-    "timed_out",
-    "cancelled",
-    "indeterminate",
-    "internal",
-    "history_diverged",
-    "closed",
-    "failure_recorded",
-    "answered",
-    "error",
-    "timeout",
-    "effective",
-    "refused",
-];
-/// And which server, or kind of server.
-const SERVERS: &[&str] = &["primary", "replica", "replica1"];
 
 /// A panel, and how many columns and rows it takes of the grid.
 #[derive(Debug, Clone)]
@@ -175,6 +120,11 @@ impl Panel {
         self
     }
 
+    /// With room for four rows of the legend below.
+    pub(super) fn tall(self) -> Self {
+        self.sized(12, 10)
+    }
+
     /// More series than a legend below has room for: it has the whole height beside.
     pub(super) fn many(mut self) -> Self {
         self.has_legend_beside = true;
@@ -248,27 +198,38 @@ impl Panel {
             "min": 0,
             "noValue": self.no_value,
             "color": {"mode": if is_number { "thresholds" } else { "palette-classic" }},
-            "mappings": self.mappings,
+            "mappings": self.mappings(),
             "thresholds": {"mode": "absolute", "steps": steps.collect::<Vec<_>>()},
         });
         if let Some(max) = self.max {
             defaults["max"] = json!(max);
         }
         if !is_number {
+            let is_single = self.queries.len() == 1 && !self.has_legend_beside;
             defaults["custom"] = json!({
                 "drawStyle": "line",
                 "lineInterpolation": "linear",
                 // The line of a part that is 0 would lie on the total, and look as if it were all of it.
                 "lineWidth": if self.is_stacked { 0 } else { 1 },
-                "fillOpacity": if self.is_stacked { 70 } else if self.queries.len() == 1 { 8 } else { 0 },
-                "axisSoftMax": self.soft_max(),
+                "fillOpacity": if self.is_stacked { 70 } else if is_single { 8 } else { 0 },
                 "showPoints": "never",
                 "spanNulls": false,
                 "stacking": {"mode": if self.is_stacked { "normal" } else { "none" }, "group": "A"},
                 "thresholdsStyle": {"mode": if self.thresholds.is_empty() { "off" } else { "dashed" }},
             });
+            // A soft end would be nearer than a fixed one.
+            if self.max.is_none() {
+                defaults["custom"]["axisSoftMax"] = json!(self.soft_max());
+            }
         }
         defaults
+    }
+
+    /// What stands for no value is neither good nor bad.
+    fn mappings(&self) -> Vec<Value> {
+        let neutral = json!({"type": "special", "options": {"match": "null+nan", "result": {"color": "text", "index": 9}}});
+        let is_number = self.kind == "stat";
+        self.mappings.iter().cloned().chain(is_number.then_some(neutral)).collect()
     }
 
     /// Where the axis ends if all values are small, or 0: without it, it goes to 100.
@@ -300,10 +261,7 @@ impl Panel {
         let colours = shown.map(|(name, colour)| {
             json!({"matcher": {"id": "byName", "options": name}, "properties": fixed(colour)})
         });
-        let dashed = json!([
-            {"id": "custom.fillOpacity", "value": 0},
-            {"id": "custom.lineStyle", "value": {"fill": "dash", "dash": [10, 10]}},
-        ]);
+        let dashed = json!([{"id": "custom.lineStyle", "value": {"fill": "dash", "dash": [10, 10]}}]);
         let limits = ('A'..='Z').enumerate().filter(|(nth, _)| self.limits.contains(nth)).map(|(_, letter)| {
             json!({"matcher": {"id": "byFrameRefID", "options": letter.to_string()}, "properties": dashed})
         });

@@ -83,11 +83,13 @@ fn tables() -> Vec<Panel> {
             .query(table("postgresql_table_modified_since_analyze_rows"), "{{table}}")
             .empty(NO_TABLE),
         Panel::lines("Rows", "short", "Live rows, an estimate, and dead ones: the log has none but where an append was given up.")
+            .tall()
             .many()
             .query(table("postgresql_table_live_rows"), "{{table}}, live")
             .query(table("postgresql_table_dead_rows"), "{{table}}, dead")
             .empty(NO_TABLE),
         Panel::lines("Vacuum and ANALYZE", "short", "Runs in the last five minutes, by autovacuum and by hand, and workers that run.")
+            .tall()
             .many()
             .query(format!("round(sum by (table) (increase({}[5m])))", table("postgresql_table_autovacuums_total")), "autovacuum of {{table}}")
             .query(format!("round(sum by (table) (increase({}[5m])))", table("postgresql_table_autoanalyzes_total")), "autoanalyze of {{table}}")
@@ -96,11 +98,12 @@ fn tables() -> Vec<Panel> {
             .query("postgresql_autovacuum_workers{server=~\"$server\"}", "workers on {{server}}")
             .empty(NO_TABLE),
         Panel::lines("Since vacuum and ANALYZE", "s", "How long ago each table was last vacuumed and analyzed, by whomever. Not there: never.")
-            .many()
+            .tall()
             .query(format!("time() - {}", table("postgresql_table_last_vacuum_timestamp_seconds")), "vacuum of {{table}}")
             .query(format!("time() - {}", table("postgresql_table_last_analyze_timestamp_seconds")), "ANALYZE of {{table}}")
             .empty("never"),
         Panel::lines("Age", "short", "How many transactions, and multixacts, the oldest row is behind. At 2 billion writes stop.")
+            .tall()
             .many()
             .query("postgresql_database_age_transactions{server=~\"$server\"}", "transactions, {{server}}")
             .query("postgresql_database_age_multixacts{server=~\"$server\"}", "multixacts, {{server}}")
@@ -117,19 +120,22 @@ fn tables() -> Vec<Panel> {
 fn sessions() -> Vec<Panel> {
     vec![
         Panel::lines("Connections", "short", "Sessions of clients by state. Many that are idle in a transaction keep vacuum back. How near to max_connections they are stands beside.")
+            .tall()
             .many()
             .query("sum by (server, state) (postgresql_connections{server=~\"$server\"})", "{{server}}, {{state}}")
             .empty(NO_RIGHT),
         Panel::lines("Connections in use", "percentunit", "Which share of max_connections is taken.")
+            .tall()
             .query("postgresql:connections:ratio{server=~\"$server\"}", "{{server}}")
             .threshold(0.8, "red")
             .max(1.0)
             .empty(NO_RIGHT),
         Panel::lines("Transactions", "ops", "Committed and rolled back in the log's database.")
-            .many()
+            .tall()
             .query(rate("postgresql_commits_total"), "committed, {{server}}")
             .query(rate("postgresql_rollbacks_total"), "rolled back, {{server}}"),
         Panel::lines("Busy sessions", "short", "How many sessions executed a statement at once, in the mean.")
+            .tall()
             .query(rate("postgresql_active_seconds_total"), "{{server}}"),
         Panel::lines("Waiting for locks", "short", "Sessions that wait for a lock. Appends of several handles wait for the log's.")
             .query("postgresql_blocked_backends{server=~\"$server\"}", "{{server}}")

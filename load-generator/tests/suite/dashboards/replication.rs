@@ -8,7 +8,7 @@ const NO_SLOT: &str = "no replication slot";
 pub(super) fn panels() -> Vec<Panel> {
     vec![
         Panel::lines("Replica lag", "s", "By the exporter, which asks both sides and counts on where a replica is silent; by the primary and by the standby, as each knows; and by the store, from the events it knows of.")
-            .many()
+            .tall()
             .query("postgresql_replica_lag_seconds{server=~\"$server\"}", "{{server}}")
             .query("postgresql_replication_lag_seconds{server=~\"$server\"}", "{{standby}}, says {{server}}")
             .query("postgresql_replay_lag_seconds{server=~\"$server\"}", "{{server}}, says itself")
@@ -16,7 +16,7 @@ pub(super) fn panels() -> Vec<Panel> {
             .threshold(10.0, "red")
             .empty(NO_REPLICA),
         Panel::lines("Replica lag in WAL", "bytes", "The same in bytes of WAL that the replica has not replayed.")
-            .many()
+            .tall()
             .query("postgresql_replica_lag_bytes{server=~\"$server\"}", "{{server}}")
             .query("postgresql_replication_lag_bytes{server=~\"$server\"}", "{{standby}}, says {{server}}")
             .query("postgresql_replay_lag_bytes{server=~\"$server\"}", "{{server}}, received")
