@@ -63,7 +63,7 @@ fn groups() -> Vec<Panel> {
             .empty("no application with a consumer is scraped"),
         Panel::lines("What came of events", "eps", "Events of groups by what came of them: done, failed (and tried again), parked, or untouched (handed back).")
             .many()
-            .query("sum by (group, outcome) (rate(eventstore_group_outcomes_total{schema=~\"$schema\"}[$__rate_interval]))", "{{group}} {{outcome}}")
+            .query("sum by (group, outcome) (rate(eventstore_group_outcomes_total{schema=~\"$schema\"}[$__rate_interval])) > 0", "{{group}} {{outcome}}")
             .stacked()
             .empty(NO_GROUP),
         Panel::lines("Again, and lost", "eps", "Events that were handed over not for the first time, and those that somebody else claimed meanwhile: leases that are too short, or workers that die.")
@@ -82,7 +82,7 @@ fn processes() -> Vec<Panel> {
     vec![
         Panel::lines("What came of work", "ops", "Commands, checks and wake-ups by what came of them.")
             .many()
-            .query("sum by (process, kind, outcome) (rate(eventstore_process_outcomes_total{schema=~\"$schema\"}[$__rate_interval]))", "{{process}} {{kind}} {{outcome}}")
+            .query("sum by (process, kind, outcome) (rate(eventstore_process_outcomes_total{schema=~\"$schema\"}[$__rate_interval])) > 0", "{{process}} {{kind}} {{outcome}}")
             .stacked()
             .empty("no application with a process manager is scraped"),
         Panel::lines("In flight", "short", "What this process has claimed and not answered.")
@@ -102,7 +102,7 @@ fn caches() -> Vec<Panel> {
     vec![
         Panel::lines("Reads of caches", "ops", "By what answered them: hit, shared (the load of another one), or miss.")
             .many()
-            .query("sum by (cache, outcome) (rate(eventstore_cache_reads_total{schema=~\"$schema\"}[$__rate_interval]))", "{{cache}} {{outcome}}")
+            .query("sum by (cache, outcome) (rate(eventstore_cache_reads_total{schema=~\"$schema\"}[$__rate_interval])) > 0", "{{cache}} {{outcome}}")
             .stacked()
             .empty(NO_CACHE),
         Panel::lines("Hits of caches", "percentunit", "The share of reads that needed no load of their own.")
@@ -115,7 +115,7 @@ fn caches() -> Vec<Panel> {
             .empty(NO_CACHE),
         Panel::lines("Recomputes", "ops", "Recomputes of keys by what came of them: done, failed, or lost (the lease).")
             .many()
-            .query("sum by (projection, outcome) (rate(eventstore_recomputes_total{schema=~\"$schema\"}[$__rate_interval]))", "{{projection}} {{outcome}}")
+            .query("sum by (projection, outcome) (rate(eventstore_recomputes_total{schema=~\"$schema\"}[$__rate_interval])) > 0", "{{projection}} {{outcome}}")
             .stacked()
             .empty("nothing was recomputed by what is scraped"),
         Panel::lines("Keys to recompute", "short", "Keys that wait to be computed anew, and those of them whose last computation failed.")

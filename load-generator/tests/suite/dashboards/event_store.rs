@@ -113,7 +113,7 @@ fn appends() -> Vec<Panel> {
             .empty(NO_STORE),
         Panel::lines("Appends by outcome", "ops", "What became of appends: accepted, conflict (their condition did not hold), repeated (written before), invalid, cancelled (the caller went away), or not possible.")
             .many()
-            .query("sum by (outcome) (eventstore:append_outcomes:rate1m{schema=~\"$schema\"})", "{{outcome}}")
+            .query("sum by (outcome) (eventstore:append_outcomes:rate1m{schema=~\"$schema\"}) > 0", "{{outcome}}")
             .stacked()
             .empty(NO_APPENDS),
         Panel::lines("Append latency", "s", "From the call to its answer, whatever that was, queueing and retries included. From histograms: as fine as their buckets.")
@@ -129,8 +129,8 @@ fn appends() -> Vec<Panel> {
             .query("max(eventstore:append_conflicts:ratio1m{schema=~\"$schema\"})", "conflict")
             .empty(NO_APPENDS),
         Panel::lines("Batch size", "short", "Events in one batch: more under load, as what waits goes together. One at a time is what a single client does.")
-            .query("histogram_quantile(0.5, sum by (le) (rate(eventstore_append_batch_events_bucket{schema=~\"$schema\"}[$__rate_interval]))) >= 0", "p50")
-            .query("histogram_quantile(0.99, sum by (le) (rate(eventstore_append_batch_events_bucket{schema=~\"$schema\"}[$__rate_interval]))) >= 0", "p99")
+            .query("clamp_min(histogram_quantile(0.5, sum by (le) (rate(eventstore_append_batch_events_bucket{schema=~\"$schema\"}[$__rate_interval]))) >= 0, 1)", "p50")
+            .query("clamp_min(histogram_quantile(0.99, sum by (le) (rate(eventstore_append_batch_events_bucket{schema=~\"$schema\"}[$__rate_interval]))) >= 0, 1)", "p99")
             .query("sum(rate(eventstore_append_batch_events_sum{schema=~\"$schema\"}[$__rate_interval])) / (sum(rate(eventstore_append_batch_events_count{schema=~\"$schema\"}[$__rate_interval])) > 0)", "mean")
             .empty(NO_APPENDS),
         Panel::lines("Writer queue", "short", "Appends that waited when the last batch was sent, of each handle. At 1,024 (append_queue, unless set) callers wait.")
@@ -154,11 +154,11 @@ fn queries() -> Vec<Panel> {
     vec![
         Panel::lines("Pages by outcome", "ops", "Pages of queries and streams by what came of them.")
             .many()
-            .query("sum by (outcome) (rate(eventstore_query_outcomes_total{schema=~\"$schema\"}[$__rate_interval]))", "{{outcome}}")
+            .query("sum by (outcome) (rate(eventstore_query_outcomes_total{schema=~\"$schema\"}[$__rate_interval])) > 0", "{{outcome}}")
             .stacked()
             .empty(none),
         Panel::lines("Pages by kind of server", "ops", "Which kind of server answered; `none` where nobody did.")
-            .query("sum by (target) (rate(eventstore_query_duration_seconds_count{schema=~\"$schema\"}[$__rate_interval]))", "{{target}}")
+            .query("sum by (target) (rate(eventstore_query_duration_seconds_count{schema=~\"$schema\"}[$__rate_interval])) > 0", "{{target}}")
             .stacked()
             .empty(none),
         Panel::lines("Query latency", "s", "From the call for a page to its answer, the primary and replicas apart.")

@@ -78,7 +78,7 @@ fn rates() -> Vec<Panel> {
             .empty(IDLE),
         Panel::lines("Outcomes", "reqps", "What became of requests: effective (a command wrote something), refused (the domain said no), failure_recorded, answered (a query), error, timeout.")
             .many()
-            .query("sum by (outcome) (rate(load_generator_requests_total{instance=~\"$instance\",operation=~\"$operation\"}[$__rate_interval]))", "{{outcome}}")
+            .query("sum by (outcome) (rate(load_generator_requests_total{instance=~\"$instance\",operation=~\"$operation\"}[$__rate_interval])) > 0", "{{outcome}}")
             .stacked()
             .empty(IDLE),
         Panel::lines("Requests by operation", "reqps", "The mix of operations, as it was served.")

@@ -114,7 +114,7 @@ impl Panel {
         self
     }
 
-    /// Parts of a whole.
+    /// Parts of a whole. Those that are 0 are better not asked for.
     pub(super) fn stacked(mut self) -> Self {
         self.is_stacked = true;
         self
@@ -270,6 +270,8 @@ impl Panel {
 
     fn options(&self) -> Value {
         if self.kind == "stat" {
+            // Of one series too.
+            let has_names = self.queries.iter().any(|(_, legend)| legend.contains("{{"));
             return json!({
                 "colorMode": "value",
                 "graphMode": "none",
@@ -280,7 +282,7 @@ impl Panel {
                     "fields": self.labels.last().map_or(String::new(), |label| format!("/^{label}$/")),
                     "values": !self.labels.is_empty(),
                 },
-                "textMode": "auto",
+                "textMode": if has_names { "value_and_name" } else { "auto" },
                 "wideLayout": true,
                 "showPercentChange": false,
                 "percentChangeColorMode": "standard",

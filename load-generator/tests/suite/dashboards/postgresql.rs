@@ -47,10 +47,10 @@ fn wal() -> Vec<Panel> {
         Panel::lines("Checkpoints", "short", "Checkpoints of primaries in the last five minutes. Requested ones come because max_wal_size was reached: raise it, if they are the rule. Standbys are left out: they count restartpoints that they skip.")
             .query(checkpoints("postgresql_checkpoints_timed_total"), "timed, {{server}}")
             .query(checkpoints("postgresql_checkpoints_requested_total"), "requested, {{server}}"),
-        Panel::lines("Time in checkpoints", "percentunit", "Which share of the time a checkpoint wrote (spread out on purpose), and waited for the disk (which holds up others).")
+        Panel::lines("Time in checkpoints", "s", "For how long the checkpoints that ended in the last five minutes wrote (spread out on purpose), and waited for the disk (which holds up others).")
             .many()
-            .query(rate("postgresql_checkpoint_write_seconds_total"), "write, {{server}}")
-            .query(rate("postgresql_checkpoint_sync_seconds_total"), "sync, {{server}}"),
+            .query("increase(postgresql_checkpoint_write_seconds_total{server=~\"$server\"}[5m])", "write, {{server}}")
+            .query("increase(postgresql_checkpoint_sync_seconds_total{server=~\"$server\"}[5m])", "sync, {{server}}"),
         Panel::lines("Buffers written", "wps", "Buffers that checkpoints and the background writer wrote. The background writer stops where it has done as much in a round as it may.")
             .many()
             .query(rate("postgresql_checkpoint_buffers_total"), "checkpoints, {{server}}")
