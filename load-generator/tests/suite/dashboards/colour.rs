@@ -25,6 +25,7 @@ pub(super) const COLOURS: &[(&str, &str)] = &[
     ("answered", "green"),
     ("effective", "dark-green"),
     ("refused", "super-light-blue"),
+    ("none", "red"),
     ("primary", "blue"),
     ("replica", "purple"),
     ("replica1", "purple"),

@@ -251,6 +251,7 @@ impl Panel {
                 *legend == name
                     || OUTCOMES.contains(&name) && *legend == "{{outcome}}"
                     || SERVERS.contains(&name) && has_servers_only
+                    || name == "none" && *legend == "{{target}}"
             })
         };
         if self.kind == "stat" {
@@ -270,8 +271,8 @@ impl Panel {
 
     fn options(&self) -> Value {
         if self.kind == "stat" {
-            // Of one series too.
-            let has_names = self.queries.iter().any(|(_, legend)| legend.contains("{{"));
+            // Of one series too, where there is room.
+            let has_names = self.height > 4 && self.queries.iter().any(|(_, legend)| legend.contains("{{"));
             return json!({
                 "colorMode": "value",
                 "graphMode": "none",
