@@ -39,6 +39,7 @@ mod explain;
 mod exporter;
 mod figure;
 mod flush;
+mod foreseen;
 mod hdr_log;
 mod histogram;
 mod html;

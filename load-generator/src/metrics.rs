@@ -16,8 +16,9 @@ use prometheus::{
 use tokio::net::TcpListener;
 
 use crate::error::RunError;
+use crate::foreseen;
 use crate::plan::{Plan, Pool};
-use crate::scenario::{Answer, Outcome};
+use crate::scenario::Outcome;
 use crate::tally::Sample;
 
 /// From a tenth of a millisecond to ten seconds.
@@ -105,8 +106,23 @@ impl Metrics {
             most_busy: Arc::default(),
             registry: registry.clone(),
         };
+        metrics.begin(plan);
         metrics.register_process()?;
         Ok(metrics)
+    }
+
+    /// Counts what can happen from 0 on.
+    fn begin(&self, plan: &Plan) {
+        for operation in foreseen::operations(plan) {
+            for outcome in foreseen::outcomes(operation, plan.library.failures) {
+                self.requests.with_label_values(&[operation.as_str(), outcome]);
+            }
+            self.latency.with_label_values(&[operation.as_str()]);
+            self.service.with_label_values(&[operation.as_str()]);
+        }
+        for kind in foreseen::error_kinds(plan.engine) {
+            self.errors.with_label_values(&[kind.as_str(), ""]);
+        }
     }
 
     #[cfg(target_os = "linux")]
@@ -127,20 +143,11 @@ impl Metrics {
 
     pub(crate) fn served(&self, sample: &Sample) {
         let operation = sample.operation.as_str();
-        let outcome = match &sample.outcome {
-            Outcome::Done(answer) => match answer {
-                Answer::Effective => "effective",
-                Answer::Refused => "refused",
-                Answer::FailureRecorded => "failure_recorded",
-                Answer::Answered => "answered",
-            },
-            Outcome::Failed(failure) => {
-                let sqlstate = failure.sqlstate.as_deref().unwrap_or_default();
-                self.errors.with_label_values(&[failure.kind.as_str(), sqlstate]).inc();
-                "error"
-            }
-            Outcome::TimedOut => "timeout",
-        };
+        if let Outcome::Failed(failure) = &sample.outcome {
+            let sqlstate = failure.sqlstate.as_deref().unwrap_or_default();
+            self.errors.with_label_values(&[failure.kind.as_str(), sqlstate]).inc();
+        }
+        let outcome = foreseen::name(&sample.outcome);
         self.requests.with_label_values(&[operation, outcome]).inc();
         if let Some(staleness) = sample.staleness {
             self.staleness.observe(staleness.time.as_secs_f64());

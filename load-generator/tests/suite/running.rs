@@ -44,10 +44,12 @@ impl Running {
         }
     }
 
-    /// The value of the first metric whose name and labels begin like this.
+    /// The sum of the metrics whose names and labels begin like this.
     pub(crate) fn metric(&self, begins: &str) -> Option<f64> {
         let scraped = self.scrape()?;
-        scraped.lines().find(|line| line.starts_with(begins))?.rsplit(' ').next()?.parse().ok()
+        let lines = scraped.lines().filter(|line| line.starts_with(begins));
+        let values: Option<Vec<f64>> = lines.map(|line| line.rsplit(' ').next()?.parse().ok()).collect();
+        values.filter(|values| !values.is_empty()).map(|values| values.iter().sum())
     }
 
     pub(crate) fn scrape(&self) -> Option<String> {

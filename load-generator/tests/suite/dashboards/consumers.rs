@@ -21,17 +21,21 @@ pub(super) fn rows() -> Vec<Row> {
 fn lag() -> Vec<Panel> {
     vec![
         Panel::lines("Lag in events", "short", "Events up to the head that each is not done with, from the log's tables: also where no application is scraped. Most may not match its filter.")
+            .many()
             .query("postgresql_log_consumer_lag_events{schema=~\"$schema\",server=~\"$server\"}", "{{kind}} {{name}}")
             .empty(NO_CONSUMER),
         Panel::lines("Lag in time", "s", "How old the first of these events is.")
+            .many()
             .query("postgresql_log_consumer_lag_seconds{schema=~\"$schema\",server=~\"$server\"}", "{{kind}} {{name}}")
             .threshold(60.0, "red")
             .empty(NO_CONSUMER),
         Panel::lines("Lag in events, says the store", "short", "The same as the handles that run them know it, at their last heartbeat or commit.")
+            .many()
             .query("eventstore_subscription_lag_events{schema=~\"$schema\"}", "subscription {{subscription}}")
             .query("eventstore_group_lag_events{schema=~\"$schema\"}", "group {{group}}")
             .empty("no application with a consumer is scraped"),
         Panel::lines("Lag in time, says the store", "s", "For how long the handle has known of the first event that is not done with.")
+            .many()
             .query("eventstore_subscription_lag_seconds{schema=~\"$schema\"}", "subscription {{subscription}}")
             .query("eventstore_group_lag_seconds{schema=~\"$schema\"}", "group {{group}}")
             .threshold(60.0, "red")
@@ -58,7 +62,8 @@ fn groups() -> Vec<Panel> {
             .query("sum by (group) (rate(eventstore_group_claims_total{schema=~\"$schema\"}[$__rate_interval]))", "group {{group}}")
             .empty("no application with a consumer is scraped"),
         Panel::lines("What came of events", "eps", "Events of groups by what came of them: done, failed (and tried again), parked, or untouched (handed back).")
-            .query("sum by (group, outcome) (rate(eventstore_group_outcomes_total{schema=~\"$schema\"}[$__rate_interval]))", "{{group}} {{outcome}}")
+            .many()
+            .query("sum by (group, outcome) (rate(eventstore_group_outcomes_total{schema=~\"$schema\"}[$__rate_interval])) > 0", "{{group}} {{outcome}}")
             .stacked()
             .empty(NO_GROUP),
         Panel::lines("Again, and lost", "eps", "Events that were handed over not for the first time, and those that somebody else claimed meanwhile: leases that are too short, or workers that die.")
@@ -66,6 +71,7 @@ fn groups() -> Vec<Panel> {
             .query("sum by (group) (rate(eventstore_group_lease_losses_total{schema=~\"$schema\"}[$__rate_interval]))", "{{group}}, lease lost")
             .empty(NO_GROUP),
         Panel::lines("In flight and parked", "short", "Events that were handed over and not answered, and those of the whole group that are parked, at the last heartbeat.")
+            .many()
             .query("sum by (group) (eventstore_group_in_flight{schema=~\"$schema\"})", "{{group}}, in flight")
             .query("max by (group) (eventstore_group_parked{schema=~\"$schema\"})", "{{group}}, parked")
             .empty(NO_GROUP),
@@ -75,7 +81,8 @@ fn groups() -> Vec<Panel> {
 fn processes() -> Vec<Panel> {
     vec![
         Panel::lines("What came of work", "ops", "Commands, checks and wake-ups by what came of them.")
-            .query("sum by (process, kind, outcome) (rate(eventstore_process_outcomes_total{schema=~\"$schema\"}[$__rate_interval]))", "{{process}} {{kind}} {{outcome}}")
+            .many()
+            .query("sum by (process, kind, outcome) (rate(eventstore_process_outcomes_total{schema=~\"$schema\"}[$__rate_interval])) > 0", "{{process}} {{kind}} {{outcome}}")
             .stacked()
             .empty("no application with a process manager is scraped"),
         Panel::lines("In flight", "short", "What this process has claimed and not answered.")
@@ -94,7 +101,8 @@ fn processes() -> Vec<Panel> {
 fn caches() -> Vec<Panel> {
     vec![
         Panel::lines("Reads of caches", "ops", "By what answered them: hit, shared (the load of another one), or miss.")
-            .query("sum by (cache, outcome) (rate(eventstore_cache_reads_total{schema=~\"$schema\"}[$__rate_interval]))", "{{cache}} {{outcome}}")
+            .many()
+            .query("sum by (cache, outcome) (rate(eventstore_cache_reads_total{schema=~\"$schema\"}[$__rate_interval])) > 0", "{{cache}} {{outcome}}")
             .stacked()
             .empty(NO_CACHE),
         Panel::lines("Hits of caches", "percentunit", "The share of reads that needed no load of their own.")
@@ -106,7 +114,8 @@ fn caches() -> Vec<Panel> {
             .query("sum by (cache) (rate(eventstore_cache_invalidations_total{schema=~\"$schema\"}[$__rate_interval]))", "{{cache}}, dropped")
             .empty(NO_CACHE),
         Panel::lines("Recomputes", "ops", "Recomputes of keys by what came of them: done, failed, or lost (the lease).")
-            .query("sum by (projection, outcome) (rate(eventstore_recomputes_total{schema=~\"$schema\"}[$__rate_interval]))", "{{projection}} {{outcome}}")
+            .many()
+            .query("sum by (projection, outcome) (rate(eventstore_recomputes_total{schema=~\"$schema\"}[$__rate_interval])) > 0", "{{projection}} {{outcome}}")
             .stacked()
             .empty("nothing was recomputed by what is scraped"),
         Panel::lines("Keys to recompute", "short", "Keys that wait to be computed anew, and those of them whose last computation failed.")

@@ -158,21 +158,21 @@ fn variable(name: &str, label: &str, query: &str) -> Value {
 }
 
 fn annotations() -> Vec<Value> {
-    let of_prometheus =
-        |name: &str, colour: &str, expression: &str, title: &str, text: &str, is_time: bool| {
-            json!({
-                "name": name,
-                "datasource": datasource(),
-                "enable": true,
-                "hide": false,
-                "iconColor": colour,
-                "target": {"expr": expression, "interval": "", "refId": "Anno"},
-                "titleFormat": title,
-                "textFormat": text,
-                "tagKeys": "",
-                "useValueForTime": is_time,
-            })
-        };
+    // The values are times, in milliseconds.
+    let of_prometheus = |name: &str, colour: &str, expression: &str, title: &str, text: &str| {
+        json!({
+            "name": name,
+            "datasource": datasource(),
+            "enable": true,
+            "hide": false,
+            "iconColor": colour,
+            "target": {"expr": expression, "interval": "", "refId": "Anno"},
+            "titleFormat": title,
+            "textFormat": text,
+            "tagKeys": "",
+            "useValueForTime": true,
+        })
+    };
     vec![
         json!({
             "builtIn": 1,
@@ -189,15 +189,14 @@ fn annotations() -> Vec<Value> {
             "(postgresql_last_checkpoint_timestamp_seconds and on (instance, server) postgresql_in_recovery == 0) * 1000",
             "checkpoint",
             "began on {{server}}",
-            true,
         ),
         of_prometheus(
             "Alerts",
             "red",
-            "ALERTS{alertstate=\"firing\"}",
+            // Where it began, and not all of the time since, which would colour every panel.
+            "ALERTS_FOR_STATE * 1000 and ignoring (alertstate) ALERTS{alertstate=\"firing\"}",
             "{{alertname}}",
-            "{{severity}}",
-            false,
+            "{{severity}}, since then",
         ),
     ]
 }

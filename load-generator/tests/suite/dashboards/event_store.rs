@@ -40,9 +40,11 @@ fn now() -> Vec<Panel> {
             .query("postgresql_in_recovery{server=~\"$server\"}", "{{server}}")
             .words(("primary", "blue"), ("standby", "purple"))
             .empty("the exporter is not scraped"),
-        Panel::number("Version", "short", "PostgreSQL's version of each server.")
-            .query("postgresql_info{server=~\"$server\"}", "{{server}}: {{version}}")
-            .named()
+        Panel::word("Version", &["server", "release"], "PostgreSQL's version of each server.")
+            .query(
+                "max by (server, release) (label_replace(postgresql_info{server=~\"$server\"}, \"release\", \"$1\", \"version\", \"([^ ]+).*\"))",
+                "{{server}}",
+            )
             .empty("the exporter is not scraped"),
         Panel::number(
             "Head of the log",
@@ -50,14 +52,14 @@ fn now() -> Vec<Panel> {
             "The position of the newest event: how many events there are.",
         )
         .query("max by (schema) (postgresql_log_head_position{schema=~\"$schema\"})", "{{schema}}")
-        .empty("no log, or the exporter may not read it"),
+        .empty("no log is seen"),
         Panel::number(
             "Newest event",
             "s",
             "How old the newest event is, by the database's clock. An idle log has an old one.",
         )
         .query("min by (schema) (postgresql_log_last_event_age_seconds{schema=~\"$schema\"})", "{{schema}}")
-        .empty("the log is empty"),
+        .empty("no event is seen"),
         Panel::number("Alerts", "short", "Alerts that fire now.")
             .query("count(ALERTS{alertstate=\"firing\"}) or vector(0)", "firing")
             .threshold(1.0, "red"),
@@ -91,13 +93,13 @@ fn now() -> Vec<Panel> {
         .query("max(postgresql_replica_lag_seconds{server=~\"$server\"})", "lag")
         .threshold(1.0, "yellow")
         .threshold(10.0, "red")
-        .empty("no replica"),
+        .empty("no replica answers"),
         Panel::number(
             "Losses of history",
             "short",
             "How often a handle found in this time that a failover had lost the end of the log.",
         )
-        .query("sum(increase(eventstore_history_losses_total{schema=~\"$schema\"}[$__range]))", "losses")
+        .query("round(sum(increase(eventstore_history_losses_total{schema=~\"$schema\"}[$__range])))", "losses")
         .threshold(0.5, "red")
         .empty(NO_STORE),
     ]
@@ -110,10 +112,12 @@ fn appends() -> Vec<Panel> {
             .query("clamp_min(max by (schema) (postgresql:log_head_position:deriv1m{schema=~\"$schema\"}), 0)", "{{schema}}, the log")
             .empty(NO_STORE),
         Panel::lines("Appends by outcome", "ops", "What became of appends: accepted, conflict (their condition did not hold), repeated (written before), invalid, cancelled (the caller went away), or not possible.")
-            .query("sum by (outcome) (eventstore:append_outcomes:rate1m{schema=~\"$schema\"})", "{{outcome}}")
+            .many()
+            .query("sum by (outcome) (eventstore:append_outcomes:rate1m{schema=~\"$schema\"}) > 0", "{{outcome}}")
             .stacked()
             .empty(NO_APPENDS),
         Panel::lines("Append latency", "s", "From the call to its answer, whatever that was, queueing and retries included. From histograms: as fine as their buckets.")
+            .many()
             .query("max(eventstore:append_duration_seconds:p50_1m{schema=~\"$schema\"})", "p50")
             .query("max(eventstore:append_duration_seconds:p90_1m{schema=~\"$schema\"})", "p90")
             .query("max(eventstore:append_duration_seconds:p99_1m{schema=~\"$schema\"})", "p99")
@@ -123,21 +127,24 @@ fn appends() -> Vec<Panel> {
         Panel::lines("Errors and conflicts", "percentunit", "Shares of all appends.")
             .query("max(eventstore:append_errors:ratio1m{schema=~\"$schema\"})", "error")
             .query("max(eventstore:append_conflicts:ratio1m{schema=~\"$schema\"})", "conflict")
-            .max(1.0)
             .empty(NO_APPENDS),
         Panel::lines("Batch size", "short", "Events in one batch: more under load, as what waits goes together. One at a time is what a single client does.")
-            .query("histogram_quantile(0.5, sum by (le) (rate(eventstore_append_batch_events_bucket{schema=~\"$schema\"}[$__rate_interval])))", "p50")
-            .query("histogram_quantile(0.99, sum by (le) (rate(eventstore_append_batch_events_bucket{schema=~\"$schema\"}[$__rate_interval])))", "p99")
+            .query("clamp_min(histogram_quantile(0.5, sum by (le) (rate(eventstore_append_batch_events_bucket{schema=~\"$schema\"}[$__rate_interval]))) >= 0, 1)", "p50")
+            .query("clamp_min(histogram_quantile(0.99, sum by (le) (rate(eventstore_append_batch_events_bucket{schema=~\"$schema\"}[$__rate_interval]))) >= 0, 1)", "p99")
             .query("sum(rate(eventstore_append_batch_events_sum{schema=~\"$schema\"}[$__rate_interval])) / (sum(rate(eventstore_append_batch_events_count{schema=~\"$schema\"}[$__rate_interval])) > 0)", "mean")
             .empty(NO_APPENDS),
         Panel::lines("Writer queue", "short", "Appends that waited when the last batch was sent, of each handle. At 1,024 (append_queue, unless set) callers wait.")
             .query("eventstore_append_queue_depth{schema=~\"$schema\"}", "{{schema}} {{instance}}")
             .threshold(800.0, "red")
             .empty(NO_STORE),
-        Panel::lines("History lost", "short", "Losses of the end of the log in a failover that handles found, and the first position that was lost last.")
-            .query("increase(eventstore_history_losses_total{schema=~\"$schema\"}[$__rate_interval])", "losses, {{instance}}")
-            .query("eventstore_history_lost_from_position{schema=~\"$schema\"}", "from position, {{instance}}")
-            .sized(24, 6)
+        Panel::lines("History lost", "short", "Losses of the end of the log in a failover, as handles found them.")
+            .query("round(increase(eventstore_history_losses_total{schema=~\"$schema\"}[$__rate_interval]))", "{{schema}} {{instance}}")
+            .empty(NO_STORE),
+        Panel::number("History lost from position", "short", "The first position that was lost last, as each handle found it.")
+            .query("eventstore_history_lost_from_position{schema=~\"$schema\"}", "{{schema}} {{instance}}")
+            .words(("none", "green"), ("1", "red"))
+            .threshold(1.0, "red")
+            .sized(12, 8)
             .empty(NO_STORE),
     ]
 }
@@ -146,14 +153,16 @@ fn queries() -> Vec<Panel> {
     let none = "nothing is queried";
     vec![
         Panel::lines("Pages by outcome", "ops", "Pages of queries and streams by what came of them.")
-            .query("sum by (outcome) (rate(eventstore_query_outcomes_total{schema=~\"$schema\"}[$__rate_interval]))", "{{outcome}}")
+            .many()
+            .query("sum by (outcome) (rate(eventstore_query_outcomes_total{schema=~\"$schema\"}[$__rate_interval])) > 0", "{{outcome}}")
             .stacked()
             .empty(none),
         Panel::lines("Pages by kind of server", "ops", "Which kind of server answered; `none` where nobody did.")
-            .query("sum by (target) (rate(eventstore_query_duration_seconds_count{schema=~\"$schema\"}[$__rate_interval]))", "{{target}}")
+            .query("sum by (target) (rate(eventstore_query_duration_seconds_count{schema=~\"$schema\"}[$__rate_interval])) > 0", "{{target}}")
             .stacked()
             .empty(none),
         Panel::lines("Query latency", "s", "From the call for a page to its answer, the primary and replicas apart.")
+            .many()
             .query("max by (target) (eventstore:query_duration_seconds:p50_1m{schema=~\"$schema\"})", "p50 {{target}}")
             .query("max by (target) (eventstore:query_duration_seconds:p99_1m{schema=~\"$schema\"})", "p99 {{target}}")
             .empty(none),
@@ -164,6 +173,7 @@ fn queries() -> Vec<Panel> {
             .query("max by (pool) (eventstore:pool_wait_seconds:p99_1m{schema=~\"$schema\"})", "{{pool}}")
             .threshold(0.1, "red")
             .sized(24, 8)
-            .empty(NO_STORE),
+            .many()
+            .empty("nobody asked for a connection"),
     ]
 }

@@ -31,10 +31,10 @@ fn rate(metric: &str) -> String {
     format!("sum(rate({metric}{{instance=~\"$instance\"}}[$__rate_interval]))")
 }
 
-/// A percentile of a histogram by operation, all together.
+/// A percentile of a histogram by operation, all together. Where nothing is counted it is not a number, which compares with nothing.
 fn quantile(metric: &str) -> String {
     format!(
-        "histogram_quantile(QUANTILE, sum by (le) (rate({metric}_bucket{{instance=~\"$instance\",operation=~\"$operation\"}}[$__rate_interval])))"
+        "histogram_quantile(QUANTILE, sum by (le) (rate({metric}_bucket{{instance=~\"$instance\",operation=~\"$operation\"}}[$__rate_interval]))) >= 0"
     )
 }
 
@@ -47,10 +47,10 @@ fn now() -> Vec<Panel> {
             .query("sum(load_generator:requests:rate1m{instance=~\"$instance\",outcome!~\"error|timeout\"})", "achieved")
             .empty(IDLE),
         Panel::number("p99 from when due", "s", "99 of 100 requests took no longer, from when they were due.")
-            .query("histogram_quantile(0.99, sum by (le) (rate(load_generator_latency_seconds_bucket{instance=~\"$instance\"}[1m])))", "p99")
+            .query("histogram_quantile(0.99, sum by (le) (rate(load_generator_latency_seconds_bucket{instance=~\"$instance\"}[1m]))) >= 0", "p99")
             .threshold(0.02, "yellow")
             .threshold(0.1, "red")
-            .empty(IDLE),
+            .empty("no request was answered"),
         Panel::number("Errors", "percentunit", "Requests that failed or took too long, of all that were served, over the last minute.")
             .query("(sum(load_generator:requests:rate1m{instance=~\"$instance\",outcome=~\"error|timeout\"}) or vector(0)) / (sum(load_generator:requests:rate1m{instance=~\"$instance\"}) > 0)", "errors")
             .threshold(0.001, "yellow")
@@ -77,10 +77,12 @@ fn rates() -> Vec<Panel> {
             .query("sum(rate(load_generator_requests_total{instance=~\"$instance\",outcome!~\"error|timeout\"}[$__rate_interval]))", "achieved")
             .empty(IDLE),
         Panel::lines("Outcomes", "reqps", "What became of requests: effective (a command wrote something), refused (the domain said no), failure_recorded, answered (a query), error, timeout.")
-            .query("sum by (outcome) (rate(load_generator_requests_total{instance=~\"$instance\",operation=~\"$operation\"}[$__rate_interval]))", "{{outcome}}")
+            .many()
+            .query("sum by (outcome) (rate(load_generator_requests_total{instance=~\"$instance\",operation=~\"$operation\"}[$__rate_interval])) > 0", "{{outcome}}")
             .stacked()
             .empty(IDLE),
         Panel::lines("Requests by operation", "reqps", "The mix of operations, as it was served.")
+            .many()
             .query("sum by (operation) (rate(load_generator_requests_total{instance=~\"$instance\",operation=~\"$operation\"}[$__rate_interval]))", "{{operation}}")
             .stacked()
             .sized(24, 8)
@@ -89,7 +91,7 @@ fn rates() -> Vec<Panel> {
 }
 
 fn latency() -> Vec<Panel> {
-    let by_operation = "histogram_quantile(0.99, sum by (le, operation) (rate(load_generator_METRIC_seconds_bucket{instance=~\"$instance\",operation=~\"$operation\"}[$__rate_interval])))";
+    let by_operation = "histogram_quantile(0.99, sum by (le, operation) (rate(load_generator_METRIC_seconds_bucket{instance=~\"$instance\",operation=~\"$operation\"}[$__rate_interval]))) >= 0";
     vec![
         Panel::lines("From when a request was due", "s", "What a user sees, waiting for a worker included. A stall is seen by all requests that were due in it.")
             .percentiles(&quantile("load_generator_latency_seconds"))
@@ -99,10 +101,11 @@ fn latency() -> Vec<Panel> {
             .percentiles(&quantile("load_generator_service_seconds"))
             .empty(IDLE),
         Panel::lines("p99 by operation, from when due", "s", "Which operations are slow.")
+            .many()
             .query(by_operation.replace("METRIC", "latency"), "{{operation}}")
             .empty(IDLE),
         Panel::lines("Staleness", "s", "How old the answers of replicas were, by what this process had been told before.")
-            .percentiles("histogram_quantile(QUANTILE, sum by (le) (rate(load_generator_staleness_seconds_bucket{instance=~\"$instance\"}[$__rate_interval])))")
+            .percentiles("histogram_quantile(QUANTILE, sum by (le) (rate(load_generator_staleness_seconds_bucket{instance=~\"$instance\"}[$__rate_interval]))) >= 0")
             .empty("nothing is read from a replica"),
     ]
 }
@@ -117,14 +120,13 @@ fn backpressure() -> Vec<Panel> {
             .query("load_generator:rejected:ratio1m{instance=~\"$instance\"}", "rejected")
             .query("load_generator:late_starts:ratio1m{instance=~\"$instance\"}", "late starts")
             .threshold(0.01, "red")
-            .max(1.0)
             .empty(IDLE),
         Panel::lines("Queue", "short", "Requests that wait for a worker.")
             .query("load_generator_queue_depth{instance=~\"$instance\"}", "{{instance}}")
             .empty(IDLE),
         Panel::lines("Workers", "short", "Workers that serve a request, of those that there are; without a pool, requests under way.")
             .query("sum(load_generator_busy_workers{instance=~\"$instance\"})", "busy")
-            .query("sum(load_generator_workers{instance=~\"$instance\"})", "workers")
+            .limit("sum(load_generator_workers{instance=~\"$instance\"})", "workers")
             .empty(IDLE),
     ]
 }
@@ -132,10 +134,12 @@ fn backpressure() -> Vec<Panel> {
 fn errors() -> Vec<Panel> {
     vec![
         Panel::lines("Errors by kind", "reqps", "Failed requests by kind and SQLSTATE.")
+            .many()
             .query("sum by (kind, sqlstate) (rate(load_generator_errors_total{instance=~\"$instance\"}[$__rate_interval]))", "{{kind}} {{sqlstate}}")
             .stacked()
             .empty("no errors"),
         Panel::lines("Time-outs", "reqps", "Requests that were given up after --timeout.")
+            .many()
             .query("sum by (operation) (rate(load_generator_requests_total{instance=~\"$instance\",operation=~\"$operation\",outcome=\"timeout\"}[$__rate_interval]))", "{{operation}}")
             .stacked()
             .empty("no time-outs"),
@@ -159,7 +163,7 @@ fn own() -> Vec<Panel> {
         Panel::lines("Threads and files", "short", "Threads, and open files and sockets, of which there may be so many at most.")
             .query(format!("process_threads{process}"), "threads, {{instance}}")
             .query(format!("process_open_fds{process}"), "files, {{instance}}")
-            .sized(24, 6)
+            .sized(24, 8)
             .empty(IDLE),
     ]
 }

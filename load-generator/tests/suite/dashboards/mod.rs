@@ -2,6 +2,7 @@
 //!
 //! `EVENTSTORE_WRITE_DASHBOARDS=1 cargo test -p load-generator --test suite dashboards::` writes the files in grafana/dashboards.
 
+mod colour;
 mod consumers;
 mod dashboard;
 mod event_store;

@@ -8,6 +8,7 @@ const NO_SLOT: &str = "no replication slot";
 pub(super) fn panels() -> Vec<Panel> {
     vec![
         Panel::lines("Replica lag", "s", "By the exporter, which asks both sides and counts on where a replica is silent; by the primary and by the standby, as each knows; and by the store, from the events it knows of.")
+            .tall()
             .query("postgresql_replica_lag_seconds{server=~\"$server\"}", "{{server}}")
             .query("postgresql_replication_lag_seconds{server=~\"$server\"}", "{{standby}}, says {{server}}")
             .query("postgresql_replay_lag_seconds{server=~\"$server\"}", "{{server}}, says itself")
@@ -15,6 +16,7 @@ pub(super) fn panels() -> Vec<Panel> {
             .threshold(10.0, "red")
             .empty(NO_REPLICA),
         Panel::lines("Replica lag in WAL", "bytes", "The same in bytes of WAL that the replica has not replayed.")
+            .tall()
             .query("postgresql_replica_lag_bytes{server=~\"$server\"}", "{{server}}")
             .query("postgresql_replication_lag_bytes{server=~\"$server\"}", "{{standby}}, says {{server}}")
             .query("postgresql_replay_lag_bytes{server=~\"$server\"}", "{{server}}, received")
@@ -42,8 +44,9 @@ pub(super) fn panels() -> Vec<Panel> {
             .sized(8, 5)
             .empty("no application that reads from a replica is scraped"),
         Panel::lines("WAL held back by slots", "bytes", "WAL that is kept for each replication slot, and how much more there may be before it is given up.")
+            .many()
             .query("postgresql_slot_retained_bytes{server=~\"$server\"}", "{{slot}} on {{server}}")
-            .query("postgresql_slot_safe_bytes{server=~\"$server\"}", "{{slot}} on {{server}}, still safe")
+            .limit("postgresql_slot_safe_bytes{server=~\"$server\"}", "{{slot}} on {{server}}, still safe")
             .threshold(8_589_934_592.0, "red")
             .empty(NO_SLOT),
         Panel::number("Slots in use", "short", "Whether somebody reads from each slot: one that nobody reads from holds WAL back for nothing.")
@@ -51,9 +54,12 @@ pub(super) fn panels() -> Vec<Panel> {
             .words(("idle", "red"), ("in use", "green"))
             .sized(6, 8)
             .empty(NO_SLOT),
-        Panel::number("WAL of slots", "short", "What has become of the WAL that each slot needs: unreserved is about to be removed, lost is gone.")
-            .query("postgresql_slot_wal_status{server=~\"$server\"} == 1", "{{slot}}: {{status}}")
-            .named()
+        Panel::word("WAL of slots", &["server", "slot", "status"], "What has become of the WAL that each slot needs: unreserved is about to be removed, lost is gone.")
+            .query("max by (server, slot, status) (postgresql_slot_wal_status{server=~\"$server\"} == 1)", "{{slot}} on {{server}}")
+            .coloured("reserved", "green")
+            .coloured("extended", "yellow")
+            .coloured("unreserved", "orange")
+            .coloured("lost", "red")
             .sized(6, 8)
             .empty(NO_SLOT),
     ]

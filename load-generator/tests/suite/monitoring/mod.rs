@@ -14,7 +14,7 @@ use crate::monitoring::scene::Scene;
 /// Prefixes of what is ours.
 const OURS: [&str; 3] = ["eventstore_", "load_generator_", "postgresql_"];
 /// What Prometheus itself makes.
-const OF_PROMETHEUS: [&str; 2] = ["up", "ALERTS"];
+const OF_PROMETHEUS: [&str; 3] = ["up", "ALERTS", "ALERTS_FOR_STATE"];
 /// Metrics that no panel and no alert has, and why.
 const NOWHERE: &[(&str, &str)] = &[];
 /// Metrics that only later versions than the oldest have.

@@ -60,6 +60,8 @@ fn most(unit: &str) -> f64 {
         // An hour's test would be a long one; a server that was given may run for years.
         "s" => 1e4,
         "percentunit" => 1.0 + 1e-9,
+        // The word is a label.
+        "string" => 1.0,
         "bytes" | "Bps" => 1e12,
         "short" => 1e9,
         "reqps" | "ops" | "eps" | "wps" | "rps" | "iops" => 1e6,

@@ -42,7 +42,11 @@ impl Scene {
     pub(super) fn break_primary(&mut self) {
         self.cluster.primary().signal(Signal::SIGSTOP).unwrap();
         self.until(|scene| {
-            let of_requests = scene.running.scrape().unwrap_or_default().contains("outcome=\"timeout\"");
+            let page = scene.running.scrape().unwrap_or_default();
+            let timed_out = |line: &&str| {
+                line.starts_with("load_generator_requests_total") && line.contains("outcome=\"timeout\"")
+            };
+            let of_requests = page.lines().filter(timed_out).any(|line| !line.ends_with(" 0"));
             let series = "eventstore_append_outcomes_total{outcome=\"timed_out\"";
             let page = scene.application.scrape();
             let of_appends = page.lines().find(|line| line.starts_with(series)).and_then(|line| {
