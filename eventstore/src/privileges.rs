@@ -90,7 +90,7 @@ impl EventStore {
     ///
     /// # Errors
     /// [`Invalid`](crate::ErrorKind::Invalid) if there is no such role, if it is the log's owner (who may do everything) or PUBLIC, if the
-    /// caller has not the owner's rights, or if the log has yet to be migrated; [`Unavailable`](crate::ErrorKind::Unavailable),
+    /// caller has not the owner's rights, if others may put objects into the log's schema, or if the log has yet to be migrated; [`Unavailable`](crate::ErrorKind::Unavailable),
     /// [`Closed`](crate::ErrorKind::Closed).
     ///
     /// # Cancellation
@@ -99,8 +99,9 @@ impl EventStore {
         self.change_privilege(privileges::GRANT, privilege, role).await
     }
 
-    /// Takes a privilege on this log from a role, from its next statement on: also where it was granted by hand, and where it was not
-    /// granted. What other privileges include it keeps, and what it has as a member of another role. Needs the rights of the log's owner.
+    /// Takes a privilege on this log from a role, from its next statement on, also where it was granted by hand, with what the role has granted
+    /// on of it. What other privileges of its own include it keeps, and what it has as a member of another role; where it does not hold this
+    /// privilege, only what no other privilege includes is taken. Needs the rights of the log's owner.
     ///
     /// # Errors
     /// As [`grant`](Self::grant).

@@ -164,6 +164,8 @@ pub(super) const STEPS: &[Step] = &[
             include_str!("../sql/migrations/0010/6_revoke_v1.sql"),
             include_str!("../sql/migrations/0010/7_renew_privileges_v1.sql"),
             include_str!("../sql/migrations/0010/8_nothing_for_public.sql"),
+            include_str!("../sql/migrations/0010/9_append_v1.sql"),
+            include_str!("../sql/migrations/0010/10_strangers_v1.sql"),
         ],
     },
 ];

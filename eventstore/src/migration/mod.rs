@@ -4,6 +4,9 @@
 //! of this schema, and the append lock if the log exists, so that no append sees half of a change. Both are tried
 //! and not waited for, with a pause outside any transaction: a waiting session would hold a pooler's server
 //! connection, and appends would queue behind it.
+//!
+//! A log has one owner, with whose rights its functions work. A later migration becomes that owner, or is refused; so is a schema
+//! into which anybody else can put functions.
 
 mod catalogue;
 mod server_state;
@@ -127,7 +130,12 @@ impl<'a> Migrator<'a> {
         let schemas =
             client.query_one(migrate::SCHEMA_STATE, &[&self.schema.as_str()]).await.map_err(fault)?;
         let (exists, migrated) = (schemas.get::<_, bool>(0), schemas.get::<_, bool>(1));
-        if !exists {
+        if let Some(owner) = schemas.get::<_, Option<String>>(2) {
+            client.execute(migrate::AS_OWNER, &[&owner]).await.map_err(fault)?;
+        }
+        if exists {
+            self.check_strangers(client).await.map_err(fault)??;
+        } else {
             client
                 .batch_execute(&sql::for_schema(migrate::CREATE_SCHEMA, self.schema))
                 .await
@@ -152,6 +160,18 @@ impl<'a> Migrator<'a> {
             self.set_up_log(client).await.map_err(fault)?;
         }
         Ok(())
+    }
+
+    /// Refuses a schema into which somebody else may put functions: those of the log would call them, with its owner's rights.
+    async fn check_strangers(&self, client: &Client) -> Result<Result<(), Error>, tokio_postgres::Error> {
+        let row = client.query_one(migrate::STRANGERS, &[&self.schema.as_str()]).await?;
+        let Some(strangers) = row.get::<_, Option<String>>(0) else { return Ok(Ok(())) };
+        let (schema, owner) = (self.schema, row.get::<_, String>(1));
+        Ok(Err(Error::invalid(format!(
+            "schema {schema} has to be its log's owner's alone, and {owner} would own the log, found: {strangers}; what is put there could run with \
+             the owner's rights. Name a schema that is not there yet, or: ALTER SCHEMA {schema} OWNER TO the owner, REVOKE CREATE ON SCHEMA {schema} \
+             FROM the others, and drop what is theirs"
+        ))))
     }
 
     async fn set_up_log(&self, client: &Client) -> Result<(), tokio_postgres::Error> {

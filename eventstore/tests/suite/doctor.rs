@@ -84,6 +84,35 @@ async fn it_is_content_with_the_servers_of_our_files_and_its_lines_mend_what_is_
     let broken = [
         ("SELECT pg_create_physical_replication_slot('gone', true)", 10, "warning", "slots", "gone"),
         ("DROP INDEX library.group_work_ready", 11, "error", "indexes", "group_work_ready"),
+        (
+            "DROP TRIGGER refuse_change ON library.events",
+            11,
+            "error",
+            "triggers",
+            "refuse_change of events is missing",
+        ),
+        (
+            "DROP TRIGGER refuse_change_of_row ON library.events",
+            11,
+            "error",
+            "triggers",
+            "refuse_change_of_row of events is missing",
+        ),
+        // As pg_restore --disable-triggers leaves it.
+        (
+            "ALTER TABLE library.events ENABLE TRIGGER refuse_change",
+            11,
+            "error",
+            "triggers",
+            "refuse_change of events does not fire for everyone",
+        ),
+        (
+            "ALTER TABLE library.events DISABLE TRIGGER refuse_change_of_row",
+            11,
+            "error",
+            "triggers",
+            "refuse_change_of_row of events does not fire",
+        ),
         ("ALTER SYSTEM SET fsync = off; SELECT pg_reload_conf()", 11, "error", "durability", "fsync"),
         ("ALTER ROLE postgres SET enable_indexscan = off", 10, "warning", "planner", "enable_indexscan"),
         (

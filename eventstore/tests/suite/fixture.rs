@@ -39,9 +39,9 @@ impl Log {
     pub(crate) async fn lose_after(&self, position: i64) {
         let name = self.schema.name();
         let lose = format!(
-            "BEGIN; ALTER TABLE {name}.events DISABLE TRIGGER refuse_change;
+            "BEGIN; ALTER TABLE {name}.events DISABLE TRIGGER refuse_change, DISABLE TRIGGER refuse_change_of_row;
              DELETE FROM {name}.keys WHERE position > {position}; DELETE FROM {name}.events WHERE position > {position};
-             ALTER TABLE {name}.events ENABLE ALWAYS TRIGGER refuse_change; COMMIT"
+             ALTER TABLE {name}.events ENABLE ALWAYS TRIGGER refuse_change, ENABLE ALWAYS TRIGGER refuse_change_of_row; COMMIT"
         );
         self.sql().await.batch_execute(&lose).await.unwrap();
     }

@@ -2,11 +2,12 @@
 
 use eventstore::{ErrorKind, Filter, NewEvent, Privilege, Start};
 use serde_json::json;
+use testutil::Cluster;
 
 use crate::fixture::{self, Log};
 use crate::guarded::{Guarded, LOG, refusal};
 use crate::privileges::{assert_lacks_right, read_everything};
-use crate::subscriptions::{append, next};
+use crate::subscriptions::{LONG, append, next};
 
 #[tokio::test]
 async fn even_the_owner_does_not_change_events_by_mistake() {
@@ -195,5 +196,149 @@ async fn only_the_owner_migrates_and_who_read_before_goes_on() {
     assert!(owner.privileges().await.unwrap().is_empty(), "what was granted by hand is left as it is");
     owner.grant(Privilege::Writer, &by_hand).await.unwrap();
     assert_eq!(owner.privileges().await.unwrap().len(), 1);
+    guarded.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_granted_by_hand_and_what_was_granted_on_are_revoked_as_told() {
+    let guarded = Guarded::new().await;
+    let (owner, sql) = (guarded.store("admin").await, guarded.sql("admin").await);
+    let (by_hand, other) = (format!("{}_by_hand", guarded.database()), guarded.role("reader"));
+    let superuser = guarded.superuser().await;
+    let grants = format!(
+        "CREATE ROLE {by_hand}; GRANT USAGE ON SCHEMA {LOG} TO {by_hand}; GRANT SELECT ON ALL TABLES IN SCHEMA {LOG} TO {by_hand};
+         GRANT EXECUTE ON FUNCTION {LOG}.append_v1 TO {by_hand}"
+    );
+    superuser.batch_execute(&grants).await.unwrap();
+    let may = format!(
+        "SELECT has_table_privilege('{by_hand}', '{LOG}.events', 'SELECT') AND has_schema_privilege('{by_hand}', '{LOG}', 'USAGE'),
+                has_function_privilege('{by_hand}', '{LOG}.append_v1'::regproc, 'EXECUTE')"
+    );
+    let may = async || {
+        let row = sql.query_one(&may, &[]).await.unwrap();
+        (row.get::<_, bool>(0), row.get::<_, bool>(1))
+    };
+    for not_held in [Privilege::Importer, Privilege::Projector, Privilege::Reader] {
+        owner.revoke(not_held, &by_hand).await.unwrap();
+        assert_eq!(may().await, (true, true), "{not_held} was not held");
+    }
+    owner.revoke(Privilege::Writer, &by_hand).await.unwrap();
+    assert_eq!(
+        may().await,
+        (true, false),
+        "what is a writer's alone is taken, also where it was granted by hand"
+    );
+
+    // It was let grant on, and did: that goes with it.
+    owner.grant(Privilege::Writer, &by_hand).await.unwrap();
+    let on = format!(
+        "GRANT SELECT ON {LOG}.events TO {by_hand} WITH GRANT OPTION; GRANT USAGE ON SCHEMA {LOG} TO {by_hand} WITH GRANT OPTION;
+         GRANT EXECUTE ON FUNCTION {LOG}.append_v1 TO {by_hand} WITH GRANT OPTION;
+         SET ROLE {by_hand}; GRANT SELECT ON {LOG}.events TO {other}; GRANT USAGE ON SCHEMA {LOG} TO {other};
+         GRANT EXECUTE ON FUNCTION {LOG}.append_v1 TO {other}"
+    );
+    superuser.batch_execute(&on).await.unwrap();
+    owner.revoke(Privilege::Writer, &by_hand).await.unwrap();
+    assert_eq!(may().await, (false, false));
+    append(&guarded.store("writer").await, 0..2).await;
+    guarded.replayed().await;
+    let reader = guarded.store("reader").await;
+    read_everything(&reader, 2).await;
+    assert_lacks_right(reader.append([NewEvent::new("T", json!({}))]).await, "appends");
+    superuser
+        .batch_execute(&format!("RESET ROLE; DROP OWNED BY {by_hand}; DROP ROLE {by_hand}"))
+        .await
+        .unwrap();
+    guarded.end().await;
+}
+
+/// Whoever reads less than the events, a column or another table, calls what readers call.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_read_a_piece_of_a_log_before_goes_on() {
+    let guarded = Guarded::empty().await;
+    let admin = guarded.sql("admin").await;
+    admin.batch_execute(&fixture::made_by_version(LOG, 9)).await.unwrap();
+    let (column, table, nothing) = (guarded.role("reader"), guarded.role("writer"), guarded.role("importer"));
+    let grants = format!(
+        "GRANT USAGE ON SCHEMA {LOG} TO {column}, {table}, {nothing};
+         GRANT SELECT (position, recorded_at) ON {LOG}.events TO {column}; GRANT SELECT ON {LOG}.subscriptions TO {table}"
+    );
+    admin.batch_execute(&grants).await.unwrap();
+    guarded.store("admin").await.migrate().await.unwrap();
+    guarded.sql("reader").await.query_one("SELECT position_before_v1(now(), 0)", &[]).await.unwrap();
+    guarded.sql("writer").await.query_one("SELECT is_alive_v1(now(), interval '1s')", &[]).await.unwrap();
+    assert_eq!(refusal(&guarded.sql("importer").await, "SELECT type_key_v1('T')").await, "42501");
+    guarded.end().await;
+}
+
+/// A subscriber applies changes row by row, and fires no trigger of statements.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_subscriber_of_logical_replication_does_not_change_events_either() {
+    let builder =
+        Cluster::builder().setting("wal_level", "logical").setting("wal_retrieve_retry_interval", "10ms");
+    let cluster = tokio::task::spawn_blocking(|| builder.start()).await.unwrap().unwrap();
+    let store = fixture::store().primary(cluster.primary().dsn()).schema(LOG).connect().await.unwrap();
+    store.migrate().await.unwrap();
+    let publisher = testutil::connect(&cluster.primary().dsn()).await.unwrap();
+    publisher.batch_execute("CREATE DATABASE subscriber").await.unwrap();
+    let dsn = format!("{} dbname=subscriber", cluster.primary().dsn());
+    let copy = fixture::store().primary(&dsn).schema(LOG).connect().await.unwrap();
+    copy.migrate().await.unwrap();
+    let subscriber = testutil::connect(&dsn).await.unwrap();
+    publisher.batch_execute(&format!("CREATE PUBLICATION p FOR TABLE {LOG}.events")).await.unwrap();
+    let slot = "SELECT pg_create_logical_replication_slot('s', 'pgoutput')";
+    publisher.batch_execute(slot).await.unwrap();
+    let subscribe = format!(
+        "CREATE SUBSCRIPTION s CONNECTION '{}' PUBLICATION p WITH (create_slot = false, copy_data = false)",
+        cluster.primary().dsn()
+    );
+    subscriber.batch_execute(&subscribe).await.unwrap();
+    append(&store, 0..3).await;
+    let applied = async || loop {
+        let row = subscriber.query_one(&format!("SELECT count(*) FROM {LOG}.events"), &[]).await.unwrap();
+        if row.get::<_, i64>(0) == 3 {
+            return;
+        }
+    };
+    tokio::time::timeout(LONG, applied()).await.expect("inserts are applied");
+
+    // On purpose at the publisher, as for an erasure; nobody said so at the subscriber.
+    let change = format!(
+        "BEGIN; ALTER TABLE {LOG}.events DISABLE TRIGGER refuse_change, DISABLE TRIGGER refuse_change_of_row;
+         UPDATE {LOG}.events SET metadata = '{{\"erased\": true}}' WHERE position = 1; DELETE FROM {LOG}.events WHERE position = 2;
+         ALTER TABLE {LOG}.events ENABLE ALWAYS TRIGGER refuse_change, ENABLE ALWAYS TRIGGER refuse_change_of_row; COMMIT"
+    );
+    publisher.batch_execute(&change).await.unwrap();
+    let failed = async || loop {
+        let errors = "SELECT coalesce(sum(apply_error_count), 0)::bigint FROM pg_stat_subscription_stats";
+        if subscriber.query_one(errors, &[]).await.unwrap().get::<_, i64>(0) > 0 {
+            return;
+        }
+    };
+    tokio::time::timeout(LONG, failed()).await.expect("the worker is refused");
+    let unchanged = format!("SELECT count(*) FROM {LOG}.events WHERE metadata = '{{}}'");
+    assert_eq!(subscriber.query_one(&unchanged, &[]).await.unwrap().get::<_, i64>(0), 3);
+    subscriber
+        .batch_execute(
+            "ALTER SUBSCRIPTION s DISABLE; ALTER SUBSCRIPTION s SET (slot_name = NONE); DROP SUBSCRIPTION s",
+        )
+        .await
+        .unwrap();
+}
+
+/// All that each privilege lets a role do in the schema of a log, so that none gets more unnoticed. To accept a change, copy what the test prints.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_rights_of_each_privilege_are_the_recorded_ones() {
+    let guarded = Guarded::new().await;
+    let sql = guarded.superuser().await;
+    let mut found = String::new();
+    for privilege in Privilege::ALL {
+        let role = guarded.role(privilege.as_str());
+        for row in sql.query(include_str!("rights.sql"), &[&LOG, &role]).await.unwrap() {
+            found += &format!("{privilege} {}\n", row.get::<_, &str>(0));
+        }
+    }
+    let recorded = include_str!("rights.golden");
+    assert!(found == recorded, "rights have changed; they are now\n{found}");
     guarded.end().await;
 }

@@ -70,6 +70,11 @@ impl Guarded {
         &self.name
     }
 
+    /// Where the primary is, and nothing of the database.
+    pub(crate) fn primary(&self) -> &str {
+        self.servers.primary()
+    }
+
     fn dsn(&self, server: &str, role: &str) -> String {
         format!("{server} dbname={} user={role}", self.name)
     }

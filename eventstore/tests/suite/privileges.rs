@@ -79,6 +79,7 @@ async fn only_the_owner(store: &EventStore, sql: &tokio_postgres::Client) {
         "SELECT FROM events FOR UPDATE",
         "DO $$ BEGIN LOCK TABLE events IN SHARE MODE; END $$",
         "ALTER TABLE events DISABLE TRIGGER refuse_change",
+        "ALTER TABLE events DISABLE TRIGGER refuse_change_of_row",
         "DROP TABLE events",
         "DELETE FROM snapshots",
         "UPDATE subscriptions SET position = 0",
@@ -95,6 +96,11 @@ async fn only_the_owner(store: &EventStore, sql: &tokio_postgres::Client) {
         "SELECT pg_try_advisory_lock(1163284301, 'events'::regclass::oid::integer)",
         "SELECT pg_advisory_lock_shared(1163284301, 'events'::regclass::oid::integer)",
         "SELECT pg_advisory_unlock_all()",
+        "SELECT pg_logical_emit_message(true, 'x', 'x')",
+        "SELECT pg_logical_emit_message(false, 'x', bytea 'x')",
+        "SELECT lo_creat(-1)",
+        "SELECT lo_create(0)",
+        "SELECT lo_from_bytea(0, 'x')",
     ] {
         assert_eq!(refusal(sql, statement).await, "42501", "{statement}");
     }

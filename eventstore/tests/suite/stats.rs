@@ -16,9 +16,9 @@ async fn archived_events_are_not_counted_and_partitions_of_keys_are() {
     log.sql()
         .await
         .batch_execute(&format!(
-            "BEGIN; ALTER TABLE {name}.events DISABLE TRIGGER refuse_change;
+            "BEGIN; ALTER TABLE {name}.events DISABLE TRIGGER refuse_change, DISABLE TRIGGER refuse_change_of_row;
              DELETE FROM {name}.keys WHERE position <= 2; DELETE FROM {name}.events WHERE position <= 2;
-             ALTER TABLE {name}.events ENABLE ALWAYS TRIGGER refuse_change;
+             ALTER TABLE {name}.events ENABLE ALWAYS TRIGGER refuse_change, ENABLE ALWAYS TRIGGER refuse_change_of_row;
              ALTER TABLE {name}.keys RENAME TO keys_1;
              CREATE TABLE {name}.keys (LIKE {name}.keys_1 INCLUDING ALL) PARTITION BY RANGE (position);
              ALTER TABLE {name}.keys ATTACH PARTITION {name}.keys_1 FOR VALUES FROM (0) TO (1000); COMMIT"

@@ -49,9 +49,13 @@ GRANT CONNECT ON DATABASE :"database" TO eventstore_admin, eventstore_writer, ev
     eventstore_projector, eventstore_monitor, load_generator;
 
 -- A log's lock is an advisory one, which anyone in the database could take by hand and hold up all appends. The functions of
--- a log take it with the rights of their owner.
+-- a log take it with the rights of their owner. Large objects and messages in the WAL could fill the disk.
 SELECT format('REVOKE EXECUTE ON FUNCTION %s FROM PUBLIC', oid::regprocedure),
        format('GRANT EXECUTE ON FUNCTION %s TO eventstore_owner', oid::regprocedure)
   FROM pg_proc
- WHERE pronamespace = 'pg_catalog'::regnamespace AND proname ~ '^pg_(try_)?advisory_' \gexec
+ WHERE pronamespace = 'pg_catalog'::regnamespace
+   AND (proname ~ '^pg_(try_)?advisory_' OR proname IN ('pg_logical_emit_message', 'lo_creat', 'lo_create', 'lo_from_bytea')) \gexec
+-- Measures how long a flush takes with such a message.
+SELECT format('GRANT EXECUTE ON FUNCTION %s TO load_generator', oid::regprocedure)
+  FROM pg_proc WHERE pronamespace = 'pg_catalog'::regnamespace AND proname = 'pg_logical_emit_message' \gexec
 SQL

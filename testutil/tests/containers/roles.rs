@@ -76,9 +76,13 @@ async fn a_role_alone_may_nothing() {
             "SELECT pg_advisory_xact_lock(1, 1)",
             "SELECT pg_try_advisory_xact_lock_shared(1)",
             "SELECT pg_advisory_unlock_all()",
+            "SELECT lo_create(0)",
+            "SELECT lo_from_bytea(0, 'x')",
         ] {
             assert_eq!(refused(&session, statement).await, NOT_ALLOWED, "{role}: {statement}");
         }
+        let may_write_wal = session.batch_execute("SELECT pg_logical_emit_message(true, 'x', 'x')").await.is_ok();
+        assert_eq!(may_write_wal, role == "load_generator", "{role}");
         let may_checkpoint = session.batch_execute("CHECKPOINT").await.is_ok();
         assert_eq!(may_checkpoint, role == "load_generator", "{role}");
         let sees_all = "SELECT pg_has_role('pg_monitor', 'usage')";

@@ -1,2 +1,4 @@
--- Read committed, whatever the server's default is: what is read under the lock must be what was committed before.
-BEGIN ISOLATION LEVEL READ COMMITTED
+-- Read committed, whatever the server's default is: what is read under the lock must be what was committed before. Until the schema is known to be the
+-- owner's alone nothing is looked for but in pg_catalog.
+BEGIN ISOLATION LEVEL READ COMMITTED;
+SET LOCAL search_path = pg_catalog, pg_temp

@@ -78,14 +78,29 @@ fn invalid_indexes(log: &Log) -> impl Iterator<Item = Finding> {
 
 fn triggers(log: &Log) -> impl Iterator<Item = Finding> {
     log.silent_triggers.iter().map(|trigger| {
-        let what = format!("trigger {} of {} does not fire", trigger.name, trigger.table);
-        let why = "what it guards or calls is left out with every change, without an error";
-        let mend = format!(
-            "ALTER TABLE {}.{} ENABLE ALWAYS TRIGGER {};",
-            quoted(&log.schema),
-            quoted(&trigger.table),
-            quoted(&trigger.name)
-        );
+        let (name, schema) = (quoted(&trigger.name), quoted(&log.schema));
+        let table = format!("{schema}.{}", quoted(&trigger.table));
+        let (does, why) = match (trigger.is_missing, trigger.is_evaded) {
+            (true, _) => ("is missing", "events can be changed by mistake, without an error"),
+            (_, true) => (
+                "does not fire for everyone",
+                "subscribers of logical replication and tools that set session_replication_role = replica pass it by",
+            ),
+            _ => ("does not fire", "what it guards or calls is left out with every change, without an error"),
+        };
+        let what = format!("trigger {} of {} {does}", trigger.name, trigger.table);
+        let make = match trigger.name.as_str() {
+            _ if !trigger.is_missing => String::new(),
+            "refuse_change" => format!(
+                "DROP TRIGGER IF EXISTS {name} ON {table}; CREATE TRIGGER {name} BEFORE UPDATE OR DELETE OR TRUNCATE ON {table} FOR EACH \
+                 STATEMENT EXECUTE FUNCTION {schema}.refuse_change_v1(); "
+            ),
+            _ => format!(
+                "DROP TRIGGER IF EXISTS {name} ON {table}; CREATE TRIGGER {name} BEFORE UPDATE OR DELETE ON {table} FOR EACH ROW EXECUTE \
+                 FUNCTION {schema}.refuse_change_v1(); "
+            ),
+        };
+        let mend = format!("{make}ALTER TABLE {table} ENABLE ALWAYS TRIGGER {name};");
         Finding::error("triggers", what, why).mended_by(mend)
     })
 }
@@ -134,7 +149,8 @@ mod tests {
         let whole = || events(&[("events_pkey", true), ("events_id_key", true)]);
         let migrations = Some(Migrations { missing: vec![8, 9], unknown: vec![] });
         assert!(with(Log { migrations, ..whole() })[0].what.contains("[8, 9]"));
-        let silent_triggers = vec![SilentTrigger { name: "guard".into(), table: "events".into() }];
+        let silent_triggers =
+            vec![SilentTrigger { name: "guard".into(), table: "events".into(), ..SilentTrigger::default() }];
         let found = with(Log { silent_triggers, ..whole() });
         let mend = "ALTER TABLE \"library\".\"events\" ENABLE ALWAYS TRIGGER \"guard\";";
         assert_eq!(found[0].mend.as_deref(), Some(mend));

@@ -159,10 +159,14 @@ pub(crate) struct LiveIndex {
 }
 
 /// A trigger that was disabled.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub(crate) struct SilentTrigger {
     pub(crate) name: String,
     pub(crate) table: String,
+    /// Whether it guards events and is not there.
+    pub(crate) is_missing: bool,
+    /// Whether it guards events and leaves out changes under `session_replication_role = replica`.
+    pub(crate) is_evaded: bool,
 }
 
 impl Look {

@@ -157,7 +157,12 @@ async fn log(questions: &mut Questions<'_>, schema: &str) -> Result<Option<Log>,
         is_valid: row.flag("is_valid"),
     };
     let indexes = questions.rows("indexes", include_str!("../sql/indexes.sql"), &in_schema, index).await?;
-    let trigger = |row: &Figures<'_>| SilentTrigger { name: row.text("name"), table: row.text("table") };
+    let trigger = |row: &Figures<'_>| SilentTrigger {
+        name: row.text("name"),
+        table: row.text("table"),
+        is_missing: row.flag("is_missing"),
+        is_evaded: row.flag("is_evaded"),
+    };
     let silent = include_str!("../sql/triggers.sql");
     let silent_triggers = questions.rows("triggers", silent, &in_schema, trigger).await?;
     Ok(Some(Log { schema: schema.to_owned(), tables, indexes, silent_triggers, migrations: None }))

@@ -1,15 +1,23 @@
 -- Checks what is to be granted or revoked, takes the lock of migrations of this schema, and returns the schema. That lock is waited for:
 -- PostgreSQL refuses two at once who grant the same ("tuple concurrently updated"), and a migration may grant too.
+-- First of all, that nobody else can put functions into the schema: this one would find them.
 CREATE FUNCTION begin_grant_v1(p_privilege text, p_grantee text) RETURNS name
 LANGUAGE plpgsql VOLATILE
 SET search_path FROM CURRENT
 SET lock_timeout = '10s'
 AS $$
 DECLARE
+    v_strangers text := strangers_v1('events'::regclass);
     v_schema name;
     v_owner oid;
-    v_role oid := (SELECT r.oid FROM pg_roles r WHERE r.rolname = p_grantee);
+    v_role oid;
 BEGIN
+    IF v_strangers IS NOT NULL THEN
+        RAISE EXCEPTION 'the schema of a log has to be its owner''s alone, found: %', v_strangers
+            USING ERRCODE = 'invalid_schema_definition',
+                  HINT = 'ALTER SCHEMA ... OWNER TO the owner of the log, REVOKE CREATE ON SCHEMA ... FROM the others, and drop what is theirs';
+    END IF;
+    SELECT r.oid INTO v_role FROM pg_roles r WHERE r.rolname = p_grantee;
     SELECT n.nspname, c.relowner INTO STRICT v_schema, v_owner
     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = 'events'::regclass;
     IF NOT EXISTS (SELECT FROM privilege_objects_v1(p_privilege)) THEN
