@@ -201,7 +201,7 @@ fn compose_takes_the_files() {
         Err(error) => return testutil::skip(name, error),
     };
     for (profiles, expected) in
-        [(&[][..], 7), (&["test"][..], 9), (&["bench"][..], 9), (&["test", "bench"][..], 11)]
+        [(&[][..], 8), (&["test"][..], 10), (&["bench"][..], 10), (&["test", "bench"][..], 12)]
     {
         let profiles = profiles.iter().flat_map(|profile| ["--profile", profile]);
         let mut command = Command::new(&compose);
