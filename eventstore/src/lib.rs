@@ -192,6 +192,8 @@ pub use keys::{IndexBuild, IndexProgress, IndexState, IndexedPath, IndexedPaths}
 pub use migration::MigrationStatus;
 pub use password_file::with_password_file;
 pub use pool::PoolBackend;
+#[doc(hidden)]
+pub use pool::hosts;
 pub use position::Position;
 pub use privileges::{Privilege, PrivilegeHolder};
 pub use process::{

@@ -25,25 +25,54 @@ use crate::error::Error;
 /// # Errors
 /// [`Invalid`](crate::ErrorKind::Invalid) if the file can not be read, or its first line is empty.
 pub fn with_password_file(connection_string: &str, file: &Path) -> Result<String, Error> {
-    if Config::from_str(connection_string).map_or(true, |config| config.get_password().is_some()) {
+    let Ok(config) = Config::from_str(connection_string) else { return Ok(connection_string.to_owned()) };
+    // An empty one is none, as `user:@host` has it.
+    if config.get_password().is_some_and(|password| !password.is_empty()) {
         return Ok(connection_string.to_owned());
     }
     let text = fs::read_to_string(file)
         .map_err(|error| Error::invalid(format!("password file {}: {error}", file.display())))?;
-    let password = text.lines().next().unwrap_or_default();
+    let first = text.lines().next().unwrap_or_default();
+    let password = first.strip_suffix('\r').unwrap_or(first);
     if password.is_empty() {
         return Err(Error::invalid(format!(
             "first line of the password file {} is empty; expected a password",
             file.display()
         )));
     }
-    Ok(match connection_string.split_once("://") {
-        Some((_, rest)) => {
-            let separator = if rest.contains('?') { '&' } else { '?' };
-            format!("{connection_string}{separator}password={}", in_a_url(password))
+    let complete = match after_scheme(connection_string) {
+        Some(rest) => {
+            format!("{connection_string}{}password={}", separator(rest), in_a_url(password))
         }
         None => format!("{connection_string} password='{}'", quoted(password)),
-    })
+    };
+    // The password must be a password to the driver and nothing else: all else that is said is sent to the server, or looked up.
+    let mut expected = config;
+    expected.password(password);
+    if Config::from_str(&complete).ok().as_ref() != Some(&expected) {
+        return Err(Error::invalid(format!(
+            "the password of {} can not be added to a connection string (not shown) that ends as it does; expected one that can be \
+             gone on with",
+            file.display()
+        )));
+    }
+    Ok(complete)
+}
+
+/// What follows in a URL, by the driver's own rule: "://" may stand in a value of the other form too.
+fn after_scheme(connection_string: &str) -> Option<&str> {
+    ["postgresql://", "postgres://"].into_iter().find_map(|scheme| connection_string.strip_prefix(scheme))
+}
+
+/// What comes before one more parameter. User and password end at the first @, whatever is in them.
+fn separator(rest: &str) -> &'static str {
+    let after_user = rest.split_once('@').map_or(rest, |(_, after)| after);
+    match after_user.split_once('?') {
+        None => "?",
+        Some((_, "")) => "",
+        Some((_, parameters)) if parameters.ends_with('&') => "",
+        Some(_) => "&",
+    }
 }
 
 fn quoted(password: &str) -> String {
@@ -81,18 +110,40 @@ mod tests {
     #[test]
     fn the_password_is_the_first_line_whatever_is_in_it() {
         for password in ["geheim", " a'b\\c \"d\" ", "p@ss/w?rd&x=%41#", "пароль", "'", "\\"] {
-            for ends in ["", "\n", "\r\n", "\nmore\n"] {
+            for ends in ["", "\n", "\r", "\r\n", "\nmore\n"] {
                 for server in [
                     "host=db user=u",
                     "host=db user=u sslmode=disable dbname='a b'",
+                    "host=db user=u application_name=app://one",
+                    "application_name='postgresql://x' host=db user=u",
+                    "host=db user=u password=''",
                     "postgresql://u@db",
+                    "postgresql://u:@db/log",
+                    "postgresql://u@db/log?",
+                    "postgres://u%3F@db",
+                    "postgres://u?@db",
                     "postgres://u@db/log?sslmode=disable",
+                    "postgres://u@db/log?sslmode=disable&",
                 ] {
                     let read = password_of(server, &format!("{password}{ends}"));
                     assert_eq!(read.as_deref(), Some(password), "{server}");
                 }
             }
         }
+    }
+
+    #[test]
+    fn the_password_is_nothing_else() {
+        for server in
+            ["host=db user=u application_name=app://one", "postgresql://u@db/log?application_name=a://b"]
+        {
+            let complete = with_password_file(server, file("geheim").path()).unwrap();
+            let (with, without) = (Config::from_str(&complete).unwrap(), Config::from_str(server).unwrap());
+            assert_eq!(with.get_application_name(), without.get_application_name());
+        }
+        // The driver takes the next character as it is.
+        let error = with_password_file(r"host=db user=u dbname=a\", file("geheim").path()).unwrap_err();
+        assert!(!error.to_string().contains("geheim"), "{error}");
     }
 
     #[test]

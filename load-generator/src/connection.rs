@@ -1,13 +1,13 @@
 //! How this process connects to the servers that it was given: through TLS where the command line says so, and never in the clear to
 //! another machine unless the connection string does.
 
-use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::OnceLock;
 
+use eventstore::hosts::{each_host, is_local};
 use eventstore::{EventStore, EventStoreBuilder, Tls};
 use tokio::process::Command;
-use tokio_postgres::config::{Host, SslMode};
+use tokio_postgres::config::SslMode;
 use tokio_postgres::{Client, Config, Error, NoTls};
 
 /// Said once, before anything is connected to.
@@ -68,7 +68,12 @@ pub(crate) fn check(dsn: &str) -> Result<(), String> {
     if config.get_hosts().is_empty() && config.get_hostaddrs().is_empty() {
         return Err("the connection string names no host".to_owned());
     }
-    if needs_tls(&config) && !is_secure() {
+    let needs_tls = match config.get_ssl_mode() {
+        SslMode::Disable => false,
+        SslMode::Prefer => !is_local(&config),
+        _ => true,
+    };
+    if needs_tls && !is_secure() {
         return Err("the server needs TLS: --tls-roots, or sslmode=disable in its connection string to send everything \
                     in the clear"
             .to_owned());
@@ -76,26 +81,31 @@ pub(crate) fn check(dsn: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// A plain connection. It closes when the client is dropped.
+/// A plain connection, to the first host that takes it. It closes when the client is dropped.
 pub(crate) async fn connect(dsn: &str) -> Result<Client, Error> {
     let mut config: Config = dsn.parse()?;
-    if config.get_hosts().is_empty() {
-        // What the certificate has to be for.
-        for address in config.get_hostaddrs().to_vec() {
-            config.host(address.to_string());
-        }
-    }
-    if needs_tls(&config) {
+    if config.get_ssl_mode() == SslMode::Prefer && (is_secure() || !is_local(&config)) {
         config.ssl_mode(SslMode::Require);
     }
+    let mut hosts = each_host(&config);
+    let last = hosts.pop().unwrap_or(config);
+    for host in hosts {
+        if let Ok(client) = open(&host).await {
+            return Ok(client);
+        }
+    }
+    open(&last).await
+}
+
+async fn open(host: &Config) -> Result<Client, Error> {
     let client = match TLS.get() {
         Some(secure) => {
-            let (client, connection) = config.connect(secure.tls.clone()).await?;
+            let (client, connection) = host.connect(secure.tls.clone()).await?;
             tokio::spawn(connection);
             client
         }
         None => {
-            let (client, connection) = config.connect(NoTls).await?;
+            let (client, connection) = host.connect(NoTls).await?;
             tokio::spawn(connection);
             client
         }
@@ -117,25 +127,4 @@ pub(crate) fn with_causes(error: &Error) -> String {
         cause = error.source();
     }
     said
-}
-
-/// Whether nothing is to be sent there in the clear.
-fn needs_tls(config: &Config) -> bool {
-    match config.get_ssl_mode() {
-        SslMode::Disable => false,
-        SslMode::Prefer => !is_socket(config) && (is_secure() || !is_local(config)),
-        _ => true,
-    }
-}
-
-fn is_socket(config: &Config) -> bool {
-    config.get_hostaddrs().is_empty() && config.get_hosts().iter().all(|host| matches!(host, Host::Unix(_)))
-}
-
-fn is_local(config: &Config) -> bool {
-    let hosts = config.get_hosts().iter().all(|host| match host {
-        Host::Tcp(name) => name == "localhost" || name.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback()),
-        Host::Unix(_) => true,
-    });
-    hosts && config.get_hostaddrs().iter().all(IpAddr::is_loopback)
 }

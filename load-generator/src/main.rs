@@ -55,6 +55,7 @@ mod output;
 mod overload;
 mod own;
 mod pacer;
+mod password;
 mod plan;
 mod preload;
 mod queue;

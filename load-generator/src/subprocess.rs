@@ -1,14 +1,15 @@
 //! Another process of this same program.
 
 use std::ffi::OsString;
+use std::iter;
 use std::process::{ExitStatus, Stdio};
 
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 
-use crate::connection;
 use crate::error::RunError;
 use crate::report::Report;
+use crate::{connection, password};
 
 /// A child process that says and is told lines. It is killed when dropped.
 #[derive(Debug)]
@@ -40,16 +41,14 @@ pub(crate) async fn report(
         .map_err(|error| RunError::new(format!("a process of this run gave no result: {error}")))
 }
 
-/// This program. The connection strings are not on its command line, where everyone can read them.
+/// This program. The connection strings are not on its command line, where everyone can read them, and passwords of a file nowhere.
 fn command(primary: &str, replica: Option<&str>) -> Result<Command, RunError> {
     let program = std::env::current_exe().map_err(RunError::io("finding this program"))?;
     let mut command = Command::new(program);
-    command.env("EVENTSTORE_PRIMARY", primary);
     connection::hand_on(&mut command);
-    match replica {
-        Some(replica) => command.env("EVENTSTORE_REPLICA", replica),
-        None => command.env_remove("EVENTSTORE_REPLICA"),
-    };
+    command.env_remove("EVENTSTORE_REPLICA");
+    let replica = replica.map(|replica| ("EVENTSTORE_REPLICA", replica));
+    password::hand_on(&mut command, iter::once(("EVENTSTORE_PRIMARY", primary)).chain(replica));
     Ok(command)
 }
 

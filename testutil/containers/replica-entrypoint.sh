@@ -14,7 +14,16 @@ export PGPASSFILE=${PASSFILE:-/tmp/replication.pgpass} PGAPPNAME=$slot
 
 # At each start: a password that was changed is taken, and none is in the data folder or in a command line.
 umask 077
-printf '*:*:*:eventstore_replication:%s\n' "$(sed 's/[\\:]/\\&/g' "$secret")" >"$PGPASSFILE"
+password=
+# The first line, as the programs read it. Reading fails where it does not end.
+IFS= read -r password <"$secret" || true
+password=${password%$'\r'}
+if [ -z "$password" ]; then
+    echo "first line of $secret is empty; expected a password" >&2
+    exit 1
+fi
+printf '*:*:*:eventstore_replication:%s\n' "$(sed 's/[\\:]/\\&/g' <<<"$password")" >"$PGPASSFILE"
+unset password
 
 # With --if-not-exists an interrupted backup finds its slot again.
 back_up() {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::Failure;
 use crate::consumer_args::{GroupsCommand, ProcessesCommand, ProjectionsCommand, SubscriptionsCommand};
 use crate::doctor::DoctorArgs;
 use crate::filter::FilterArgs;
@@ -43,10 +44,10 @@ pub(crate) struct Cli {
 pub(crate) struct LogArgs {
     /// Connection string of the primary. A server on another machine needs --tls-roots, or sslmode=disable
     #[arg(long, value_name = "DSN", global = true, env = "EVENTSTORE_PRIMARY", hide_env_values = true)]
-    pub(crate) primary: Option<String>,
+    primary: Option<String>,
     /// Connection string of a replica, which `query`, `tail` and `export` then read, and `doctor` looks at; may be given several times
     #[arg(long, value_name = "DSN", global = true, env = "EVENTSTORE_REPLICA", hide_env_values = true)]
-    pub(crate) replica: Vec<String>,
+    replica: Vec<String>,
     /// File whose first line is the password of every connection string that has none
     #[arg(long, value_name = "FILE", global = true, env = "EVENTSTORE_PASSWORD_FILE")]
     password_file: Option<PathBuf>,
@@ -61,14 +62,23 @@ pub(crate) struct LogArgs {
 }
 
 impl LogArgs {
-    /// Completes the connection strings with the password that is in a file, if one was named.
-    pub(crate) fn read_password(mut self) -> Result<Self, eventstore::Error> {
-        if let Some(file) = &self.password_file {
-            for server in self.primary.iter_mut().chain(&mut self.replica) {
-                *server = eventstore::with_password_file(server, file)?;
-            }
+    /// Connection string of the primary, complete with the password that is in a file, if one was named. Only who connects reads it.
+    pub(crate) fn primary(&self) -> Result<String, Failure> {
+        let missing =
+            || Failure::Usage("which log? --primary or EVENTSTORE_PRIMARY names its server".to_owned());
+        self.complete(self.primary.as_deref().ok_or_else(missing)?)
+    }
+
+    /// The same of each replica.
+    pub(crate) fn replicas(&self) -> Result<Vec<String>, Failure> {
+        self.replica.iter().map(|replica| self.complete(replica)).collect()
+    }
+
+    fn complete(&self, server: &str) -> Result<String, Failure> {
+        match &self.password_file {
+            Some(file) => Ok(eventstore::with_password_file(server, file)?),
+            None => Ok(server.to_owned()),
         }
-        Ok(self)
     }
 }
 

@@ -26,7 +26,7 @@ pub(crate) async fn run(cli: Cli) -> Result<(), Failure> {
 }
 
 async fn carry_out(cli: Cli) -> Result<(), Failure> {
-    let log = cli.log.read_password()?;
+    let log = cli.log;
     match cli.command {
         Command::Migrate(MigrateCommand::Print) => {
             output::line(EventStore::migration_script(&log.schema)?.trim_end())
@@ -56,16 +56,14 @@ pub(crate) async fn connect(log: &LogArgs) -> Result<EventStore, Failure> {
 }
 
 fn builder(log: &LogArgs) -> Result<eventstore::EventStoreBuilder, Failure> {
-    let Some(primary) = &log.primary else {
-        return Err(Failure::Usage("which log? --primary or EVENTSTORE_PRIMARY names its server".to_owned()));
-    };
+    let (primary, replicas) = (log.primary()?, log.replicas()?);
     let mut settings = Settings::default();
     settings.prepared_statements = !log.unprepared;
     let mut builder = EventStore::builder().primary(primary).schema(&log.schema).settings(settings);
     if let Some(tls) = log.tls.tls()? {
         builder = builder.tls(tls);
     }
-    Ok(log.replica.iter().fold(builder, |builder, replica| builder.replica(replica)))
+    Ok(replicas.into_iter().fold(builder, |builder, replica| builder.replica(replica)))
 }
 
 async fn migrate(log: &LogArgs, index: Vec<String>) -> Result<(), Failure> {

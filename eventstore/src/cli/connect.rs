@@ -1,11 +1,11 @@
 //! A connection of the program's own to one server, beside those of the store: for what concerns servers and not a log.
 
-use std::net::IpAddr;
 use std::time::Duration;
 
 use eventstore::Tls;
+use eventstore::hosts::{each_host, endpoints, is_local};
 use tokio::time::timeout;
-use tokio_postgres::config::{Host, SslMode};
+use tokio_postgres::config::SslMode;
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, Config, NoTls, Row};
 
@@ -35,10 +35,10 @@ pub(crate) enum Silence {
 /// Host and port of a connection string, for messages; no password, and nothing where it does not parse.
 pub(crate) fn endpoint(dsn: &str) -> String {
     dsn.parse()
-        .map_or_else(|_| "(a connection string that does not parse)".to_owned(), |config| named(&config))
+        .map_or_else(|_| "(a connection string that does not parse)".to_owned(), |config| endpoints(&config))
 }
 
-/// Opens a connection, through TLS where that is at hand.
+/// Opens a connection to the first host that takes it, through TLS where that is at hand.
 ///
 /// # Errors
 /// In words, without a password.
@@ -49,7 +49,7 @@ pub(crate) async fn connect(dsn: &str, tls: Option<&Tls>) -> Result<Session, Str
          password=… dbname=…\""
             .to_owned()
     })?;
-    let (endpoint, is_local) = (named(&config), is_local(&config));
+    let (endpoint, is_local) = (endpoints(&config), is_local(&config));
     match (tls, config.get_ssl_mode()) {
         // A server that offers none is refused, unless its connection string says otherwise: as the store does.
         (Some(_), SslMode::Prefer) => drop(config.ssl_mode(SslMode::Require)),
@@ -66,23 +66,31 @@ pub(crate) async fn connect(dsn: &str, tls: Option<&Tls>) -> Result<Session, Str
     }
     let within = *config.get_connect_timeout().unwrap_or(&CONNECT_WITHIN);
     config.connect_timeout(within);
-    let opening = async {
-        match tls {
-            Some(tls) => {
-                let (client, connection) = config.connect(tls.clone()).await?;
-                tokio::spawn(connection);
-                Ok(client)
-            }
-            None => {
-                let (client, connection) = config.connect(NoTls).await?;
-                tokio::spawn(connection);
-                Ok(client)
-            }
+    let mut refused = String::new();
+    // Each has its time: one that takes connections and says nothing keeps nobody from the next.
+    for host in each_host(&config) {
+        match timeout(within, open(&host, tls)).await {
+            Ok(Ok(client)) => return Ok(Session { client, endpoint, is_local }),
+            Ok(Err(error)) => refused = told(&error),
+            Err(_) => refused = format!("no connection within {within:?}"),
         }
-    };
-    let opened: Result<_, tokio_postgres::Error> =
-        timeout(within, opening).await.map_err(|_| format!("no connection within {within:?}"))?;
-    Ok(Session { client: opened.map_err(|error| told(&error))?, endpoint, is_local })
+    }
+    Err(refused)
+}
+
+async fn open(host: &Config, tls: Option<&Tls>) -> Result<Client, tokio_postgres::Error> {
+    match tls {
+        Some(tls) => {
+            let (client, connection) = host.connect(tls.clone()).await?;
+            tokio::spawn(connection);
+            Ok(client)
+        }
+        None => {
+            let (client, connection) = host.connect(NoTls).await?;
+            tokio::spawn(connection);
+            Ok(client)
+        }
+    }
 }
 
 impl Session {
@@ -112,28 +120,6 @@ fn told(error: &tokio_postgres::Error) -> String {
     }
 }
 
-fn named(config: &Config) -> String {
-    let ports = config.get_ports();
-    let names = config.get_hosts().iter().enumerate().map(|(nth, host)| {
-        let port = ports.get(nth).or_else(|| ports.last()).copied().unwrap_or(5432);
-        match host {
-            Host::Tcp(name) => format!("{name}:{port}"),
-            #[cfg(unix)]
-            Host::Unix(folder) => format!("{}:{port}", folder.display()),
-        }
-    });
-    names.collect::<Vec<_>>().join(",")
-}
-
-fn is_local(config: &Config) -> bool {
-    let hosts = config.get_hosts().iter().all(|host| match host {
-        Host::Tcp(name) => name == "localhost" || name.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback()),
-        #[cfg(unix)]
-        Host::Unix(_) => true,
-    });
-    hosts && config.get_hostaddrs().iter().all(IpAddr::is_loopback)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -149,5 +135,6 @@ mod tests {
             assert!(!refused.contains("geheim"), "{refused}");
         }
         assert_eq!(endpoint("host=a,b port=1,2 user=u password=geheim"), "a:1,b:2");
+        assert_eq!(endpoint("hostaddr=192.0.2.1 port=7 user=u password=geheim"), "192.0.2.1:7");
     }
 }

@@ -1,7 +1,6 @@
 //! Where a server is, as the caller wrote it.
 
 use std::fmt;
-use std::net::IpAddr;
 use std::str::FromStr as _;
 use std::time::Duration;
 
@@ -9,6 +8,7 @@ use tokio_postgres::Config;
 use tokio_postgres::config::{ChannelBinding, Host, SslMode};
 
 use crate::error::Error;
+use crate::pool::hosts::{check_lengths, each_host, endpoints, is_local};
 
 /// A parsed connection string. Shown as host and port: the password never leaves it.
 #[derive(Clone)]
@@ -32,6 +32,11 @@ impl Dsn {
         if config.get_hosts().is_empty() && config.get_hostaddrs().is_empty() {
             return Err(Error::invalid(format!("connection string of the {role} names no host")));
         }
+        check_lengths(&config).map_err(|counts| {
+            Error::invalid(format!(
+                "connection string of the {role} has {counts}; expected as many of each, or one port for all"
+            ))
+        })?;
         // The driver ends the password at the first @, and takes the rest of it for the host.
         if config.get_hosts().iter().any(|host| matches!(host, Host::Tcp(name) if name.contains('@'))) {
             return Err(Error::invalid(format!(
@@ -55,8 +60,7 @@ impl Dsn {
 
     /// How to connect to each host alone, in the order in which they were named.
     pub(crate) fn hosts(&self) -> Vec<Config> {
-        let count = self.config.get_hosts().len().max(self.config.get_hostaddrs().len());
-        (0..count).map(|nth| of_host(&self.config, nth)).collect()
+        each_host(&self.config)
     }
 
     /// How long opening a connection to one host may take, until it may be used.
@@ -83,7 +87,7 @@ impl Dsn {
     pub(crate) fn check_without_tls(&self) -> Result<(), Error> {
         match self.config.get_ssl_mode() {
             SslMode::Disable => {}
-            SslMode::Prefer if self.is_local() => {}
+            SslMode::Prefer if is_local(&self.config) => {}
             _ => {
                 return Err(Error::invalid(format!(
                     "{} needs TLS: hand a connector to EventStoreBuilder::tls (programs: --tls-roots), or say sslmode=disable \
@@ -105,65 +109,12 @@ impl Dsn {
             self.name
         )))
     }
-
-    fn is_local(&self) -> bool {
-        let hosts = self.config.get_hosts().iter().all(|host| match host {
-            Host::Tcp(name) => name == "localhost" || name.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback()),
-            #[cfg(unix)]
-            Host::Unix(_) => true,
-        });
-        // Where both are given, the address is what is connected to.
-        hosts && self.config.get_hostaddrs().iter().all(IpAddr::is_loopback)
-    }
 }
 
 impl fmt::Debug for Dsn {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Dsn").field(&self.name).finish()
     }
-}
-
-/// The driver's own list of hosts ends at one that takes connections and then says nothing: it bounds the connecting, and not the
-/// greeting.
-fn of_host(all: &Config, nth: usize) -> Config {
-    let mut one = Config::new();
-    let (host, address) = (all.get_hosts().get(nth), all.get_hostaddrs().get(nth));
-    let mut ssl_mode = all.get_ssl_mode();
-    match (host, address) {
-        (Some(Host::Tcp(name)), _) => drop(one.host(name)),
-        // The address is what is connected to, and so what the server's certificate has to be for.
-        (_, Some(address)) => drop(one.host(address.to_string())),
-        // PostgreSQL has no TLS there, and no wire to listen to.
-        #[cfg(unix)]
-        (Some(Host::Unix(folder)), None) => {
-            ssl_mode = SslMode::Disable;
-            one.host_path(folder);
-        }
-        (None, None) => {}
-    }
-    if let Some(address) = address {
-        one.hostaddr(*address);
-    }
-    if let Some(port) = all.get_ports().get(nth).or_else(|| all.get_ports().last()) {
-        one.port(*port);
-    }
-    all.get_user().map(|user| one.user(user));
-    all.get_password().map(|password| one.password(password));
-    all.get_dbname().map(|dbname| one.dbname(dbname));
-    all.get_options().map(|options| one.options(options));
-    all.get_application_name().map(|name| one.application_name(name));
-    all.get_connect_timeout().map(|timeout| one.connect_timeout(*timeout));
-    all.get_tcp_user_timeout().map(|timeout| one.tcp_user_timeout(*timeout));
-    all.get_keepalives_interval().map(|interval| one.keepalives_interval(interval));
-    all.get_keepalives_retries().map(|retries| one.keepalives_retries(retries));
-    one.keepalives(all.get_keepalives())
-        .keepalives_idle(all.get_keepalives_idle())
-        .ssl_mode(ssl_mode)
-        .ssl_negotiation(all.get_ssl_negotiation())
-        .channel_binding(all.get_channel_binding())
-        .target_session_attrs(all.get_target_session_attrs())
-        .load_balance_hosts(all.get_load_balance_hosts());
-    one
 }
 
 /// For those who know libpq.
@@ -174,27 +125,6 @@ fn hint(text: &str) -> &'static str {
     }
     "; sslmode is disable, prefer or require: with TLS the server's certificate is always verified as with libpq's verify-full, \
      and root and client certificates are handed to EventStoreBuilder::tls"
-}
-
-fn endpoints(config: &Config) -> String {
-    let ports = config.get_ports();
-    let port = |nth: usize| ports.get(nth).or_else(|| ports.last()).copied().unwrap_or(5432);
-    let hosts = config.get_hosts().iter().map(|host| match host {
-        Host::Tcp(name) => name.clone(),
-        #[cfg(unix)]
-        Host::Unix(folder) => folder.display().to_string(),
-    });
-    let mut endpoints: Vec<_> =
-        hosts.enumerate().map(|(nth, host)| format!("{host}:{}", port(nth))).collect();
-    if endpoints.is_empty() {
-        endpoints = config
-            .get_hostaddrs()
-            .iter()
-            .enumerate()
-            .map(|(nth, ip)| format!("{ip}:{}", port(nth)))
-            .collect();
-    }
-    endpoints.join(",")
 }
 
 #[cfg(test)]
@@ -219,6 +149,22 @@ mod tests {
             assert!(!error.contains("geheim"), "{error}");
         }
         assert!(!format!("{:?}", parse("host=db user=u password=geheim").unwrap()).contains("geheim"));
+    }
+
+    #[test]
+    fn lists_of_different_lengths_are_refused_as_nobody_knows_what_belongs_together() {
+        for (text, counts) in [
+            ("host=a,b hostaddr=192.0.2.1 user=u", "2 hosts and 1 addresses"),
+            ("host=a hostaddr=192.0.2.1,192.0.2.2 user=u", "1 hosts and 2 addresses"),
+            ("host=a,b,c port=1,2 user=u", "3 hosts and 2 ports"),
+            ("hostaddr=192.0.2.1 port=1,2 user=u", "1 hosts and 2 ports"),
+        ] {
+            let error = parse(text).unwrap_err().to_string();
+            assert!(error.contains(counts), "{text}: {error}");
+        }
+        for good in ["host=a,b port=7 user=u", "host=a,b hostaddr=192.0.2.1,192.0.2.2 port=1,2 user=u"] {
+            assert_eq!(parse(good).unwrap().hosts().len(), 2, "{good}");
+        }
     }
 
     #[test]

@@ -9,6 +9,7 @@ mod connector;
 mod deadpool;
 mod dsn;
 mod handshake;
+pub mod hosts;
 mod metered;
 mod read;
 

@@ -245,6 +245,24 @@ fn bad_usage_is_refused_and_help_teaches() {
     }
 }
 
+#[test]
+fn a_password_file_is_for_those_who_connect() {
+    let with_file = |arguments: &str| {
+        let mut command = eventstore(arguments);
+        command
+            .env("EVENTSTORE_PASSWORD_FILE", "/no/such/file")
+            .env("EVENTSTORE_PRIMARY", "host=127.0.0.1 user=u");
+        command
+    };
+    for arguments in ["tune --server primary --memory 4GB --cpus 2", "migrate print"] {
+        succeed(&mut with_file(arguments));
+    }
+    for arguments in ["head", "doctor"] {
+        let (code, said) = fail(&mut with_file(arguments));
+        assert!(code == 3 && said.contains("/no/such/file"), "{arguments}: {code}: {said}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn privileges_are_granted_and_shown() {
     let log = Log::new().await;

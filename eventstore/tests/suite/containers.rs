@@ -63,6 +63,12 @@ fn what_compose_runs_makes_a_log_that_the_doctor_is_content_with() {
     for service in ["migrate", "tables", "migrate", "tables"] {
         run_service(&servers, service);
     }
+    // The first line, as the programs read it.
+    let secret = servers.secrets().join("eventstore_admin");
+    let password = servers.password("eventstore_admin").unwrap();
+    std::fs::remove_file(&secret).unwrap();
+    std::fs::write(&secret, format!("{password}\r\nmore\n")).unwrap();
+    run_service(&servers, "tables");
     let roles = eventstore(&servers, "eventstore_admin", "eventstore_admin", "roles list");
     let roles = String::from_utf8(roles.stdout).unwrap();
     for (role, privilege) in [

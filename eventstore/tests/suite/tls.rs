@@ -270,3 +270,44 @@ async fn the_program_speaks_tls() {
         assert!(code == expected && said.contains(words), "{arguments:?}: {code}: {said}");
     }
 }
+
+/// Of a table in `docs/tls.md`: the doctor has connections of its own.
+#[cfg(feature = "cli")]
+#[tokio::test(flavor = "multi_thread")]
+async fn the_doctor_finds_every_server_that_the_store_finds() {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    let servers = SecureServers::start().await;
+    let port = servers.cluster.primary().port();
+    // Of the server's user.
+    let sockets = tempfile::tempdir().unwrap();
+    let folder = sockets.path().display();
+    std::fs::set_permissions(sockets.path(), std::fs::Permissions::from_mode(0o777)).unwrap();
+    let other = testutil::Cluster::builder()
+        .setting("unix_socket_directories", format!("'{folder}'"))
+        .start()
+        .unwrap();
+    let socket = other.primary().port();
+    let roots = servers.roots();
+    let head_and_doctor = |dsn: &str| {
+        let run = |command: &str| {
+            let mut command = crate::cli::eventstore(command);
+            command.args(["--primary", dsn, "--schema", LOG, "--tls-roots"]).arg(&roots).output().unwrap()
+        };
+        let head = String::from_utf8(run("head").stderr).unwrap();
+        assert!(head.contains("was the schema migrated?"), "{dsn}: {head}");
+        let doctor = String::from_utf8(run("doctor").stdout).unwrap();
+        assert!(!doctor.contains("it could not be looked at"), "{dsn}: {doctor}");
+        doctor
+    };
+    let app = servers.app(port, "hostaddr=127.0.0.1");
+    let told = head_and_doctor(&app);
+    assert!(told.contains(&format!("primary 127.0.0.1:{port}")), "{told}");
+    let told = head_and_doctor(&format!("host={folder} port={socket} user=postgres dbname=postgres"));
+    assert!(told.contains(&format!("primary {folder}:{socket}")), "{told}");
+    // Nobody is at the first host.
+    head_and_doctor(&format!("host=localhost,{folder} port=1,{socket} user=postgres dbname=postgres"));
+    head_and_doctor(
+        &servers.app(port, "host=/nowhere,localhost").replace(&port.to_string(), &format!("1,{port}")),
+    );
+}

@@ -6,6 +6,7 @@ use clap::error::ErrorKind;
 use clap::{ArgMatches, Args, Command, FromArgMatches};
 
 use crate::cli::tls::TlsArgs;
+use crate::password;
 
 /// As typed.
 #[derive(Debug, Args)]
@@ -39,7 +40,7 @@ struct Typed {
     #[arg(
         long,
         value_name = "FILE",
-        env = "EVENTSTORE_PASSWORD_FILE",
+        env = password::FILE,
         help_heading = "Servers",
         hide_short_help = true
     )]
@@ -58,7 +59,7 @@ pub(super) struct ServerArgs {
 impl ServerArgs {
     fn complete(typed: Typed) -> Result<Self, clap::Error> {
         let complete = |server: String| match &typed.password_file {
-            Some(file) => eventstore::with_password_file(&server, file)
+            Some(file) => password::complete(server, file)
                 .map_err(|error| clap::Error::raw(ErrorKind::ValueValidation, format!("{error}\n"))),
             None => Ok(server),
         };

@@ -1,5 +1,6 @@
 //! Servers that speak TLS and nothing else.
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
@@ -11,6 +12,7 @@ use crate::{count, json, load_generator, said};
 const RULES: &str = "\
 host    replication all      127.0.0.1/32 trust
 host    all         postgres 127.0.0.1/32 trust
+local   all         load                  trust
 hostssl all         load     127.0.0.1/32 scram-sha-256
 ";
 
@@ -21,8 +23,12 @@ fn authority(name: &str) -> CertifiedIssuer<'static, KeyPair> {
     CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap()
 }
 
-async fn start(authority: &CertifiedIssuer<'static, KeyPair>) -> Cluster {
-    let cluster = Cluster::builder().replicas(1).start().unwrap();
+/// With their sockets in a folder.
+async fn start(authority: &CertifiedIssuer<'static, KeyPair>, sockets: &Path) -> Cluster {
+    std::fs::set_permissions(sockets, std::fs::Permissions::from_mode(0o777)).unwrap();
+    let builder = Cluster::builder().replicas(1);
+    let builder = builder.setting("unix_socket_directories", format!("'{}'", sockets.display()));
+    let cluster = builder.start().unwrap();
     let (primary, replica) = (cluster.primary(), &cluster.replicas()[0]);
     let sql = testutil::connect(&primary.dsn()).await.unwrap();
     sql.batch_execute("CREATE ROLE load SUPERUSER LOGIN PASSWORD 'geheim'").await.unwrap();
@@ -44,7 +50,8 @@ async fn start(authority: &CertifiedIssuer<'static, KeyPair>) -> Cluster {
 #[tokio::test(flavor = "multi_thread")]
 async fn everything_goes_through_tls_where_the_command_line_says_so() {
     let (ours, other) = (authority("authority of this test"), authority("another"));
-    let cluster = start(&ours).await;
+    let sockets = tempfile::tempdir().unwrap();
+    let cluster = start(&ours, sockets.path()).await;
     let dsn = |port: u16| {
         format!(
             "host=localhost port={port} user=load password=geheim dbname=postgres channel_binding=require"
@@ -78,4 +85,19 @@ async fn everything_goes_through_tls_where_the_command_line_says_so() {
         assert!(words.contains("authority") || words.contains("UnknownIssuer"), "{words}");
     }
     said(&run("run --rate 50 --duration 1s", &folder.path().join("none.crt")), 2);
+
+    // A list of hosts as the store takes it: nobody is at the first one, and the second is a socket, which has no TLS.
+    let port = cluster.primary().port();
+    let list = format!("host=localhost,{} port=1,{port} user=load dbname=postgres", sockets.path().display());
+    let mut cte = load_generator("run --engine cte --rate 50 --duration 1s --preload 200 --json -");
+    json(&cte.args(["--primary", &list, "--tls-roots"]).arg(&root).output().unwrap());
+
+    // A password in a file is there for the other processes of the run too.
+    let file = folder.path().join("password");
+    std::fs::write(&file, "geheim\n").unwrap();
+    let bare = primary.replace("password=geheim ", "");
+    let mut command = load_generator(seats);
+    command.args(["--primary", &bare, "--tls-roots"]).arg(&root);
+    said(&command.output().unwrap(), 1);
+    json(&command.arg("--password-file").arg(&file).output().unwrap());
 }

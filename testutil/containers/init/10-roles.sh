@@ -18,10 +18,23 @@ SELECT 'CREATE ROLE eventstore_owner NOLOGIN' WHERE to_regrole('eventstore_owner
 ALTER DATABASE :"database" OWNER TO eventstore_owner;
 SQL
 
-for role in eventstore_admin eventstore_writer eventstore_importer eventstore_reader eventstore_projector eventstore_monitor \
+# The first line of a file, as the programs read it. One that is empty would take the role its password.
+read_password() {
+    PASSWORD=
+    # It fails where the line does not end.
+    IFS= read -r PASSWORD <"$secrets/$1" || true
+    PASSWORD=${PASSWORD%$'\r'}
+    if [ -z "$PASSWORD" ]; then
+        echo "first line of $secrets/$1 is empty; expected a password" >&2
+        exit 1
+    fi
+}
+
+for role in "${POSTGRES_USER:-postgres}" eventstore_admin eventstore_writer eventstore_importer eventstore_reader eventstore_projector eventstore_monitor \
     eventstore_replication load_generator; do
+    read_password "$role"
     # Through the environment: command lines can be read by everyone.
-    PASSWORD=$(<"$secrets/$role") ROLE=$role query <<'SQL'
+    PASSWORD=$PASSWORD ROLE=$role query <<'SQL'
 \getenv role ROLE
 \getenv password PASSWORD
 -- A password never stands in the server's log, not even that of a statement that failed.
@@ -30,7 +43,9 @@ SET log_min_error_statement = 'panic';
 SET log_min_duration_statement = -1;
 SET password_encryption = 'scram-sha-256';
 SELECT format('CREATE ROLE %I', :'role') WHERE to_regrole(quote_ident(:'role')) IS NULL \gexec
-ALTER ROLE :"role" LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOBYPASSRLS PASSWORD :'password';
+SELECT format('ALTER ROLE %I LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOBYPASSRLS', :'role')
+ WHERE :'role' <> current_user \gexec
+ALTER ROLE :"role" PASSWORD :'password';
 SQL
 done
 

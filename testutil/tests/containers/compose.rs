@@ -79,6 +79,28 @@ fn what_runs_on_is_looked_after_and_bounded() {
     });
 }
 
+/// `docker compose up --wait` takes an end for a failure, unless another service waits for it.
+#[test]
+fn what_ends_is_waited_for() {
+    let project = Project::read("docker-compose.yml");
+    let waits_for = |of: &Service, end: &str| {
+        let condition = of.at(&["depends_on", end, "condition"]);
+        condition.is_some_and(|condition| condition.as_str() == Some("service_completed_successfully"))
+    };
+    let mut ends = Vec::new();
+    each(|name, service| {
+        if service.text("restart").as_deref() == Some("no") {
+            assert!(project.services.values().any(|other| waits_for(other, name)), "{name}");
+            ends.push(name.to_owned());
+        }
+    });
+    assert_eq!(ends, ["migrate", "tables"]);
+    assert!(
+        waits_for(&project.services["load-generator"], "tables"),
+        "it would load tables without parameters"
+    );
+}
+
 #[test]
 fn no_service_has_a_privilege() {
     each(|name, service| {
@@ -179,7 +201,7 @@ fn compose_takes_the_files() {
         Err(error) => return testutil::skip(name, error),
     };
     for (profiles, expected) in
-        [(&[][..], 7), (&["test"][..], 9), (&["bench"][..], 9), (&["test", "bench"][..], 11)]
+        [(&[][..], 8), (&["test"][..], 10), (&["bench"][..], 10), (&["test", "bench"][..], 12)]
     {
         let profiles = profiles.iter().flat_map(|profile| ["--profile", profile]);
         let mut command = Command::new(&compose);

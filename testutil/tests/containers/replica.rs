@@ -99,7 +99,7 @@ async fn a_new_password_is_taken_with_the_next_start() {
     tokio::task::block_in_place(|| {
         servers.replica_mut().crash();
         std::fs::remove_file(&file).unwrap();
-        std::fs::write(&file, r"a:b\c").unwrap();
+        std::fs::write(&file, "a:b\\c\r\nmore\n").unwrap();
         servers.run_script(servers.primary(), "init/10-roles.sh").unwrap();
         servers.replica_mut().start().unwrap();
     });

@@ -1,5 +1,7 @@
 //! Who may log in, and what a role may do before any log has given it anything.
 
+use std::path::Path;
+
 use testutil::{Containers, Profile};
 
 use crate::{ask, log_in, refused, start};
@@ -81,7 +83,8 @@ async fn a_role_alone_may_nothing() {
         ] {
             assert_eq!(refused(&session, statement).await, NOT_ALLOWED, "{role}: {statement}");
         }
-        let may_write_wal = session.batch_execute("SELECT pg_logical_emit_message(true, 'x', 'x')").await.is_ok();
+        let may_write_wal =
+            session.batch_execute("SELECT pg_logical_emit_message(true, 'x', 'x')").await.is_ok();
         assert_eq!(may_write_wal, role == "load_generator", "{role}");
         let may_checkpoint = session.batch_execute("CHECKPOINT").await.is_ok();
         assert_eq!(may_checkpoint, role == "load_generator", "{role}");
@@ -115,17 +118,37 @@ async fn the_script_of_the_roles_runs_again_and_takes_new_passwords() {
     let Some(servers) = start(name, Profile::Default) else { return };
     let before = servers.password("eventstore_writer").unwrap();
     let file = servers.secrets().join("eventstore_writer");
-    std::fs::remove_file(&file).unwrap();
-    std::fs::write(&file, r#"it's a "new" \one: $(id)"#).unwrap();
+    let new = r#"  it's a "new" \one: $(id) "#;
+    // The first line, as the programs read it.
+    replace(&file, &format!("{new}\r\nmore\n"));
     servers.run_script(servers.primary(), "init/10-roles.sh").unwrap();
     let dsn = servers.dsn(servers.primary(), "eventstore_writer");
     let complete =
         |password: &str| format!("{dsn} password='{}'", password.replace('\\', r"\\").replace('\'', r"\'"));
     assert!(refusal(&complete(&before)).await.contains("password authentication failed"));
-    let new = servers.password("eventstore_writer").unwrap();
-    testutil::connect(&complete(&new)).await.unwrap();
+    testutil::connect(&complete(new)).await.unwrap();
     let log = std::fs::read_to_string(servers.primary().log()).unwrap();
     assert!(!log.contains(&before) && !log.contains("new"), "a password is in the log");
+}
+
+/// What a script made may be read only.
+fn replace(file: &Path, text: &str) {
+    std::fs::remove_file(file).unwrap();
+    std::fs::write(file, text).unwrap();
+}
+
+#[tokio::test]
+async fn a_file_without_a_password_takes_none_away() {
+    let Some(servers) = start("a_file_without_a_password_takes_none_away", Profile::Default) else { return };
+    let before = servers.password("load_generator").unwrap();
+    let file = servers.secrets().join("load_generator");
+    for text in ["", "\n", "\r\nmore\n"] {
+        replace(&file, text);
+        let said = servers.run_script(servers.primary(), "init/10-roles.sh").unwrap_err().to_string();
+        assert!(said.contains("load_generator") && said.contains("expected a password"), "{said}");
+    }
+    replace(&file, &before);
+    log_in(&servers, servers.primary(), "load_generator").await;
 }
 
 #[tokio::test]
@@ -138,4 +161,8 @@ async fn a_database_for_tests_has_its_superuser_by_tcp_with_a_password() {
         assert_eq!(ask::<String>(&session, "SHOW is_superuser").await, "on");
         assert!(refusal(&servers.dsn(server, "postgres")).await.contains("password missing"));
     }
+    // Its password is changed as all others are.
+    replace(&servers.secrets().join("postgres"), "changed");
+    servers.run_script(servers.primary(), "init/10-roles.sh").unwrap();
+    log_in(&servers, servers.primary(), "postgres").await;
 }

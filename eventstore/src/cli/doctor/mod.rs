@@ -29,13 +29,11 @@ type Seen = Result<Look, (String, String)>;
 
 /// Looks at all servers, prints the findings, and fails as `--help` says where they are bad.
 pub(crate) async fn run(log: &LogArgs, args: &DoctorArgs) -> Result<(), Failure> {
-    let Some(primary) = &log.primary else {
-        return Err(Failure::Usage("which log? --primary or EVENTSTORE_PRIMARY names its server".to_owned()));
-    };
+    let (primary, replicas) = (log.primary()?, log.replicas()?);
     let tls = log.tls.tls()?;
     // The primary first: what it has by then is what a replica is behind.
-    let mut seen = vec![see(primary, Role::Primary, (log, tls.as_ref())).await];
-    for replica in &log.replica {
+    let mut seen = vec![see(&primary, Role::Primary, (log, tls.as_ref())).await];
+    for replica in &replicas {
         seen.push(see(replica, Role::Replica, (log, tls.as_ref())).await);
     }
     if let Some(Ok(look)) = seen.first_mut() {
