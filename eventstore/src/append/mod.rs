@@ -14,6 +14,7 @@ mod batch;
 mod bulk;
 mod call;
 mod condition;
+mod depth;
 mod receipt;
 mod request;
 mod session;

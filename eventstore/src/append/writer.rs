@@ -37,8 +37,9 @@ use tokio::time::timeout_at;
 use tokio_util::sync::CancellationToken;
 
 use crate::append::Line;
+use crate::append::depth::Depth;
 use crate::append::request::{Outcome, Request, Ticket};
-use crate::append::writer_task::WriterTask;
+use crate::append::writer_task::{InboxEnd, WriterTask};
 use crate::error::{Error, ErrorKind};
 use crate::known_history::KnownHistory;
 use crate::notifier::Announcer;
@@ -50,6 +51,7 @@ use crate::telemetry::Metrics;
 #[derive(Debug)]
 pub(crate) struct Writer {
     inbox: mpsc::Sender<Request>,
+    depth: Arc<Depth>,
     closing: CancellationToken,
     task: Mutex<Option<JoinHandle<()>>>,
 }
@@ -66,9 +68,10 @@ impl Writer {
     ) -> Self {
         let (inbox, receiver) = mpsc::channel(settings.append_queue);
         let closing = CancellationToken::new();
-        let inbox_end = (receiver, closing.clone());
+        let depth = Arc::new(Depth::new(Arc::clone(&metrics)));
+        let inbox_end = InboxEnd { inbox: receiver, depth: Arc::clone(&depth), closing: closing.clone() };
         let task = WriterTask::new(inbox_end, line, statements, settings, metrics, known, announcer);
-        Self { inbox, closing, task: Mutex::new(Some(tokio::spawn(task.run()))) }
+        Self { inbox, depth, closing, task: Mutex::new(Some(tokio::spawn(task.run()))) }
     }
 
     /// How many appends wait for the writer to take them.
@@ -83,6 +86,7 @@ impl Writer {
         if self.closing.is_cancelled() {
             return Err(Error::closed());
         }
+        self.depth.comes(self.waiting(), self.inbox.max_capacity());
         match timeout_at(deadline, self.inbox.send(request)).await {
             Err(_) => return Err(queued_too_long()),
             Ok(Err(_)) => return Err(self.gone()),

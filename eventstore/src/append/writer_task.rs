@@ -12,6 +12,7 @@ use tracing::{Instrument as _, debug, info_span, warn};
 use crate::append::Line;
 use crate::append::arguments::Arguments;
 use crate::append::batch::Batch;
+use crate::append::depth::Depth;
 use crate::append::request::Request;
 use crate::append::session::{Failure, Refusal, Session};
 use crate::append::verdict::{self, Answer};
@@ -30,9 +31,17 @@ const GATHER_AT_MOST: Duration = Duration::from_micros(100);
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
 const LONGEST_PAUSE: Duration = Duration::from_millis(500);
 
+/// What the task shares with its [`Writer`](super::writer::Writer).
+pub(super) struct InboxEnd {
+    pub(super) inbox: mpsc::Receiver<Request>,
+    pub(super) depth: Arc<Depth>,
+    pub(super) closing: CancellationToken,
+}
+
 /// The receiving end, and everything that only the task touches.
 pub(super) struct WriterTask {
     inbox: mpsc::Receiver<Request>,
+    depth: Arc<Depth>,
     closing: CancellationToken,
     /// Requests that are received and not yet sent.
     queue: VecDeque<Request>,
@@ -49,7 +58,7 @@ pub(super) struct WriterTask {
 
 impl WriterTask {
     pub(super) fn new(
-        (inbox, closing): (mpsc::Receiver<Request>, CancellationToken),
+        InboxEnd { inbox, depth, closing }: InboxEnd,
         line: Line,
         statements: Arc<Statements>,
         settings: Settings,
@@ -59,6 +68,7 @@ impl WriterTask {
     ) -> Self {
         Self {
             inbox,
+            depth,
             closing,
             queue: VecDeque::new(),
             expected: 1,
@@ -144,8 +154,7 @@ impl WriterTask {
     }
 
     fn tell_depth(&self) {
-        let waiting = self.queue.len() + self.inbox.len();
-        self.metrics.append_queue_depth.set(i64::try_from(waiting).unwrap_or(i64::MAX));
+        self.depth.is(self.queue.len(), self.inbox.len());
     }
 
     async fn connect(&mut self) -> Result<(), Error> {

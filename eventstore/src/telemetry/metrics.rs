@@ -92,7 +92,7 @@ impl Metrics {
             ))?,
             append_queue_depth: IntGauge::with_opts(opts(
                 "append_queue_depth",
-                "Appends that waited when the last batch was sent.",
+                "Appends that wait for the writer to send them.",
             ))?,
             history_losses: IntCounter::with_opts(opts(
                 "history_losses_total",

@@ -28,6 +28,31 @@ fn values(registry: &Registry) -> BTreeMap<String, f64> {
     values
 }
 
+/// A call that hangs keeps the writer from telling anything; those who come meanwhile are counted all the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_queue_grows_while_a_call_hangs() {
+    let registry = Registry::new();
+    let log = Log::with(|builder| builder.metrics(&registry)).await;
+    let append = || log.store.append([NewEvent::new("T", json!({}))]).into_future();
+    let depth = || values(&registry)["eventstore_append_queue_depth{}"];
+    append().await.unwrap();
+    let held = log.hold_lock().await;
+    let hanging = tokio::spawn(append());
+    held.is_waited_for().await;
+    let mut queued: Vec<_> = (0..3).map(|_| Box::pin(append())).collect();
+    for append in &mut queued {
+        assert!(futures_util::poll!(append).is_pending());
+    }
+    assert_eq!(depth(), 3.0);
+    held.release().await;
+    hanging.await.unwrap().unwrap();
+    for append in queued {
+        append.await.unwrap();
+    }
+    assert_eq!(depth(), 0.0);
+    log.store.close().await.unwrap();
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn calls_are_counted_by_what_came_of_them() {
     let registry = Registry::new();

@@ -127,6 +127,16 @@ pub(super) const SERVER: &[Query] = &[
         &[],
         &[("wal_directory_bytes", "How much there is in the WAL's folder.")],
     ),
+    Query::of(
+        Server,
+        include_str!("sql/archiver.sql"),
+        &[],
+        &[
+            ("archived_segments_total", "Segments of WAL that were archived."),
+            ("archive_failures_total", "Attempts to archive a segment of WAL that failed."),
+            ("archive_waiting_segments", "Segments of WAL that are to be archived, and can not be removed."),
+        ],
+    ),
     Query::of(Server, include_str!("sql/checkpoints_15.sql"), &[], CHECKPOINTS).below(PG_17),
     Query::of(Server, include_str!("sql/checkpoints_17.sql"), &[], CHECKPOINTS).from(PG_17),
     Query::of(
@@ -182,14 +192,20 @@ pub(super) const SERVER: &[Query] = &[
         Server,
         include_str!("sql/standbys.sql"),
         &[],
-        &[("streaming_standbys", "How many standbys receive what this server writes.")],
+        &[(
+            "streaming_standbys",
+            "How many standbys receive what this server writes, without backups and logical subscribers.",
+        )],
     ),
     Query::of(
         Server,
         include_str!("sql/standby.sql"),
         &[],
         &[
-            ("wal_receiver_streaming", "Whether this standby receives what is written elsewhere: 1 or 0."),
+            (
+                "wal_receiver_streaming",
+                "Whether this standby receives what is written elsewhere: 1 or 0. One that waits for another timeline does not.",
+            ),
             ("replay_lag_bytes", "How much WAL this standby has received and not replayed."),
             (
                 "replay_lag_seconds",

@@ -64,9 +64,12 @@ pub(super) const LOG: &[Query] = &[
         &[
             (
                 "log_process_waiting",
-                "Commands, checks and wake-ups of a process manager that are to be done, now or later.",
+                "Commands, checks and wake-ups of a process manager that are to be done, now or later; 100,000 where there are more.",
             ),
-            ("log_process_parked", "Commands, checks and wake-ups that failed too often and were parked."),
+            (
+                "log_process_parked",
+                "Commands, checks and wake-ups that failed too often and were parked; 100,000 where there are more.",
+            ),
             (
                 "log_process_overdue_seconds",
                 "For how long the first of these that nobody has claimed is due.",
@@ -78,8 +81,14 @@ pub(super) const LOG: &[Query] = &[
         include_str!("sql/recomputes.sql"),
         &["projection"],
         &[
-            ("log_recompute_waiting_keys", "Keys of a recomputed projection that are to be computed anew."),
-            ("log_recompute_failing_keys", "Keys of these whose last computation failed."),
+            (
+                "log_recompute_waiting_keys",
+                "Keys of a recomputed projection that are to be computed anew; 100,000 where there are more.",
+            ),
+            (
+                "log_recompute_failing_keys",
+                "Keys whose last computation failed, of the 100,000 that are due first.",
+            ),
             (
                 "log_recompute_oldest_wait_seconds",
                 "For how long something is missing in what is shown of a key.",

@@ -22,6 +22,12 @@ use crate::observe::Link;
 /// A right that is missing is seldom given from one scrape to the next, and each refusal is a line in the server's log.
 const ASKED_AGAIN_AFTER: Duration = Duration::from_secs(60);
 
+/// The share of the time for an answer that one statement may take: they go one after the other over one connection, and a few that
+/// are slow must leave time for the others.
+const STATEMENT_SHARE: u32 = 4;
+/// Who holds a table for longer keeps its figures back, and no others.
+const LONGEST_WAIT_FOR_A_LOCK: Duration = Duration::from_millis(100);
+
 /// The connection to a server, and what it has refused.
 pub(super) struct Server {
     link: Link,
@@ -43,7 +49,7 @@ pub(super) struct Answer {
 enum Missing {
     /// The role may not.
     Right,
-    /// The log is not there yet, or the server has it otherwise.
+    /// The log is not there yet, the server has it otherwise, or the statement took too long by itself.
     Other,
     /// In time.
     Answer,
@@ -124,8 +130,10 @@ impl Server {
 
 /// Where the server is, and its version.
 async fn begin(session: &Session, within: Duration) -> Result<(Place, i32), Error> {
-    let limit = within.as_millis().max(1).to_string();
-    let limits: [(&(dyn ToSql + Sync), Type); 1] = [(&limit, Type::TEXT)];
+    let statement = within / STATEMENT_SHARE;
+    let lock = LONGEST_WAIT_FOR_A_LOCK.min(statement / 2);
+    let [statement, lock] = [statement, lock].map(|limit| limit.as_millis().max(1).to_string());
+    let limits: [(&(dyn ToSql + Sync), Type); 2] = [(&statement, Type::TEXT), (&lock, Type::TEXT)];
     let (_, row) = tokio::try_join!(
         session.query_typed(include_str!("sql/session.sql"), &limits),
         session.query_typed_one(include_str!("sql/place.sql"), &[]),

@@ -1,5 +1,7 @@
 //! The exporter as a process, against real servers.
 
+mod limits;
+
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
 use std::process::{Child, ChildStderr, Command, Stdio};
