@@ -52,11 +52,16 @@ fn work_mem(machine: &Machine) -> Size {
     machine.memory.share(for_each, Size::mb(4), Size::mb(64))
 }
 
+/// Fixed, as a standby of fewer processors than its primary has to start all the same. One that is not used takes some kilobytes.
+const WORKERS: u32 = 32;
+/// Leaves some of them to extensions and subscriptions.
+const MOST_PARALLEL: u32 = 24;
+
 /// Scans of the whole log, index builds and vacuum of indexes may be parallel; what a log does all the time is not.
 fn parallelism(cpus: u32) -> Vec<Setting> {
-    let (half, mut settings) = ((cpus / 2).max(1), Vec::new());
+    let (half, mut settings) = ((cpus / 2).clamp(1, MOST_PARALLEL), Vec::new());
     if half != 8 {
-        let reason = "half of the processors: scans of the whole log leave the others to appends";
+        let reason = "half of the processors, at most 24: scans of the whole log leave the others to appends";
         settings.push(memory_line("max_parallel_workers", half, reason));
     }
     let maintenance = half.min(4);
@@ -64,10 +69,9 @@ fn parallelism(cpus: u32) -> Vec<Setting> {
         let reason = "half of the processors, at most 4: for one index build";
         settings.push(memory_line("max_parallel_maintenance_workers", maintenance, reason));
     }
-    if cpus > 8 {
-        let reason = "one for each processor; a standby may not have fewer than its primary";
-        settings.push(memory_line("max_worker_processes", cpus, reason));
-    }
+    let reason =
+        "the same on each machine (by default 8): a standby that has fewer than its primary does not start";
+    settings.push(memory_line("max_worker_processes", WORKERS, reason));
     settings
 }
 

@@ -89,6 +89,21 @@ mod tests {
         }
     }
 
+    /// A standby that has fewer of these than its primary does not start.
+    #[test]
+    fn what_a_standby_may_not_have_fewer_of_is_the_same_on_each_machine() {
+        for (of_primary, of_replica) in [(16, 8), (32, 2), (512, 4)] {
+            for name in ["max_worker_processes", "max_connections"] {
+                let of = |cpus| value(Server::Primary, &machine(16, cpus, None), name).unwrap();
+                assert_eq!(
+                    of(of_primary),
+                    of(of_replica),
+                    "{name}: {of_primary} and {of_replica} processors"
+                );
+            }
+        }
+    }
+
     #[test]
     fn a_version_is_told_only_what_it_knows() {
         let names = |version| -> BTreeSet<_> {

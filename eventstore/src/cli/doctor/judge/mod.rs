@@ -1,6 +1,7 @@
 //! What to think of what was read. Pure: plain values in, findings out.
 
 mod advised;
+mod archive;
 mod balance;
 mod expected;
 mod history;
@@ -10,6 +11,7 @@ mod replication;
 mod safety;
 mod sessions;
 mod slots;
+mod standbys;
 mod tables;
 mod vacuum;
 
@@ -38,6 +40,8 @@ pub(crate) fn judge(look: &Look, primary: Option<&Look>, scale: &Scale) -> Vec<F
     findings.extend(planner::judge(look));
     findings.extend(advised::judge(look, scale));
     findings.extend(slots::judge(look));
+    findings.extend(standbys::judge(look));
+    findings.extend(archive::judge(look));
     findings.extend(sessions::judge(look));
     findings.extend(history::judge(look));
     findings.extend(vacuum::judge(look));
@@ -95,6 +99,7 @@ mod tests {
             version: 170_004,
             user,
             monitors: true,
+            is_log_known: true,
             ..Look::default()
         }
     }

@@ -1,12 +1,13 @@
 //! What can lose events, or refuses all of them.
 
 use crate::doctor::finding::Finding;
-use crate::doctor::look::{Look, Override, Role};
-use crate::tune::SUPPORTED;
+use crate::doctor::look::{LiveTable, Look, Override, Role};
+use crate::tune::{SUPPORTED, quoted};
 
 pub(super) fn judge(look: &Look) -> Vec<Finding> {
     let mut findings = durability(look);
     findings.extend(durability_of_roles(look));
+    findings.extend(unlogged(look));
     findings.extend(isolation(look));
     findings.extend(version(look));
     findings.extend(rights(look));
@@ -40,12 +41,28 @@ fn durability(look: &Look) -> Vec<Finding> {
 
 /// Whoever connects so has no promise, whatever the server does.
 fn durability_of_roles(look: &Look) -> impl Iterator<Item = Finding> {
-    let is_off = |found: &&Override| found.name == "synchronous_commit" && found.value == "off";
+    let is_off = |found: &&Override| found.name == "synchronous_commit" && found.is_off();
     look.overrides.iter().filter(is_off).map(|found| {
         let what = format!("synchronous_commit is off for {}", found.of_whom());
         let why = "its appends are acknowledged before they are flushed: a crash loses the last ones";
         Finding::error("durability", what, why).mended_by(found.reset())
     })
+}
+
+/// A standby has its primary's.
+fn unlogged(look: &Look) -> Vec<Finding> {
+    let Some(log) = look.log.as_ref().filter(|_| !look.is_standby) else { return Vec::new() };
+    let finding = |table: &LiveTable| {
+        let what = format!("table {} is unlogged", table.name);
+        let why = "a crash of the server empties it, and no replica and no base backup has what is in it";
+        let mend = format!(
+            "ALTER TABLE {}.{} SET LOGGED; -- writes it anew and locks it meanwhile",
+            quoted(&log.schema),
+            quoted(&table.name)
+        );
+        Finding::error("durability", what, why).mended_by(mend)
+    };
+    log.tables.iter().filter(|table| table.is_unlogged).map(finding).collect()
 }
 
 fn off(look: &Look, name: &'static str, why: &str) -> Finding {
@@ -69,7 +86,7 @@ fn isolation(look: &Look) -> Vec<Finding> {
         findings.push(Finding::error("isolation", what, WHY).mended_by(mend));
     }
     for found in &look.overrides {
-        if found.name == NAME && found.value != "read committed" {
+        if found.name == NAME && !found.value.eq_ignore_ascii_case("read committed") {
             let what = format!("{NAME} is {} for {}", found.value, found.of_whom());
             findings.push(Finding::error("isolation", what, WHY).mended_by(found.reset()));
         }
@@ -110,6 +127,7 @@ mod tests {
     use super::*;
     use crate::doctor::finding::Severity;
     use crate::doctor::judge::tests::{look, with};
+    use crate::doctor::look::Log;
 
     #[test]
     fn what_loses_events_is_an_error() {
@@ -119,6 +137,20 @@ mod tests {
         assert!(found[0].mend.as_ref().unwrap().contains("ALTER SYSTEM SET fsync = 'on'"));
         // A standby acknowledges nothing.
         assert!(judge(&with(look(Role::Replica), &[("synchronous_commit", "off")])).is_empty());
+    }
+
+    #[test]
+    fn a_table_that_a_crash_empties_is_an_error() {
+        let table =
+            |name: &str, is_unlogged| LiveTable { name: name.into(), is_unlogged, ..LiveTable::default() };
+        let tables = vec![table("keys", false), table("events", true)];
+        let log = Some(Log { schema: "library".into(), tables, ..Log::default() });
+        let found = judge(&Look { log: log.clone(), ..look(Role::Primary) });
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert!(
+            found[0].mend.as_ref().unwrap().starts_with("ALTER TABLE \"library\".\"events\" SET LOGGED;")
+        );
+        assert!(judge(&Look { log, ..look(Role::Replica) }).is_empty(), "told once");
     }
 
     #[test]
@@ -134,12 +166,20 @@ mod tests {
             role: None,
             database: Some("library".into()),
             name: "synchronous_commit".into(),
-            value: "off".into(),
+            value: "FALSE".into(),
+        });
+        // As somebody typed it.
+        wrong.overrides.push(Override {
+            role: Some("other".into()),
+            database: None,
+            name: "default_transaction_isolation".into(),
+            value: "READ COMMITTED".into(),
         });
         let mut found = judge(&wrong);
         let durability = found.remove(0);
         let mend = "ALTER DATABASE \"library\" RESET synchronous_commit;";
         assert_eq!((durability.check, durability.mend.as_deref()), ("durability", Some(mend)));
+        assert_eq!(found.len(), 1, "{found:?}");
         assert_eq!(found[0].mend.as_deref(), Some("ALTER ROLE \"app\" RESET default_transaction_isolation;"));
         assert!(found[0].what.contains("serializable for role app"), "{found:?}");
     }
