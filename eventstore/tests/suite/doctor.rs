@@ -68,7 +68,7 @@ async fn it_is_content_with_the_servers_of_our_files_and_its_lines_mend_what_is_
         .configuration(&tuning::file("primary.conf"))
         .replica_configuration(&tuning::file("replica.conf"));
     let (cluster, _store) = start(builder).await;
-    let ours = || examine(&cluster, "--memory 4GB --cpus 4");
+    let ours = || examine(&cluster, "--memory 4GB --cpus 2");
 
     let (code, findings) = ours();
     assert_eq!((code, bad(&findings)), (10, vec![["primary", "warning", "tables"].map(str::to_owned)]));

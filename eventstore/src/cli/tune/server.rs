@@ -79,6 +79,16 @@ mod tests {
     }
 
     #[test]
+    fn more_connections_than_memory_are_warned_of() {
+        let warns = |memory, connections| {
+            let machine = Machine { connections, ..machine(memory, 4, None) };
+            let all = advice(Server::Primary, &machine);
+            all.iter().any(|setting| setting.name == "work_mem" && setting.reason.contains("have fewer"))
+        };
+        assert!(warns(2, 1000) && !warns(2, 200) && !warns(16, 1000));
+    }
+
+    #[test]
     fn primary_and_replica_differ_in_nothing_but_what_is_said() {
         for version in [None, Some(15), Some(18)] {
             let machine = machine(16, 8, version);

@@ -52,6 +52,11 @@ pub(crate) fn judge(look: &Look, primary: Option<&Look>, scale: &Scale) -> Vec<F
         findings.extend(replication::compare(primary, look));
         findings.extend(balance::compare(primary, look));
     }
+    // One line for it: what the counters say follows from what is advised already.
+    if findings.iter().any(|finding| finding.check == "settings" && finding.what.starts_with("max_wal_size "))
+    {
+        findings.retain(|finding| finding.check != "checkpoints");
+    }
     findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
     findings
 }
@@ -87,7 +92,7 @@ fn ratio(part: u64, whole: u64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::doctor::look::LiveSetting;
+    use crate::doctor::look::{Checkpoints, LiveSetting};
     use crate::tune::{Machine, Server, advice};
 
     /// A server of which nothing bad is known.
@@ -136,6 +141,19 @@ mod tests {
             look.settings.0.insert((*name).to_owned(), setting);
         }
         look
+    }
+
+    #[test]
+    fn a_setting_is_mended_in_one_way() {
+        let checkpoints = Some(Checkpoints { timed: 2, requested: 19 });
+        let mends = |max_wal_size| -> Vec<_> {
+            let look =
+                Look { checkpoints, ..with(advised(Role::Primary), &[("max_wal_size", max_wal_size)]) };
+            let mends = judge(&look, None, &scale()).into_iter().filter_map(|finding| finding.mend);
+            mends.filter(|mend| mend.contains("max_wal_size")).collect()
+        };
+        assert_eq!(mends("512MB").len(), 1, "{:?}", mends("512MB"));
+        assert!(mends("512MB")[0].contains("'8GB'") && mends("8GB")[0].contains("'16384MB'"));
     }
 
     #[test]
