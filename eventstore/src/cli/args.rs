@@ -146,7 +146,7 @@ Examples:
     /// Print what a server is to be set to, each line with its reason; connects to nothing
     #[command(after_help = "\
 Examples:
-  eventstore tune --server primary --memory 16GB --cpus 8 > primary.conf
+  eventstore tune --memory 16GB --cpus 8 > primary.conf
   eventstore tune --server replica --memory 64GB --cpus 16 --postgresql 18
   eventstore tune --server tables --schema library | psql -v ON_ERROR_STOP=1
 Add the file to a server's settings with include_if_exists, or as its config_file. docs/tuning.md says how each figure is found.")]
@@ -159,7 +159,7 @@ Examples:
   eventstore doctor --json | jq '.findings[] | select(.severity == \"error\")'
 The role needs pg_monitor to see everything; what it may not see is said.
 
-Exit status: 0 content (notes at most), 10 warnings, 11 errors, 1 a server could not be looked at (the others are told all the same).")]
+Exit status, the worst first: 11 errors, 10 warnings, 1 a server could not be looked at (the others are told all the same), 0 content (notes at most).")]
     Doctor(DoctorArgs),
 }
 

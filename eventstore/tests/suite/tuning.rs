@@ -97,11 +97,16 @@ async fn a_migrated_log_takes_the_storage_parameters_and_goes_on() {
 
 #[test]
 fn a_machine_has_to_be_described_and_a_version_known() {
+    assert_eq!(
+        printed("tune --memory 16GB --cpus 8 --disk ssd"),
+        printed("tune --server primary --memory 16GB --cpus 8")
+    );
     for arguments in [
         "tune",
         "tune --server primary",
         "tune --server primary --memory 16 --cpus 8",
         "tune --server primary --memory 16GB",
+        "tune --memory 16GB",
         "tune --server primary --memory 100MB --cpus 1",
         "tune --server replica --memory 16GB --cpus 8 --postgresql 14",
     ] {

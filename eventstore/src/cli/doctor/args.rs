@@ -10,10 +10,11 @@ pub(crate) struct DoctorArgs {
     /// Print one document of JSON
     #[arg(long)]
     pub(crate) json: bool,
-    /// Memory of each server; unless given, that of this machine, shared by the servers on it
+    /// Memory of each server, one size for all: the limit of its container, not the machine around it. Unless given, sizes are compared
+    /// only for servers reached through a socket, which share this machine
     #[arg(long, value_name = "SIZE", requires = "cpus")]
     pub(crate) memory: Option<Size>,
-    /// Processors of each server
+    /// Processors of each server, one count for all
     #[arg(long, value_name = "COUNT", requires = "memory", value_parser = clap::value_parser!(u32).range(1..=1024))]
     pub(crate) cpus: Option<u32>,
     /// What the data is on

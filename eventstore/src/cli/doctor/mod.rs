@@ -36,7 +36,9 @@ pub(crate) async fn run(log: &LogArgs, args: &DoctorArgs) -> Result<(), Failure>
     for replica in &replicas {
         seen.push(see(replica, Role::Replica, (log, tls.as_ref())).await);
     }
-    if let Some(Ok(look)) = seen.first_mut() {
+    if let Some(Ok(look)) =
+        seen.first_mut().filter(|seen| !seen.as_ref().is_ok_and(|look| look.broken_off.is_some()))
+    {
         migrations(log, look).await;
     }
     let examined = examine(&seen, args);
@@ -51,9 +53,9 @@ pub(crate) async fn run(log: &LogArgs, args: &DoctorArgs) -> Result<(), Failure>
         .map(|(name, why)| format!("{name}: {why}"))
         .collect();
     match report::worst(&examined) {
-        _ if !unseen.is_empty() => Err(Failure::Unseen(format!("could not look at {}", unseen.join("; ")))),
         Some(Severity::Error) => Err(Failure::Findings(11)),
         Some(Severity::Warning) => Err(Failure::Findings(10)),
+        _ if !unseen.is_empty() => Err(Failure::Unseen(format!("could not look at {}", unseen.join("; ")))),
         Some(Severity::Note) | None => Ok(()),
     }
 }
@@ -96,7 +98,9 @@ fn examine(seen: &[Seen], args: &DoctorArgs) -> Vec<Examined> {
             let scale = Scale { machine: machine(look, args, local), disk: args.disk };
             let (major, minor) = (look.version / 10_000, look.version % 10_000);
             let about = format!("PostgreSQL {major}.{minor}, role {}", look.user);
-            Examined { server: look.name.clone(), about, findings: judge(look, primary, &scale) }
+            let mut findings: Vec<_> = look.broken_off.iter().map(|why| lost(why)).collect();
+            findings.extend(judge(look, primary, &scale));
+            Examined { server: look.name.clone(), is_reached: true, about, findings }
         }
         Err((name, why)) => {
             let finding = Finding::error(
@@ -104,10 +108,20 @@ fn examine(seen: &[Seen], args: &DoctorArgs) -> Vec<Examined> {
                 format!("it could not be looked at: {why}"),
                 "nothing is known of it",
             );
-            Examined { server: name.clone(), about: "not reached".to_owned(), findings: vec![finding] }
+            let (server, about) = (name.clone(), "not reached".to_owned());
+            Examined { server, is_reached: false, about, findings: vec![finding] }
         }
     };
     seen.iter().map(examined).collect()
+}
+
+/// A server that fell silent: what it said before is judged, what it did not say is not.
+fn lost(why: &str) -> Finding {
+    Finding::error(
+        "connection",
+        format!("it was lost while it was looked at: {why}"),
+        "what follows is not all",
+    )
 }
 
 /// What was said of the servers; else this machine, for those on it.

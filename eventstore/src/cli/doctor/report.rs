@@ -10,14 +10,21 @@ use crate::doctor::finding::{Finding, Severity};
 #[derive(Debug)]
 pub(crate) struct Examined {
     pub(crate) server: String,
+    /// Whether it could be looked at.
+    pub(crate) is_reached: bool,
     /// Such as `PostgreSQL 17.4, role monitor`.
     pub(crate) about: String,
     pub(crate) findings: Vec<Finding>,
 }
 
-/// The worst of all.
+/// The worst of those that could be looked at: of the others nothing is known.
 pub(crate) fn worst(servers: &[Examined]) -> Option<Severity> {
-    servers.iter().flat_map(|server| &server.findings).map(|finding| finding.severity).max()
+    servers
+        .iter()
+        .filter(|server| server.is_reached)
+        .flat_map(|server| &server.findings)
+        .map(|finding| finding.severity)
+        .max()
 }
 
 /// For people: by server, the worst first.
@@ -63,8 +70,10 @@ pub(crate) fn json(servers: &[Examined]) -> String {
         .iter()
         .flat_map(|server| server.findings.iter().map(|finding| finding.to_json(&server.server)))
         .collect();
-    let about: Vec<_> =
-        servers.iter().map(|server| json!({"server": server.server, "about": server.about})).collect();
+    let about: Vec<_> = servers
+        .iter()
+        .map(|server| json!({"server": server.server, "about": server.about, "reached": server.is_reached}))
+        .collect();
     let worst = worst(servers).map(Severity::name);
     format!("{:#}", json!({"servers": about, "worst": worst, "findings": findings}))
 }
@@ -91,8 +100,12 @@ mod tests {
     fn each_finding_is_told_with_why_and_what_mends_it() {
         let finding =
             Finding::warning("slots", "slot a keeps 1 GB", "it fills the disk").mended_by("DROP it;");
-        let examined =
-            |findings| Examined { server: "primary a:1".into(), about: "PostgreSQL 17".into(), findings };
+        let examined = |findings| Examined {
+            server: "primary a:1".into(),
+            is_reached: true,
+            about: "PostgreSQL 17".into(),
+            findings,
+        };
         let servers = [examined(vec![finding])];
         let plain = text(&servers, false);
         for part in
@@ -103,5 +116,18 @@ mod tests {
         assert!(!plain.contains('\x1b') && text(&servers, true).contains("\x1b[33m"));
         assert!(json(&servers).contains("\"check\": \"slots\""));
         assert!(text(&[examined(vec![])], false).contains("content"));
+    }
+
+    #[test]
+    fn a_server_that_was_not_reached_hides_nothing_of_the_others() {
+        let examined = |is_reached, finding| {
+            let (server, about) = ("primary a:1".into(), String::new());
+            Examined { server, is_reached, about, findings: vec![finding] }
+        };
+        let unreached = || examined(false, Finding::error("connection", "none", "nothing is known"));
+        assert_eq!(worst(&[unreached()]), None);
+        let servers = [examined(true, Finding::warning("slots", "kept", "it fills the disk")), unreached()];
+        assert_eq!(worst(&servers), Some(Severity::Warning));
+        assert!(json(&servers).contains("\"reached\": false"));
     }
 }

@@ -11,7 +11,7 @@ use crate::tune::size::Size;
 #[derive(Debug, Args)]
 pub(crate) struct TuneArgs {
     /// What the settings are for
-    #[arg(long, value_enum)]
+    #[arg(long, value_enum, default_value = "primary")]
     pub(crate) server: Target,
     /// Memory that the server may use, with the system's cache of its files: 16GB
     #[arg(long, value_name = "SIZE")]

@@ -29,11 +29,7 @@ pub(super) fn settings(_: Server, machine: &Machine) -> Vec<Setting> {
             "for each worker, instead of the above: a log has no dead rows, and 64MB name 11 million of the \
              work tables'",
         ),
-        memory_line(
-            "work_mem",
-            work_mem(machine),
-            "half of memory for all connections at once, 4 to 64MB: a query sorts at most a page of events",
-        ),
+        memory_line("work_mem", work_mem(machine), &work_mem_reason(machine)),
         memory_line(
             "max_connections",
             machine.connections,
@@ -46,17 +42,37 @@ pub(super) fn settings(_: Server, machine: &Machine) -> Vec<Setting> {
     settings
 }
 
-/// With `shared_buffers` three quarters of memory in the worst case: the rest is the system's.
+fn work_mem_reason(machine: &Machine) -> String {
+    let least = machine.memory.share(4, Size::mb(128), Size::gb(32)).0
+        + u64::from(machine.connections) * work_mem(machine).0;
+    let warning = if least > machine.memory.0 {
+        "; for so many connections and so little memory that is too much at once: have fewer, or a pooler"
+    } else {
+        ""
+    };
+    format!(
+        "half of memory for all connections at once, 4 to 64MB: a query sorts at most a page of events; one with \
+         hashes or parallel workers takes several times as much{warning}"
+    )
+}
+
+/// With `shared_buffers` three quarters of memory, where each connection sorts once. Hashes (twice as much, `hash_mem_multiplier`), several
+/// nodes of a plan, parallel workers, vacuum and index builds come on top; the statements of a log have one node of it at most.
 fn work_mem(machine: &Machine) -> Size {
     let for_each = u64::from(machine.connections.max(1)) * 2;
     machine.memory.share(for_each, Size::mb(4), Size::mb(64))
 }
 
+/// Fixed, as a standby of fewer processors than its primary has to start all the same. One that is not used takes some kilobytes.
+const WORKERS: u32 = 32;
+/// Leaves some of them to extensions and subscriptions.
+const MOST_PARALLEL: u32 = 24;
+
 /// Scans of the whole log, index builds and vacuum of indexes may be parallel; what a log does all the time is not.
 fn parallelism(cpus: u32) -> Vec<Setting> {
-    let (half, mut settings) = ((cpus / 2).max(1), Vec::new());
+    let (half, mut settings) = ((cpus / 2).clamp(1, MOST_PARALLEL), Vec::new());
     if half != 8 {
-        let reason = "half of the processors: scans of the whole log leave the others to appends";
+        let reason = "half of the processors, at most 24: scans of the whole log leave the others to appends";
         settings.push(memory_line("max_parallel_workers", half, reason));
     }
     let maintenance = half.min(4);
@@ -64,10 +80,9 @@ fn parallelism(cpus: u32) -> Vec<Setting> {
         let reason = "half of the processors, at most 4: for one index build";
         settings.push(memory_line("max_parallel_maintenance_workers", maintenance, reason));
     }
-    if cpus > 8 {
-        let reason = "one for each processor; a standby may not have fewer than its primary";
-        settings.push(memory_line("max_worker_processes", cpus, reason));
-    }
+    let reason =
+        "the same on each machine (by default 8): a standby that has fewer than its primary does not start";
+    settings.push(memory_line("max_worker_processes", WORKERS, reason));
     settings
 }
 
@@ -88,7 +103,7 @@ fn reading(machine: &Machine) -> Vec<Setting> {
     let mut settings = Vec::new();
     if machine.disk == Disk::Ssd {
         let reason = "pages read ahead by ANALYZE, VACUUM and replay (by default 10, and 16 from 18 on): an \
-            SSD serves that many at once";
+            SSD serves that many at once. Leave it out on macOS and Windows before 18: a server does not start with it";
         settings.push(memory_line("maintenance_io_concurrency", 100, reason));
     }
     let workers = (machine.cpus / 4).min(32);

@@ -14,8 +14,11 @@ pub(super) fn settings(_: Server, machine: &Machine) -> Vec<Setting> {
             sending,
             "max_slot_wal_keep_size",
             Size(wal.0 * 2),
-            "twice max_wal_size: a slot whose replica is dead can not fill the disk (by default it can); \
-             the replica is made anew then",
+            format!(
+                "twice max_wal_size: a slot whose replica is dead keeps no more (by default all), and with \
+                 max_wal_size {} have to fit on the disk; the replica is made anew then",
+                Size(wal.0 * 3)
+            ),
         ),
         Setting::new(
             sending,
@@ -45,9 +48,9 @@ pub(super) fn settings(_: Server, machine: &Machine) -> Vec<Setting> {
         ),
     ];
     if machine.version.is_at_least(18) {
-        let reason = "a slot unused for a day is given up: with feedback it holds back vacuum, even where \
-            its WAL has room";
-        settings.push(Setting::new(sending, "idle_replication_slot_timeout", "1d", reason));
+        let reason = "a slot unused for a week is given up: with feedback it holds back vacuum, even where its WAL \
+            has room; longer than a replica is away";
+        settings.push(Setting::new(sending, "idle_replication_slot_timeout", "7d", reason));
     }
     settings
 }

@@ -79,6 +79,16 @@ mod tests {
     }
 
     #[test]
+    fn more_connections_than_memory_are_warned_of() {
+        let warns = |memory, connections| {
+            let machine = Machine { connections, ..machine(memory, 4, None) };
+            let all = advice(Server::Primary, &machine);
+            all.iter().any(|setting| setting.name == "work_mem" && setting.reason.contains("have fewer"))
+        };
+        assert!(warns(2, 1000) && !warns(2, 200) && !warns(16, 1000));
+    }
+
+    #[test]
     fn primary_and_replica_differ_in_nothing_but_what_is_said() {
         for version in [None, Some(15), Some(18)] {
             let machine = machine(16, 8, version);
@@ -86,6 +96,21 @@ mod tests {
                 advice(server, &machine).into_iter().map(|setting| (setting.name, setting.value)).collect()
             };
             assert_eq!(values(Server::Primary), values(Server::Replica));
+        }
+    }
+
+    /// A standby that has fewer of these than its primary does not start.
+    #[test]
+    fn what_a_standby_may_not_have_fewer_of_is_the_same_on_each_machine() {
+        for (of_primary, of_replica) in [(16, 8), (32, 2), (512, 4)] {
+            for name in ["max_worker_processes", "max_connections"] {
+                let of = |cpus| value(Server::Primary, &machine(16, cpus, None), name).unwrap();
+                assert_eq!(
+                    of(of_primary),
+                    of(of_replica),
+                    "{name}: {of_primary} and {of_replica} processors"
+                );
+            }
         }
     }
 

@@ -11,7 +11,8 @@ pub(super) fn settings(_: Server, _: &Machine) -> Vec<Setting> {
             Topic::Sessions,
             "client_connection_check_interval",
             "1s",
-            "a read whose caller gave up (a deadline, a process that died) would otherwise run to its end",
+            "a read whose caller gave up (a deadline, a process that died) would otherwise run to its end. Leave it out \
+             on Windows, where a server does not start with it",
         ),
         line(
             Topic::Sessions,

@@ -34,7 +34,9 @@ impl Topic {
             Self::Durability if server == Server::Test => {
                 "Nothing survives a power cut. For throwaway servers only."
             }
-            Self::Durability => "As by default, and kept on purpose: an acknowledged append is flushed.",
+            Self::Durability => {
+                "An acknowledged append is flushed, as by default, and the server comes back after a failover."
+            }
             Self::Wal if is_replica => {
                 "Checkpoints and WAL: the primary's lines. Restartpoints here follow them, and all of them \
                  count after a promotion."

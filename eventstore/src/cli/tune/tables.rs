@@ -30,12 +30,12 @@ pub(crate) const TABLES: &[Table] = &[
             ("autovacuum_vacuum_insert_scale_factor", "0"),
             ("autovacuum_vacuum_insert_threshold", "100000"),
             ("autovacuum_freeze_min_age", "0"),
-            ("autovacuum_analyze_scale_factor", "0.002"),
-            ("autovacuum_analyze_threshold", "10000"),
+            ("autovacuum_analyze_scale_factor", "0.02"),
+            ("autovacuum_analyze_threshold", "50000"),
         ],
         reason: "Insert only. Vacuumed after each 100,000 events however many there are: 2 % of a hundred \
             million would be two million. A\n\
-                 -- vacuum reads new pages only, so it costs the same in a large log. Statistics: after 10,000 events and 0.2 %, as ANALYZE reads\n\
+                 -- vacuum reads new pages only, so it costs the same in a large log. Statistics: after 50,000 events and 2 %, as ANALYZE reads\n\
                  -- 30,000 pages each time.",
     },
     Table {
@@ -44,8 +44,8 @@ pub(crate) const TABLES: &[Table] = &[
             ("autovacuum_vacuum_insert_scale_factor", "0"),
             ("autovacuum_vacuum_insert_threshold", "500000"),
             ("autovacuum_freeze_min_age", "0"),
-            ("autovacuum_analyze_scale_factor", "0.002"),
-            ("autovacuum_analyze_threshold", "50000"),
+            ("autovacuum_analyze_scale_factor", "0.02"),
+            ("autovacuum_analyze_threshold", "250000"),
         ],
         reason: "Insert only, some five rows an event: at the same pace as the events.",
     },

@@ -25,7 +25,7 @@ pub(super) fn settings(_: Server, machine: &Machine) -> Vec<Setting> {
             "vacuum_freeze_min_age",
             "0",
             "a page is frozen the first time it is vacuumed, and never written again (by default 50 million \
-             transactions later)",
+             transactions later). Of tables whose rows change, as projections have: autovacuum_freeze_min_age = 50000000",
         ),
         vacuum(
             "autovacuum_analyze_scale_factor",
@@ -41,8 +41,8 @@ pub(super) fn settings(_: Server, machine: &Machine) -> Vec<Setting> {
         vacuum(
             "autovacuum_vacuum_cost_limit",
             limit,
-            "by default 200: so many pages more in each step, as a vacuum that is slower than the appends \
-             never ends",
+            "by default 200: cost points (1 for a page in memory, 2 for one read, 20 for one changed) before it rests, \
+             as a vacuum that is slower than the appends never ends",
         ),
     ];
     let workers = (machine.cpus / 2).clamp(3, 8);

@@ -24,6 +24,13 @@ pub(super) fn settings(_: Server, machine: &Machine) -> Vec<Setting> {
              batch",
         ),
         Setting::new(
+            durability,
+            "wal_log_hints",
+            "on",
+            "or checksums: else pg_rewind can not make the old primary a standby after a failover. Makes WAL \
+             larger, with checksums by nothing more",
+        ),
+        Setting::new(
             wal,
             "checkpoint_timeout",
             "15min",

@@ -91,9 +91,10 @@ pub(super) fn judge(look: &Look, scale: &Scale) -> Vec<Finding> {
         })
         .collect();
     findings.extend(scale.machine.is_none().then(|| {
-        let what = "memory settings were not compared: the server is on another machine";
-        Finding::note("settings", what, "its memory can not be asked for")
-            .mended_by("say --memory 16GB --cpus 8")
+        let what = "memory settings were not compared: it is not known how much the server has";
+        let why =
+            "a server can not be asked for it, and behind an address may be a container or another machine";
+        Finding::note("settings", what, why).mended_by("say --memory 16GB --cpus 8")
     }));
     findings.extend(lazy_vacuum(look));
     findings

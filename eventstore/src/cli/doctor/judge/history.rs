@@ -112,7 +112,7 @@ mod tests {
         let look = with(look(Role::Primary), &[("max_wal_size", "1GB")]);
         let checks = |timed, requested, hit, read| -> Vec<_> {
             let checkpoints = Some(Checkpoints { timed, requested });
-            let load = Some(Load { hit, read, seconds: 60.0 });
+            let load = Some(Load { hit, read, seconds: 60.0, is_dated: true });
             judge(&Look { checkpoints, load, ..look.clone() }).iter().map(|finding| finding.check).collect()
         };
         assert_eq!(checks(1, 4, 10, 90), [] as [&str; 0], "too few to tell");

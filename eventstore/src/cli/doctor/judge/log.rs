@@ -11,6 +11,9 @@ pub(super) fn judge(look: &Look) -> Vec<Finding> {
         return Vec::new();
     }
     let Some(log) = &look.log else {
+        if !look.is_log_known {
+            return Vec::new();
+        }
         let what = "there is no log in this schema";
         let why = "it was never migrated, or the schema or the database is another one";
         return vec![Finding::error("log", what, why).mended_by("eventstore --schema NAME migrate up")];
@@ -45,7 +48,9 @@ fn version(log: &Log) -> Vec<Finding> {
 /// Of the tables that are there: an older log has not all.
 fn missing_indexes(log: &Log) -> impl Iterator<Item = Finding> {
     let has_table = |index: &&Index| log.tables.iter().any(|table| table.name == index.table);
-    let is_missing = |index: &&Index| !log.indexes.iter().any(|live| live.name == index.name);
+    let is_missing = |index: &&Index| {
+        log.indexes.as_ref().is_some_and(|indexes| !indexes.iter().any(|live| live.name == index.name))
+    };
     INDEXES.iter().filter(has_table).filter(is_missing).map(|index| {
         let (kind, why) = match index.is_unique {
             true => (
@@ -68,12 +73,28 @@ fn missing_indexes(log: &Log) -> impl Iterator<Item = Finding> {
 }
 
 fn invalid_indexes(log: &Log) -> impl Iterator<Item = Finding> {
-    log.indexes.iter().filter(|index| !index.is_valid).map(|index| {
+    log.indexes.iter().flatten().filter(|index| !index.is_valid).map(|index| {
+        if index.is_building {
+            let what = format!("index {} of {} is not valid yet", index.name, index.table);
+            let why = "an index of this table is being built: look again when that is done";
+            return Finding::note("indexes", what, why)
+                .mended_by("SELECT * FROM pg_stat_progress_create_index;");
+        }
         let what = format!("index {} of {} is not valid", index.name, index.table);
         let why = "building it was broken off: it is written with every event, and no query uses it";
-        let mend = format!("REINDEX INDEX CONCURRENTLY {}.{};", quoted(&log.schema), quoted(&index.name));
+        let (schema, name) = (quoted(&log.schema), quoted(&index.name));
+        let mend = match is_leftover(&index.name) {
+            true => format!("DROP INDEX CONCURRENTLY {schema}.{name};"),
+            false => format!("REINDEX INDEX CONCURRENTLY {schema}.{name};"),
+        };
         Finding::error("indexes", what, why).mended_by(mend)
     })
+}
+
+/// What a REINDEX CONCURRENTLY leaves behind when it is broken off, beside the index itself: `_ccnew`, `_ccold`, and a number if there are several.
+fn is_leftover(name: &str) -> bool {
+    let name = name.trim_end_matches(|char: char| char.is_ascii_digit());
+    name.ends_with("_ccnew") || name.ends_with("_ccold")
 }
 
 fn triggers(log: &Log) -> impl Iterator<Item = Finding> {
@@ -108,6 +129,7 @@ fn triggers(log: &Log) -> impl Iterator<Item = Finding> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::doctor::finding::Severity;
     use crate::doctor::judge::tests::look;
     use crate::doctor::look::{LiveIndex, LiveTable, Migrations, Role, SilentTrigger};
 
@@ -121,11 +143,12 @@ mod tests {
             name: (*name).into(),
             table: "events".into(),
             is_valid: *is_valid,
+            is_building: false,
         };
         Log {
             schema: "library".into(),
             tables,
-            indexes: indexes.iter().map(index).collect(),
+            indexes: Some(indexes.iter().map(index).collect()),
             ..Log::default()
         }
     }
@@ -143,8 +166,23 @@ mod tests {
     }
 
     #[test]
+    fn what_a_reindex_leaves_is_dropped_and_one_that_goes_on_is_let_be() {
+        let mut log =
+            events(&[("events_pkey", true), ("events_id_key", true), ("events_pkey_ccnew1", false)]);
+        let found = with(log.clone());
+        let mend = "DROP INDEX CONCURRENTLY \"library\".\"events_pkey_ccnew1\";";
+        assert_eq!((found.len(), found[0].mend.as_deref()), (1, Some(mend)));
+        log.indexes.as_mut().unwrap()[2].is_building = true;
+        let found = with(log.clone());
+        assert_eq!((found.len(), found[0].severity), (1, Severity::Note));
+        log.indexes = None;
+        assert_eq!(with(log), [], "what is not told is not missing");
+    }
+
+    #[test]
     fn a_log_that_is_not_there_old_or_without_its_triggers_is_told() {
         assert_eq!(judge(&look(Role::Primary))[0].check, "log");
+        assert!(judge(&Look { is_log_known: false, ..look(Role::Primary) }).is_empty(), "it was not told");
         assert!(judge(&look(Role::Replica)).is_empty());
         let whole = || events(&[("events_pkey", true), ("events_id_key", true)]);
         let migrations = Some(Migrations { missing: vec![8, 9], unknown: vec![] });

@@ -1,6 +1,7 @@
 //! What to think of what was read. Pure: plain values in, findings out.
 
 mod advised;
+mod archive;
 mod balance;
 mod expected;
 mod history;
@@ -10,6 +11,7 @@ mod replication;
 mod safety;
 mod sessions;
 mod slots;
+mod standbys;
 mod tables;
 mod vacuum;
 
@@ -38,6 +40,8 @@ pub(crate) fn judge(look: &Look, primary: Option<&Look>, scale: &Scale) -> Vec<F
     findings.extend(planner::judge(look));
     findings.extend(advised::judge(look, scale));
     findings.extend(slots::judge(look));
+    findings.extend(standbys::judge(look));
+    findings.extend(archive::judge(look));
     findings.extend(sessions::judge(look));
     findings.extend(history::judge(look));
     findings.extend(vacuum::judge(look));
@@ -47,6 +51,11 @@ pub(crate) fn judge(look: &Look, primary: Option<&Look>, scale: &Scale) -> Vec<F
     if let Some(primary) = primary.filter(|_| look.role == Role::Replica) {
         findings.extend(replication::compare(primary, look));
         findings.extend(balance::compare(primary, look));
+    }
+    // One line for it: what the counters say follows from what is advised already.
+    if findings.iter().any(|finding| finding.check == "settings" && finding.what.starts_with("max_wal_size "))
+    {
+        findings.retain(|finding| finding.check != "checkpoints");
     }
     findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
     findings
@@ -83,7 +92,7 @@ fn ratio(part: u64, whole: u64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::doctor::look::LiveSetting;
+    use crate::doctor::look::{Checkpoints, LiveSetting};
     use crate::tune::{Machine, Server, advice};
 
     /// A server of which nothing bad is known.
@@ -95,6 +104,7 @@ mod tests {
             version: 170_004,
             user,
             monitors: true,
+            is_log_known: true,
             ..Look::default()
         }
     }
@@ -131,6 +141,19 @@ mod tests {
             look.settings.0.insert((*name).to_owned(), setting);
         }
         look
+    }
+
+    #[test]
+    fn a_setting_is_mended_in_one_way() {
+        let checkpoints = Some(Checkpoints { timed: 2, requested: 19 });
+        let mends = |max_wal_size| -> Vec<_> {
+            let look =
+                Look { checkpoints, ..with(advised(Role::Primary), &[("max_wal_size", max_wal_size)]) };
+            let mends = judge(&look, None, &scale()).into_iter().filter_map(|finding| finding.mend);
+            mends.filter(|mend| mend.contains("max_wal_size")).collect()
+        };
+        assert_eq!(mends("512MB").len(), 1, "{:?}", mends("512MB"));
+        assert!(mends("512MB")[0].contains("'8GB'") && mends("8GB")[0].contains("'16384MB'"));
     }
 
     #[test]

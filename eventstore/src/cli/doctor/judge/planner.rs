@@ -31,7 +31,7 @@ pub(super) fn judge(look: &Look) -> Vec<Finding> {
         }
     }
     for found in &look.overrides {
-        if found.name.starts_with("enable_") && found.value == "off" && !is_off_by_default(&found.name) {
+        if found.name.starts_with("enable_") && found.is_off() && !is_off_by_default(&found.name) {
             let what = format!("{} is off for {}", found.name, found.of_whom());
             findings.push(Finding::warning("planner", what, WHY).mended_by(found.reset()));
         }
@@ -52,6 +52,13 @@ impl Override {
             (None, Some(database)) => format!("database {database}"),
             (None, None) => "all roles".to_owned(),
         }
+    }
+
+    /// Whether it switches something off. The catalog keeps what was typed: `false`, `NO` and `0` too, and what begins them.
+    pub(super) fn is_off(&self) -> bool {
+        let value = self.value.to_ascii_lowercase();
+        let begins = |word: &str| !value.is_empty() && word.starts_with(&value);
+        matches!(value.as_str(), "0" | "of" | "off") || begins("false") || begins("no")
     }
 
     /// The statement that takes it back.
@@ -89,6 +96,18 @@ mod tests {
         assert_eq!(found.len(), 2, "{found:?}");
         assert!(found[0].what.contains("/x.conf, line 7"), "{found:?}");
         assert_eq!(found[1].mend.as_deref(), Some("ALTER DATABASE \"library\" RESET enable_indexscan;"));
+    }
+
+    #[test]
+    fn off_is_known_however_it_was_typed() {
+        let mut off = look(Role::Primary);
+        for (value, found) in
+            [("0", 1), ("FALSE", 1), ("f", 1), ("No", 1), ("OFF", 1), ("on", 0), ("", 0), ("1", 0)]
+        {
+            let (name, value) = ("enable_seqscan".to_owned(), value.to_owned());
+            off.overrides = vec![Override { role: None, database: None, name, value }];
+            assert_eq!(judge(&off).len(), found, "{:?}", off.overrides);
+        }
     }
 
     #[test]

@@ -16,6 +16,10 @@ const NOT_FEWER: [&str; 5] = [
 /// What counts from a promotion on.
 const INERT: [&str; 3] = ["autovacuum", "vacuum_", "checkpoint_"];
 
+/// What follows from processors and memory, in which servers may differ.
+const OF_THE_MACHINE: [&str; 3] =
+    ["autovacuum_max_workers", "autovacuum_worker_slots", "autovacuum_work_mem"];
+
 /// A server by itself.
 pub(super) fn judge(look: &Look) -> Vec<Finding> {
     let mut findings = Vec::new();
@@ -129,6 +133,7 @@ fn fewer(primary: &Look, replica: &Look) -> Vec<Finding> {
 fn parity(primary: &Look, replica: &Look) -> Option<Finding> {
     let differs = |(name, live): &(&String, &LiveSetting)| {
         INERT.iter().any(|prefix| name.starts_with(prefix))
+            && !OF_THE_MACHINE.contains(&name.as_str())
             && primary
                 .settings
                 .get(name)
@@ -178,6 +183,13 @@ mod tests {
         let wrong = Look { is_standby: true, ..look(Role::Primary) };
         assert_eq!(checks(&judge(&wrong)), ["role"]);
         assert_eq!(checks(&judge(&Look { is_standby: false, ..look(Role::Replica) })), ["role"]);
+    }
+
+    #[test]
+    fn a_larger_replica_may_have_what_follows_from_its_size() {
+        let lines = |workers| [("autovacuum_max_workers", workers), ("autovacuum_naptime", "20")];
+        let primary = with(look(Role::Primary), &lines("3"));
+        assert_eq!(compare(&primary, &streaming(&lines("8"))), []);
     }
 
     #[test]

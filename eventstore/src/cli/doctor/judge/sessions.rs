@@ -6,6 +6,8 @@ use crate::doctor::look::{Look, Transaction};
 
 /// A transaction of the store takes milliseconds; a backup or a report some minutes.
 const LONG: f64 = 300.0;
+/// Between two statements a client thinks for a moment.
+const FORGOTTEN: f64 = 60.0;
 
 pub(super) fn judge(look: &Look) -> Vec<Finding> {
     let mut findings: Vec<_> = connections(look).into_iter().collect();
@@ -41,7 +43,8 @@ fn connections(look: &Look) -> Option<Finding> {
 }
 
 fn of_transaction(transaction: &Transaction) -> Option<Finding> {
-    let is_idle = transaction.state.starts_with("idle in transaction");
+    let is_idle =
+        transaction.state.starts_with("idle in transaction") && transaction.in_state_seconds > FORGOTTEN;
     if !is_idle && transaction.seconds < LONG {
         return None;
     }
@@ -59,9 +62,14 @@ fn of_transaction(transaction: &Transaction) -> Option<Finding> {
     };
     let why = "vacuum keeps whatever became dead since it began: work tables grow, and claiming from them \
         becomes slow";
-    Some(
-        Finding::warning("transactions", what, why).mended_by(format!("SELECT pg_terminate_backend({pid});")),
-    )
+    // One that works may be a backup or a report: to end it is for whoever knows it.
+    Some(match is_idle {
+        true => Finding::warning("transactions", what, why)
+            .mended_by(format!("SELECT pg_terminate_backend({pid});")),
+        false => Finding::note("transactions", what, why).mended_by(format!(
+            "SELECT query FROM pg_stat_activity WHERE pid = {pid}; -- and ask whose it is"
+        )),
+    })
 }
 
 #[cfg(test)]
@@ -94,10 +102,17 @@ mod tests {
         let mut busy = look(Role::Primary);
         busy.transactions = vec![transaction("active", 100.0), transaction("idle in transaction", 100.0)];
         busy.transactions.push(transaction("active", 400.0));
+        // Long, and alive.
+        busy.transactions
+            .push(Transaction { in_state_seconds: 1.0, ..transaction("idle in transaction", 400.0) });
         busy.prepared = vec![Prepared { gid: "it's".into(), seconds: 90.0 }];
-        let mends: Vec<_> = judge(&busy).into_iter().filter_map(|finding| finding.mend).collect();
-        assert_eq!(mends.len(), 3, "{mends:?}");
+        let found = judge(&busy);
+        let severities: Vec<_> = found.iter().map(|finding| finding.severity).collect();
+        let (note, warning) = (Severity::Note, Severity::Warning);
+        assert_eq!(severities, [warning, note, note, warning]);
+        let mends: Vec<_> = found.into_iter().filter_map(|finding| finding.mend).collect();
         assert_eq!(mends[0], "SELECT pg_terminate_backend(7);");
-        assert!(mends[2].starts_with("ROLLBACK PREPARED 'it''s';"), "{mends:?}");
+        assert!(mends[1..3].iter().all(|mend| !mend.contains("terminate")), "{mends:?}");
+        assert!(mends[3].starts_with("ROLLBACK PREPARED 'it''s';"), "{mends:?}");
     }
 }

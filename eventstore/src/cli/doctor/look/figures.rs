@@ -16,7 +16,7 @@ impl<'a> Questions<'a> {
         Self { session, refused: Vec::new() }
     }
 
-    /// The rows, each made into a value; none if the server refuses. `about` names them then.
+    /// The rows, each made into a value; none if the server refuses.
     ///
     /// # Errors
     /// If the connection is lost.
@@ -27,14 +27,43 @@ impl<'a> Questions<'a> {
         parameters: &[(&(dyn ToSql + Sync), Type)],
         make: impl Fn(&Figures<'_>) -> T,
     ) -> Result<Vec<T>, String> {
-        match self.session.rows(statement, parameters).await {
-            Ok(rows) => Ok(rows.iter().map(|row| make(&Figures(row))).collect()),
+        Ok(self.told(about, statement, parameters, make).await?.unwrap_or_default())
+    }
+
+    /// The rows, each made into a value; `None` if the server refuses. `about` names them then.
+    ///
+    /// # Errors
+    /// If the connection is lost.
+    pub(super) async fn told<T>(
+        &mut self,
+        about: &str,
+        statement: &str,
+        parameters: &[(&(dyn ToSql + Sync), Type)],
+        make: impl Fn(&Figures<'_>) -> T,
+    ) -> Result<Option<Vec<T>>, String> {
+        match self.limited(statement, parameters).await {
+            Ok(rows) => Ok(Some(rows.iter().map(|row| make(&Figures(row))).collect())),
             Err(Silence::Refused(why)) => {
                 self.refused.push(format!("{about}: {why}"));
-                Ok(Vec::new())
+                Ok(None)
             }
             Err(Silence::Lost(why)) => Err(why),
         }
+    }
+
+    /// In a transaction with limits of its own: what waits for somebody's lock is refused, and the others are asked all the same. Settings
+    /// of the session would stay with it where a pooler lends it on.
+    async fn limited(
+        &self,
+        statement: &str,
+        parameters: &[(&(dyn ToSql + Sync), Type)],
+    ) -> Result<Vec<Row>, Silence> {
+        self.session.rows("BEGIN READ ONLY", &[]).await?;
+        self.session.rows(include_str!("../sql/limits.sql"), &[]).await?;
+        let rows = self.session.rows(statement, parameters).await;
+        // Rolls back where the statement failed.
+        self.session.rows("COMMIT", &[]).await?;
+        rows
     }
 
     /// The first row.

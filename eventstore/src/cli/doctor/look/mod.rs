@@ -21,6 +21,7 @@ pub(crate) struct Look {
     pub(crate) role: Role,
     /// Such as `replica 127.0.0.1:5433`.
     pub(crate) name: String,
+    /// Whether it was reached through a socket of this machine.
     pub(crate) is_local: bool,
     /// Such as 170004.
     pub(crate) version: u32,
@@ -37,15 +38,22 @@ pub(crate) struct Look {
     pub(crate) prepared: Vec<Prepared>,
     pub(crate) age: Option<Age>,
     pub(crate) slots: Vec<Slot>,
+    /// Those that stream from it; `None` if it does not tell.
+    pub(crate) standbys: Option<Vec<Standby>>,
+    pub(crate) archiver: Option<Archiver>,
     /// The end of the WAL, or of what is replayed of it.
     pub(crate) wal_end: Option<u64>,
     pub(crate) replay: Option<Replay>,
     pub(crate) load: Option<Load>,
     pub(crate) checkpoints: Option<Checkpoints>,
-    /// `None` if there is no log in the schema.
+    /// `None` if there is no log in the schema, or if that is not told.
     pub(crate) log: Option<Log>,
+    /// Whether it was told if there is a log.
+    pub(crate) is_log_known: bool,
     /// What it did not tell, and why.
     pub(crate) refused: Vec<String>,
+    /// Why the connection was lost in the middle, if it was; what was read by then is here.
+    pub(crate) broken_off: Option<String>,
 }
 
 /// What is set for a role or a database.
@@ -82,8 +90,29 @@ pub(crate) struct Age {
     pub(crate) multixacts: u64,
 }
 
-/// A replication slot.
+/// A server that streams from this one.
 #[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Standby {
+    pub(crate) name: String,
+    pub(crate) is_streaming: bool,
+    /// Whether commits wait for it, alone or with others.
+    pub(crate) is_waited_for: bool,
+}
+
+/// What archives WAL.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Archiver {
+    pub(crate) failures: u64,
+    /// The file whose archiving failed last.
+    pub(crate) wal: String,
+    /// Since the last file was archived; `None` if none was.
+    pub(crate) archived_seconds: Option<f64>,
+    /// Whether the last try failed.
+    pub(crate) is_failing: bool,
+}
+
+/// A replication slot.
+#[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Slot {
     pub(crate) name: String,
     pub(crate) is_active: bool,
@@ -91,6 +120,12 @@ pub(crate) struct Slot {
     pub(crate) kept_bytes: u64,
     /// Whether vacuum waits for it too.
     pub(crate) holds_rows: bool,
+    /// Whether it is a copy of the primary's, for after a promotion.
+    pub(crate) is_synced: bool,
+    /// Why it was given up, from 17 on.
+    pub(crate) invalidation: String,
+    /// Since when nobody uses it, from 17 on.
+    pub(crate) unused_seconds: Option<f64>,
 }
 
 /// What a standby does.
@@ -109,6 +144,8 @@ pub(crate) struct Load {
     pub(crate) hit: u64,
     pub(crate) read: u64,
     pub(crate) seconds: f64,
+    /// Whether the counters began so many seconds ago; else they are that old at least.
+    pub(crate) is_dated: bool,
 }
 
 /// Since the server's counters began.
@@ -123,7 +160,8 @@ pub(crate) struct Checkpoints {
 pub(crate) struct Log {
     pub(crate) schema: String,
     pub(crate) tables: Vec<LiveTable>,
-    pub(crate) indexes: Vec<LiveIndex>,
+    /// `None` if they are not told.
+    pub(crate) indexes: Option<Vec<LiveIndex>>,
     pub(crate) silent_triggers: Vec<SilentTrigger>,
     /// Versions that are missing, and versions that this program does not know; `None` if that was not told.
     pub(crate) migrations: Option<Migrations>,
@@ -140,12 +178,19 @@ pub(crate) struct Migrations {
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct LiveTable {
     pub(crate) name: String,
+    /// Rows as of the last vacuum or ANALYZE; `None` if there was none.
+    pub(crate) estimate: Option<u64>,
+    /// Whether the counters say something: they begin at zero after a crash and a promotion.
+    pub(crate) is_counted: bool,
     pub(crate) live: u64,
     pub(crate) dead: u64,
     pub(crate) modified: u64,
     pub(crate) inserted: u64,
     pub(crate) is_analyzed: bool,
+    /// Without TOAST.
     pub(crate) bytes: u64,
+    /// What is in it does not survive a crash, and reaches no replica.
+    pub(crate) is_unlogged: bool,
     /// `name=value`.
     pub(crate) parameters: Vec<String>,
 }
@@ -156,6 +201,8 @@ pub(crate) struct LiveIndex {
     pub(crate) name: String,
     pub(crate) table: String,
     pub(crate) is_valid: bool,
+    /// Whether an index of its table is being built just now.
+    pub(crate) is_building: bool,
 }
 
 /// A trigger that was disabled.
@@ -177,6 +224,11 @@ impl Look {
 }
 
 impl LiveTable {
+    /// As autovacuum has it: the estimate, where there is one.
+    pub(crate) fn rows(&self) -> u64 {
+        self.estimate.unwrap_or(self.live)
+    }
+
     /// A storage parameter of the table; `None` if it has none of this name.
     pub(crate) fn parameter(&self, name: &str) -> Option<&str> {
         self.parameters.iter().find_map(|parameter| parameter.strip_prefix(name)?.strip_prefix('='))

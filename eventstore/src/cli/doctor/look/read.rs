@@ -6,29 +6,35 @@ use crate::connect::Session;
 use crate::doctor::look::figures::{Figures, Questions};
 use crate::doctor::look::setting::{LiveSetting, Settings};
 use crate::doctor::look::{
-    Age, Checkpoints, LiveIndex, LiveTable, Load, Log, Look, Override, Prepared, Replay, Role, SilentTrigger,
-    Slot, Transaction,
+    Age, Archiver, Checkpoints, LiveIndex, LiveTable, Load, Log, Look, Override, Prepared, Replay, Role,
+    SilentTrigger, Slot, Standby, Transaction,
 };
 
 /// Looks at a server, and at the log in a schema.
 ///
 /// # Errors
-/// If the connection is lost. What the server refuses to tell is in [`Look::refused`].
+/// If it does not say what it is. What it refuses to tell is in [`Look::refused`]; a connection that is lost later ends the look, which is
+/// kept.
 pub(crate) async fn read(session: &Session, role: Role, schema: &str) -> Result<Look, String> {
     let name = match role {
         Role::Primary => format!("primary {}", session.endpoint),
         Role::Replica => format!("replica {}", session.endpoint),
     };
-    let mut look = Look { role, name, is_local: session.is_local, ..Look::default() };
+    let is_local = session.is_local && is_socket(&session.endpoint);
+    let mut look = Look { role, name, is_local, ..Look::default() };
     let mut questions = Questions::new(session);
     identity(&mut questions, &mut look).await?;
-    settings(&mut questions, &mut look).await?;
-    sessions(&mut questions, &mut look).await?;
-    replication(&mut questions, &mut look).await?;
-    counters(&mut questions, &mut look).await?;
-    look.log = log(&mut questions, schema).await?;
+    look.broken_off = further(&mut questions, &mut look, schema).await.err();
     look.refused = questions.refused;
     Ok(look)
+}
+
+async fn further(questions: &mut Questions<'_>, look: &mut Look, schema: &str) -> Result<(), String> {
+    settings(questions, look).await?;
+    sessions(questions, look).await?;
+    replication(questions, look).await?;
+    counters(questions, look).await?;
+    log(questions, look, schema).await
 }
 
 async fn identity(questions: &mut Questions<'_>, look: &mut Look) -> Result<(), String> {
@@ -95,8 +101,24 @@ async fn replication(questions: &mut Questions<'_>, look: &mut Look) -> Result<(
         wal_status: row.text("wal_status"),
         kept_bytes: row.count("kept_bytes"),
         holds_rows: row.flag("holds_rows"),
+        is_synced: row.flag("is_synced"),
+        invalidation: row.text("invalidation"),
+        unused_seconds: row.value("unused_seconds"),
     };
     look.slots = questions.rows("replication slots", include_str!("../sql/slots.sql"), &[], slot).await?;
+    let standby = |row: &Figures<'_>| Standby {
+        name: row.text("name"),
+        is_streaming: row.flag("is_streaming"),
+        is_waited_for: row.flag("is_waited_for"),
+    };
+    look.standbys = questions.told("standbys", include_str!("../sql/standbys.sql"), &[], standby).await?;
+    let archiver = |row: &Figures<'_>| Archiver {
+        failures: row.count("failures"),
+        wal: row.text("wal"),
+        archived_seconds: row.value("archived_seconds"),
+        is_failing: row.flag("is_failing"),
+    };
+    look.archiver = questions.one("archiving", include_str!("../sql/archiver.sql"), archiver).await?;
     look.wal_end = questions.one("WAL", include_str!("../sql/wal.sql"), |row| row.count("end")).await?;
     if look.is_standby {
         let replay = |row: &Figures<'_>| Replay {
@@ -120,6 +142,7 @@ async fn counters(questions: &mut Questions<'_>, look: &mut Look) -> Result<(), 
         hit: row.count("hit"),
         read: row.count("read"),
         seconds: row.number("seconds"),
+        is_dated: row.flag("is_dated"),
     };
     look.load = questions.one("load", include_str!("../sql/load.sql"), load).await?;
     let statement = match look.major() {
@@ -132,31 +155,38 @@ async fn counters(questions: &mut Questions<'_>, look: &mut Look) -> Result<(), 
     Ok(())
 }
 
-async fn log(questions: &mut Questions<'_>, schema: &str) -> Result<Option<Log>, String> {
+async fn log(questions: &mut Questions<'_>, look: &mut Look, schema: &str) -> Result<(), String> {
     let in_schema: [(&(dyn ToSql + Sync), Type); 1] = [(&schema, Type::TEXT)];
     let state = include_str!("../sql/log_state.sql");
     let state =
-        questions.rows("whether there is a log", state, &in_schema, |row| row.flag("is_made")).await?;
-    if !state.first().copied().unwrap_or_default() {
-        return Ok(None);
+        questions.told("whether there is a log", state, &in_schema, |row| row.flag("is_made")).await?;
+    look.is_log_known = state.is_some();
+    if !state.is_some_and(|state| state.contains(&true)) {
+        return Ok(());
     }
     let table = |row: &Figures<'_>| LiveTable {
         name: row.text("name"),
+        estimate: row.value::<i64>("estimate").and_then(|rows| u64::try_from(rows).ok()),
+        is_counted: row.flag("is_counted"),
         live: row.count("live"),
         dead: row.count("dead"),
         modified: row.count("modified"),
         inserted: row.count("inserted"),
         is_analyzed: row.flag("is_analyzed"),
         bytes: row.count("bytes"),
+        is_unlogged: row.flag("is_unlogged"),
         parameters: row.value("parameters").unwrap_or_default(),
     };
-    let tables = questions.rows("tables", include_str!("../sql/tables.sql"), &in_schema, table).await?;
+    // Told as far as it goes: a connection may be lost between two statements.
+    let log = look.log.insert(Log { schema: schema.to_owned(), ..Log::default() });
+    log.tables = questions.rows("tables", include_str!("../sql/tables.sql"), &in_schema, table).await?;
     let index = |row: &Figures<'_>| LiveIndex {
         name: row.text("name"),
         table: row.text("table"),
         is_valid: row.flag("is_valid"),
+        is_building: row.flag("is_building"),
     };
-    let indexes = questions.rows("indexes", include_str!("../sql/indexes.sql"), &in_schema, index).await?;
+    log.indexes = questions.told("indexes", include_str!("../sql/indexes.sql"), &in_schema, index).await?;
     let trigger = |row: &Figures<'_>| SilentTrigger {
         name: row.text("name"),
         table: row.text("table"),
@@ -164,6 +194,24 @@ async fn log(questions: &mut Questions<'_>, schema: &str) -> Result<Option<Log>,
         is_evaded: row.flag("is_evaded"),
     };
     let silent = include_str!("../sql/triggers.sql");
-    let silent_triggers = questions.rows("triggers", silent, &in_schema, trigger).await?;
-    Ok(Some(Log { schema: schema.to_owned(), tables, indexes, silent_triggers, migrations: None }))
+    log.silent_triggers = questions.rows("triggers", silent, &in_schema, trigger).await?;
+    Ok(())
+}
+
+/// Whether all hosts of an endpoint are folders of sockets. An address of this machine tells nothing: behind it may be a container's
+/// published port, a tunnel or a pooler.
+fn is_socket(endpoint: &str) -> bool {
+    endpoint.split(',').all(|host| host.starts_with(['/', '@']))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_socket_is_known_to_lead_to_this_machine() {
+        let found =
+            ["/run/postgresql:5432", "127.0.0.1:5432", "localhost:5432", "/a:1,127.0.0.1:1"].map(is_socket);
+        assert_eq!(found, [true, false, false, false]);
+    }
 }
