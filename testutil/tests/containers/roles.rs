@@ -81,7 +81,8 @@ async fn a_role_alone_may_nothing() {
         ] {
             assert_eq!(refused(&session, statement).await, NOT_ALLOWED, "{role}: {statement}");
         }
-        let may_write_wal = session.batch_execute("SELECT pg_logical_emit_message(true, 'x', 'x')").await.is_ok();
+        let may_write_wal =
+            session.batch_execute("SELECT pg_logical_emit_message(true, 'x', 'x')").await.is_ok();
         assert_eq!(may_write_wal, role == "load_generator", "{role}");
         let may_checkpoint = session.batch_execute("CHECKPOINT").await.is_ok();
         assert_eq!(may_checkpoint, role == "load_generator", "{role}");
