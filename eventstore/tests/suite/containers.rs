@@ -111,3 +111,20 @@ fn a_log_is_made_by_the_admin_with_a_password_from_a_file_and_is_the_owners() {
     END $$";
     servers.run_as_superuser(servers.primary(), is_the_owners).unwrap();
 }
+
+/// Settings are for the limits that Compose sets, and an old primary can be rewound.
+#[test]
+fn servers_of_compose_have_settings_for_their_size_and_checksums() {
+    let compose: yaml_serde::Value = yaml_serde::from_str(COMPOSE).unwrap();
+    for service in ["primary", "replica"] {
+        let limits = &compose["services"][service]["deploy"]["resources"]["limits"];
+        let memory = limits["memory"].as_str().unwrap().replace('g', "GB");
+        let size = format!("--memory {memory} --cpus {}", limits["cpus"].as_str().unwrap());
+        let file = crate::tuning::file(&format!("{service}.conf"));
+        assert!(file.lines().take(4).any(|line| line.contains(&size)), "{service}: {size}");
+    }
+    let servers = include_str!("../../../testutil/containers/server.yml");
+    let servers: yaml_serde::Value = yaml_serde::from_str(servers).unwrap();
+    let arguments = servers["services"]["primary"]["environment"]["POSTGRES_INITDB_ARGS"].as_str().unwrap();
+    assert!(arguments.split(' ').any(|argument| argument == "--data-checksums"), "{arguments}");
+}
