@@ -1,5 +1,6 @@
 //! What is slow, locked, of no standby or not archived, as the exporter shows it.
 
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -93,7 +94,10 @@ async fn only_standbys_are_counted_and_a_failing_archive_is() {
     exporter.scrape_until(|scrape| scrape.value(standbys) == Some(1.0));
 
     let folder = tempfile::tempdir().unwrap();
-    let mut receiver = Command::new("pg_receivewal")
+    // Of the servers' version: an older one is refused.
+    let tool =
+        std::env::var_os("EVENTSTORE_PG_BIN").map(PathBuf::from).unwrap_or_default().join("pg_receivewal");
+    let mut receiver = Command::new(tool)
         .args(["--no-loop", "--dbname", &servers[0], "--directory"])
         .arg(folder.path())
         .stderr(Stdio::null())
