@@ -1,16 +1,22 @@
 //! The replica's script: what it makes, and what it goes on from.
 
+use std::time::Duration;
+
 use testutil::{Containers, Profile, Session};
 
 use crate::{ask, log_in, start};
 
-/// Until the replica has what the primary has written: there is no signal for replay on a standby.
+/// Until the replica has what the primary has written: there is no signal for replay on a standby. One that can not log in never has
+/// it: that is a failed test, and not one that hangs.
 async fn await_replay(primary: &Session, replica: &Session) {
     let written: String = ask(primary, "SELECT pg_current_wal_insert_lsn()::text").await;
     let is_there = format!("SELECT pg_last_wal_replay_lsn() >= '{written}'::pg_lsn");
-    while !ask::<bool>(replica, &is_there).await {
-        tokio::task::yield_now().await;
-    }
+    let replayed = async {
+        while !ask::<bool>(replica, &is_there).await {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), replayed).await.expect("the replica has not replayed it");
 }
 
 async fn both(servers: &Containers) -> [Session; 2] {

@@ -133,7 +133,7 @@ fn appends() -> Vec<Panel> {
             .query("clamp_min(histogram_quantile(0.99, sum by (le) (rate(eventstore_append_batch_events_bucket{schema=~\"$schema\"}[$__rate_interval]))) >= 0, 1)", "p99")
             .query("sum(rate(eventstore_append_batch_events_sum{schema=~\"$schema\"}[$__rate_interval])) / (sum(rate(eventstore_append_batch_events_count{schema=~\"$schema\"}[$__rate_interval])) > 0)", "mean")
             .empty(NO_APPENDS),
-        Panel::lines("Writer queue", "short", "Appends that waited when the last batch was sent, of each handle. At 1,024 (append_queue, unless set) callers wait.")
+        Panel::lines("Writer queue", "short", "Appends that wait to be sent, of each handle. At 1,024 (append_queue, unless set) callers wait.")
             .query("eventstore_append_queue_depth{schema=~\"$schema\"}", "{{schema}} {{instance}}")
             .threshold(800.0, "red")
             .empty(NO_STORE),
