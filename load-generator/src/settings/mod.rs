@@ -24,7 +24,7 @@ use crate::observe;
 use crate::output::Output;
 use crate::plan::{Plan, Pool, Rate, Timing};
 use crate::report::{Circumstances, Report};
-use crate::servers::{ServerSettings, Servers};
+use crate::servers::Servers;
 use crate::settings::report::{SettingsReport, Trial};
 use crate::shape::Shape;
 use crate::stage::Stage;
@@ -89,7 +89,8 @@ async fn one_round(
 /// A pair of servers with all events, stopped; and what they ran on.
 async fn fill(plan: &SettingsPlan, interrupt: &Interrupt) -> Result<(Cluster, Environment), RunError> {
     eprintln!("writing {} events, once for all variants", plan.load.preload);
-    let start = || ServerSettings::Tuned.configure(Cluster::builder().replicas(1).durable()).start();
+    let (primary, replica) = Variant::to_fill().texts();
+    let start = || Cluster::builder().replicas(1).durable().configured(primary, replica).start();
     let cluster =
         tokio::task::spawn_blocking(start).await.map_err(RunError::task)?.map_err(RunError::cluster)?;
     let servers = Arc::new(Servers::of(cluster));

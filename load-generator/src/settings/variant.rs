@@ -36,6 +36,11 @@ pub(crate) enum Variant {
 }
 
 impl Variant {
+    /// As `tuning/` has it, but for what a standby of any other variant may not have less of than its primary had.
+    pub(super) fn to_fill() -> Self {
+        Self::Without(Change(vec!["max_worker_processes".to_owned()]))
+    }
+
     pub(crate) fn name(&self) -> String {
         match self {
             Self::Defaults => "defaults".to_owned(),
