@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use crate::cache::underway::Underway;
 use crate::position::Position;
 
 pub(super) struct Entries<V> {
@@ -64,12 +65,6 @@ pub(super) struct Ticket<V> {
     key: Arc<str>,
     number: u64,
     pub(super) tell: watch::Sender<Option<(Arc<V>, Position)>>,
-}
-
-/// For one who waits.
-pub(super) struct Underway<V> {
-    told: watch::Receiver<Option<(Arc<V>, Position)>>,
-    at_least: Position,
 }
 
 impl<V> Entries<V> {
@@ -202,17 +197,6 @@ impl<V> Entries<V> {
     }
 }
 
-impl<V> Underway<V> {
-    /// The value, when it is there; none if it is not new enough, or none came.
-    pub(super) async fn value(mut self) -> Option<Arc<V>> {
-        let loaded = match self.told.wait_for(Option::is_some).await {
-            Ok(loaded) => loaded.clone(),
-            Err(_) => None,
-        };
-        loaded.filter(|(_, position)| *position >= self.at_least).map(|(value, _)| value)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -341,27 +325,5 @@ mod tests {
         assert!(entries.heard().is_none() && entries.len() == 0);
         entries.hears(at(12), now, Duration::from_secs(1));
         assert!(entries.heard().is_none(), "nobody tells");
-    }
-
-    #[tokio::test]
-    async fn who_waits_is_given_what_was_loaded_if_it_has_the_events_that_had_come_before() {
-        let (mut entries, now) = entries();
-        let ticket = begin(&mut entries, "a", now);
-        let wait = |entries: &mut Entries<u32>, at_least| match entries.look("a", at(at_least), now) {
-            Look::Underway(underway) => underway,
-            Look::Kept(_) | Look::Absent(_) => panic!("it is being loaded"),
-        };
-        let (early, demanding) = (wait(&mut entries, 0), wait(&mut entries, 13));
-        entries.has_changed("a", at(12));
-        let late = wait(&mut entries, 0);
-        ticket.tell.send_replace(Some((Arc::new(1), at(11))));
-        drop(ticket);
-        assert_eq!(early.value().await.as_deref(), Some(&1));
-        assert_eq!((demanding.value().await, late.value().await), (None, None));
-        entries.clear();
-        let ticket = begin(&mut entries, "a", now);
-        let left = wait(&mut entries, 0);
-        drop(ticket);
-        assert_eq!(left.value().await, None);
     }
 }

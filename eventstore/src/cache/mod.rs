@@ -47,6 +47,7 @@ mod builder;
 mod entries;
 mod follower;
 mod handle;
+mod underway;
 
 pub use builder::CacheBuilder;
 pub use handle::{Cache, CacheStats};

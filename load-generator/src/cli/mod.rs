@@ -12,6 +12,7 @@ mod load;
 mod merge;
 mod output;
 mod run;
+mod seats;
 mod servers;
 mod settings;
 mod shape;

@@ -1,7 +1,5 @@
 //! The arguments of `run`, for all scenarios.
 
-use std::ops::Range;
-use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
 use clap::error::ErrorKind;
@@ -11,11 +9,11 @@ use clap::{ArgMatches, Args, CommandFactory as _};
 use crate::cli::library::LibraryArgs;
 use crate::cli::load::LoadArgs;
 use crate::cli::output::OutputArgs;
+use crate::cli::seats::SeatsArgs;
 use crate::cli::values::address;
 use crate::cli::{Cli, Command, ServerArgs, refuse_of};
 use crate::engine::EngineName;
 use crate::plan::{Node, Plan, Pool, ScenarioName};
-use crate::seats::{PartPlan, SeatsPlan};
 use crate::servers::ServerSettings;
 use crate::slo::Slo;
 
@@ -127,25 +125,6 @@ pub(super) struct RunArgs {
     start_at: Option<SystemTime>,
 }
 
-/// Of the scenario seats, which takes --clients, --engine, --audit, --primary, --replica and --json of the others.
-#[derive(Debug, Clone, Args)]
-struct SeatsArgs {
-    /// For --scenario seats: how many there are
-    #[arg(long, default_value_t = 2_000, value_name = "SEATS", value_parser = clap::value_parser!(u64).range(1..=10_000_000), help_heading = "Scenario", hide_short_help = true)]
-    seats: u64,
-    /// For --scenario seats: processes that the clients are spread over
-    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=64), help_heading = "Scenario", hide_short_help = true)]
-    processes: u64,
-    /// The clients of this process, as FROM-TO
-    #[arg(long, hide = true, value_parser = range, requires = "primary")]
-    part: Option<Range<u64>>,
-    /// Where this process writes its history
-    #[arg(long, hide = true, requires = "part")]
-    history: Option<PathBuf>,
-}
-
-/// Clients of the scenario seats unless told.
-const SEATS_CLIENTS: u32 = 64;
 /// Flags that only one of the scenarios takes, by their names.
 const OF_LIBRARY: &[&str] = &[
     "rate",
@@ -201,7 +180,7 @@ const NOT_OF_SOAK: &[&str] = &[
     "task_per_request",
 ];
 /// Connections that a baseline may open: a worker has one.
-const MOST_SESSIONS: usize = 250;
+pub(super) const MOST_SESSIONS: usize = 250;
 
 impl RunArgs {
     /// `typed` is where it was read from.
@@ -299,43 +278,13 @@ impl RunArgs {
     }
 
     fn into_seats(self) -> Result<Command, clap::Error> {
-        let SeatsArgs { seats, processes, part, history } = self.seats;
-        let clients = u64::from(self.load.clients.unwrap_or(SEATS_CLIENTS));
-        let (engine, audit) = (self.engine, self.audit);
-        if clients > MOST_SESSIONS as u64 {
-            return refuse(format!("--clients: at most {MOST_SESSIONS} for --scenario seats"));
-        }
-        if processes > clients {
-            return refuse("--processes: more than there are --clients".to_owned());
-        }
-        match (part, self.servers.primary) {
-            (Some(clients), Some(primary)) => {
-                Ok(Command::SeatsPart(PartPlan { engine, seats, clients, primary, history }))
-            }
-            (_, primary) => {
-                let (replicas, json) = (self.servers.replica, self.output.json);
-                Ok(Command::Seats(SeatsPlan {
-                    engine,
-                    seats,
-                    clients,
-                    processes,
-                    audit,
-                    primary,
-                    replicas,
-                    json,
-                }))
-            }
-        }
+        let Self { seats, load, engine, audit, servers, output, .. } = self;
+        seats.into_command(load.clients, (engine, audit), servers, output.json)
     }
 }
 
 pub(super) fn refuse<T>(why: String) -> Result<T, clap::Error> {
     Err(Cli::command().error(ErrorKind::ArgumentConflict, why))
-}
-
-fn range(text: &str) -> Result<Range<u64>, String> {
-    let ends = text.split_once('-').and_then(|(from, to)| Some(from.parse().ok()?..to.parse().ok()?));
-    ends.ok_or_else(|| "expected two numbers, as 0-16".to_owned())
 }
 
 fn moment(text: &str) -> Result<SystemTime, String> {

@@ -153,6 +153,7 @@ fn percent(share: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::observe::ServerStats;
 
     fn mark(kind: MarkKind, at_s: f64, until_s: f64) -> Mark {
         Mark { at_s, until_s: Some(until_s), kind, text: format!("{kind:?}") }
@@ -202,6 +203,27 @@ mod tests {
         let check = check_stalls(&stalls);
         assert_eq!((check.measured.as_deref(), check.held), (Some("3 of 5"), false));
         assert!(check_stalls(&stalls[..1]).held);
+    }
+
+    /// Each check can hold, and all of them together.
+    #[test]
+    fn a_steady_run_holds() {
+        let mut report = crate::report::sample::sample();
+        report.marks = vec![mark(MarkKind::Checkpoint, 5.0, 6.0)];
+        (report.requests.errors, report.requests.timeouts, report.requests.rejected) = (0, 0, 0);
+        for second in &mut report.timeline {
+            (second.lag_ms, second.max_ms) = (Some(1.0), Some(40.0));
+        }
+        for server in &mut report.servers {
+            let counted = |hit| {
+                Some(ServerStats { blocks_hit: Some(hit), blocks_read: Some(0), ..ServerStats::default() })
+            };
+            (server.before, server.after) = (counted(0), counted(1_000));
+        }
+        let parts = parts(&[2; 20]);
+        let steadiness = Steadiness::of(&report, &Judged { parts: &parts, hitches: &[] });
+        assert!(steadiness.held, "{:?}", steadiness.checks);
+        assert!(steadiness.growth.unwrap().after_checkpoint && steadiness.stalls.is_empty());
     }
 
     #[test]
