@@ -1,6 +1,6 @@
 # make demo    the load generator on a primary and a replica of its own (RATE, DURATION and JSON can be set)
 # make test    all tests
-# make bench   the append path against plain INSERTs and another store's SQL (BENCH can be set to another benchmark, or all)
+# make bench   the append path against plain INSERTs and the usual SQL over GIN indexes (BENCH can be set to another benchmark, or all)
 # make test-matrix  all tests on each version of PostgreSQL (VERSIONS can be set)
 # make fuzz    filters and texts that nobody would write, for a while each (FUZZ_SECONDS can be set); needs nightly and cargo-fuzz
 # make patroni three nodes under Patroni, which switch over and lose their primary under load; the log is audited

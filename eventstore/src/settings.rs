@@ -28,7 +28,8 @@ pub struct Settings {
     pub pool_size: usize,
     /// Whether statements are prepared, once for the life of each connection. On: planning is the greater part of a small
     /// query. Off for a pooler that lends sessions for a transaction at a time and knows no prepared statements, as
-    /// PgBouncer before 1.21 in transaction mode does: every call is then one message, with nothing left in the session.
+    /// PgBouncer in transaction mode does, before 1.21 or with `max_prepared_statements` at 0: every call is then one
+    /// message, with nothing left in the session.
     pub prepared_statements: bool,
     /// How old a connection may get before another one takes its place, when nobody uses it. 30 minutes: the memory of a session
     /// grows with what it has done, and behind a load balancer connections come to where servers were added.

@@ -46,9 +46,9 @@ fn command(primary: &str, replica: Option<&str>) -> Result<Command, RunError> {
     let program = std::env::current_exe().map_err(RunError::io("finding this program"))?;
     let mut command = Command::new(program);
     connection::hand_on(&mut command);
-    command.env_remove("EVENTSTORE_REPLICA");
-    let replica = replica.map(|replica| ("EVENTSTORE_REPLICA", replica));
-    password::hand_on(&mut command, iter::once(("EVENTSTORE_PRIMARY", primary)).chain(replica));
+    command.env_remove("LOAD_GENERATOR_REPLICA");
+    let replica = replica.map(|replica| ("LOAD_GENERATOR_REPLICA", replica));
+    password::hand_on(&mut command, iter::once(("LOAD_GENERATOR_PRIMARY", primary)).chain(replica));
     Ok(command)
 }
 

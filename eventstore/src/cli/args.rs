@@ -45,7 +45,7 @@ pub(crate) struct LogArgs {
     /// Connection string of the primary. A server on another machine needs --tls-roots, or sslmode=disable
     #[arg(long, value_name = "DSN", global = true, env = "EVENTSTORE_PRIMARY", hide_env_values = true)]
     primary: Option<String>,
-    /// Connection string of a replica, which `query`, `tail` and `export` then read, and `doctor` looks at; may be given several times
+    /// Connection string of a replica, which `query`, `export` and `tail --follow` then read, and `doctor` looks at; may be given several times
     #[arg(long, value_name = "DSN", global = true, env = "EVENTSTORE_REPLICA", hide_env_values = true)]
     replica: Vec<String>,
     /// File whose first line is the password of every connection string that has none

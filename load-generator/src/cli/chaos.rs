@@ -87,9 +87,9 @@ pub(super) struct ChaosArgs {
     #[arg(long, hide = true, requires = "part")]
     history: Option<PathBuf>,
     /// Where it connects
-    #[arg(long, hide = true, env = "EVENTSTORE_PRIMARY", hide_env_values = true)]
+    #[arg(long, hide = true, env = "LOAD_GENERATOR_PRIMARY", hide_env_values = true)]
     primary: Option<String>,
-    #[arg(long, hide = true, env = "EVENTSTORE_REPLICA", hide_env_values = true)]
+    #[arg(long, hide = true, env = "LOAD_GENERATOR_REPLICA", hide_env_values = true)]
     replica: Option<String>,
 }
 

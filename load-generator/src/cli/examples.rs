@@ -22,7 +22,7 @@ Examples:
   load-generator --rate 300 --primary 'host=db1.example user=app dbname=library' --tls-roots root.crt \\
       --replica 'host=db2.example user=app dbname=library' --json result.json
   load-generator capacity                        the highest rate that holds limits
-  load-generator bench append                    appends beside plain INSERTs and another store's SQL
+  load-generator bench append                    appends beside plain INSERTs and SQL over GIN indexes
   load-generator compare before.json after.json --max-regression 10%
 
 Times have a unit: 500ms, 20s, 1m30s, 1h. Rates are requests a second, without a unit. Limits are quoted, as shells take < and > \

@@ -246,7 +246,7 @@ impl RunArgs {
         }
         if self.servers.primary.is_some() && self.settings != ServerSettings::default() {
             let why =
-                "--settings: is for servers of its own, and --primary (or EVENTSTORE_PRIMARY) names others";
+                "--settings: is for servers of its own, and --primary (or LOAD_GENERATOR_PRIMARY) names others";
             return refuse(why.to_owned());
         }
         let plan = Plan {

@@ -17,7 +17,7 @@ struct Typed {
     #[arg(
         long,
         value_name = "DSN",
-        env = "EVENTSTORE_PRIMARY",
+        env = "LOAD_GENERATOR_PRIMARY",
         hide_env_values = true,
         help_heading = "Servers"
     )]
@@ -29,7 +29,7 @@ struct Typed {
         long,
         value_name = "DSN",
         requires = "primary",
-        env = "EVENTSTORE_REPLICA",
+        env = "LOAD_GENERATOR_REPLICA",
         hide_env_values = true,
         help_heading = "Servers"
     )]

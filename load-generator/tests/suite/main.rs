@@ -41,8 +41,8 @@ use testutil::TestSchema;
 fn load_generator(flags: &str) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_load-generator"));
     command
-        .env_remove("EVENTSTORE_PRIMARY")
-        .env_remove("EVENTSTORE_REPLICA")
+        .env_remove("LOAD_GENERATOR_PRIMARY")
+        .env_remove("LOAD_GENERATOR_REPLICA")
         .env_remove("EVENTSTORE_TLS_ROOTS");
     command.args(flags.split(' ')).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command

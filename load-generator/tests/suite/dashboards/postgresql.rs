@@ -44,7 +44,7 @@ fn wal() -> Vec<Panel> {
             .query(rate("postgresql_wal_records_total"), "records, {{server}}")
             .query(rate("postgresql_wal_full_page_images_total"), "full pages, {{server}}")
             .query(rate("postgresql_wal_buffers_full_total"), "wal_buffers were full, {{server}}"),
-        Panel::lines("Checkpoints", "short", "Checkpoints of primaries in the last five minutes. Requested ones come because max_wal_size was reached: raise it, if they are the rule. Standbys are left out: they count restartpoints that they skip.")
+        Panel::lines("Checkpoints", "short", "Checkpoints of primaries in the last five minutes. Requested ones were not due by time: max_wal_size was reached (raise it, if that is the rule), or somebody asked for them. Standbys are left out: they count restartpoints that they skip.")
             .query(checkpoints("postgresql_checkpoints_timed_total"), "timed, {{server}}")
             .query(checkpoints("postgresql_checkpoints_requested_total"), "requested, {{server}}"),
         Panel::lines("Time in checkpoints", "s", "For how long the checkpoints that ended in the last five minutes wrote (spread out on purpose), and waited for the disk (which holds up others).")
