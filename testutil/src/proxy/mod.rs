@@ -12,6 +12,7 @@
 //! contains the words names a statement, a Bind of that name begins its call, and the next Sync ends it.
 
 mod messages;
+mod pending;
 
 use std::io;
 use std::net::SocketAddr;
@@ -26,6 +27,7 @@ use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 
 use messages::Messages;
+use pending::Pending;
 
 /// No answer is kept back.
 const NEVER: u64 = u64::MAX;
@@ -68,7 +70,6 @@ struct State {
     answers: AtomicU64,
     bytes: AtomicU64,
     busy_ns: AtomicU64,
-    started: Instant,
 }
 
 /// What has come from the server.
@@ -78,7 +79,8 @@ pub struct Traffic {
     pub answers: u64,
     /// Bytes of the answers.
     pub bytes: u64,
-    /// From when calls were handed on until they were answered, over all connections.
+    /// From when calls were handed on until they were answered, over all connections. What waits for the answer before it counts
+    /// from there.
     pub busy: Duration,
 }
 
@@ -109,13 +111,6 @@ struct Armed {
     done: oneshot::Sender<()>,
 }
 
-impl State {
-    /// Nanoseconds since the proxy was started.
-    fn now(&self) -> u64 {
-        u64::try_from(self.started.elapsed().as_nanos()).unwrap_or(NEVER)
-    }
-}
-
 /// Disarms.
 struct CallOff<'a>(&'a State);
 
@@ -141,7 +136,6 @@ impl Proxy {
             answers: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
             busy_ns: AtomicU64::new(0),
-            started: Instant::now(),
         });
         let listening = tokio::spawn(listen(listener, Arc::clone(&state)));
         let dsn = format!("host=127.0.0.1 port={port} user=postgres dbname=postgres");
@@ -156,7 +150,7 @@ impl Proxy {
         let port = dsn.split(' ').find_map(|word| word.strip_prefix("port=")?.parse().ok());
         let port: u16 = port.ok_or_else(|| io::Error::other("connection string names no port"))?;
         let mut proxy = Self::start(port).await?;
-        proxy.dsn = dsn.replace(&format!("port={port}"), &format!("port={}", proxy.port));
+        proxy.dsn = dsn.replacen(&format!("port={port}"), &format!("port={}", proxy.port), 1);
         Ok(proxy)
     }
 
@@ -248,11 +242,11 @@ async fn pass_on(client: TcpStream, state: &State) {
         return;
     }
     let ((from_client, to_client), (from_server, to_server)) = (client.into_split(), server.into_split());
-    let (silenced_at, asked_at) = (AtomicU64::new(NEVER), AtomicU64::new(NEVER));
-    let answers = hand_answers_on(from_server, to_client, state, (&silenced_at, &asked_at));
+    let (silenced_at, pending) = (AtomicU64::new(NEVER), Pending::new(Instant::now()));
+    let answers = hand_answers_on(from_server, to_client, state, (&silenced_at, &pending));
     tokio::pin!(answers);
     let caught = tokio::select! {
-        caught = hand_calls_on(from_client, to_server, state, (&silenced_at, &asked_at)) => caught,
+        caught = hand_calls_on(from_client, to_server, state, (&silenced_at, &pending)) => caught,
         () = &mut answers => None,
     };
     if let Some(Armed { when, done, .. }) = caught {
@@ -269,7 +263,7 @@ async fn hand_calls_on(
     mut from: OwnedReadHalf,
     mut to: OwnedWriteHalf,
     state: &State,
-    (silenced_at, asked_at): (&AtomicU64, &AtomicU64),
+    (silenced_at, pending): (&AtomicU64, &Pending),
 ) -> Option<Armed> {
     let mut impairment = state.impairment.subscribe();
     let mut messages = Messages::default();
@@ -277,6 +271,7 @@ async fn hand_calls_on(
     loop {
         let Ok(length @ 1..) = from.read(&mut buffer).await else { return None };
         patiently(&mut impairment, Toward::Server).await;
+        let ended = messages.calls;
         let caught = {
             let mut armed = state.armed.lock().unwrap_or_else(PoisonError::into_inner);
             let words = armed.as_ref().map(|armed| armed.words.clone());
@@ -286,8 +281,7 @@ async fn hand_calls_on(
             // Before the server can answer.
             silenced_at.store(messages.calls, Ordering::SeqCst);
         }
-        // The first of several that are on their way.
-        let _ = asked_at.compare_exchange(NEVER, state.now(), Ordering::Relaxed, Ordering::Relaxed);
+        pending.are_asked(messages.calls - ended, Instant::now());
         if to.write_all(&buffer[..length]).await.is_err() {
             return None;
         }
@@ -304,7 +298,7 @@ async fn hand_answers_on(
     mut from: OwnedReadHalf,
     mut to: OwnedWriteHalf,
     state: &State,
-    (silenced_at, asked_at): (&AtomicU64, &AtomicU64),
+    (silenced_at, pending): (&AtomicU64, &Pending),
 ) {
     let mut impairment = state.impairment.subscribe();
     let mut buffer = vec![0; 1 << 16];
@@ -317,10 +311,8 @@ async fn hand_answers_on(
         let ends = messages.count(&buffer[..length], b"Z");
         answered += ends;
         state.answers.fetch_add(ends, Ordering::Relaxed);
-        if ends > 0 {
-            let asked_at = asked_at.swap(NEVER, Ordering::Relaxed);
-            state.busy_ns.fetch_add(state.now().saturating_sub(asked_at), Ordering::Relaxed);
-        }
+        let busy = pending.are_answered(ends, Instant::now());
+        state.busy_ns.fetch_add(u64::try_from(busy.as_nanos()).unwrap_or(u64::MAX), Ordering::Relaxed);
         state.bytes.fetch_add(length as u64, Ordering::Relaxed);
         let is_over = match silenced_at.load(Ordering::SeqCst) {
             NEVER => to.write_all(&buffer[..length]).await.is_err(),
