@@ -119,7 +119,12 @@ pub(crate) fn resident_mib() -> Option<f64> {
     machine::own_kib("VmRSS:").map(|kib| kib / 1_024.0)
 }
 
-/// How much it has had at most.
+/// Lets this process forget the most memory that it had; false where the system can not.
+pub(crate) fn forget_peak() -> bool {
+    std::fs::write("/proc/self/clear_refs", "5").is_ok()
+}
+
+/// How much it has had at most, since that was last forgotten.
 pub(crate) fn peak_mib() -> Option<f64> {
     machine::own_kib("VmHWM:").map(|kib| kib / 1_024.0)
 }

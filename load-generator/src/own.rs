@@ -6,7 +6,7 @@ use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::TimeValLike as _;
 use serde::{Deserialize, Serialize};
 
-use crate::environment::peak_mib;
+use crate::environment::{forget_peak, peak_mib};
 use crate::machine;
 
 /// What this process used, without its children.
@@ -77,8 +77,8 @@ impl OwnCost {
 
 impl OwnClock {
     pub(crate) fn start() -> Self {
-        // Where the system lets a process forget the most memory that it had.
-        let _ = std::fs::write("/proc/self/clear_refs", "5");
+        // Where that can not be, it is the most since the process began.
+        let _ = forget_peak();
         let now = Used::now();
         Self { started: now, looked: now }
     }

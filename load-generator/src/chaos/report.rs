@@ -10,6 +10,7 @@ use testutil::checker::{self, Action, History, Log, Outcome as Told};
 
 use crate::chaos::ChaosPlan;
 use crate::chaos::fault::FaultName;
+use crate::median::median;
 use crate::verdict::Verdict;
 
 /// The faults of one kind.
@@ -47,7 +48,7 @@ impl Times {
     }
 
     fn median(&self) -> f64 {
-        self.0.get(self.0.len() / 2).copied().unwrap_or(0.0)
+        median(self.0.clone()).unwrap_or_default()
     }
 
     fn longest(&self) -> f64 {

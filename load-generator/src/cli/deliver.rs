@@ -23,8 +23,8 @@ Examples:
   load-generator deliver hot-stream --ramp 50=12s,200=108s
   load-generator deliver live --rate 5000
 
-Exit status: 0 every promise was kept, 1 the run could not be carried out, 2 usage, 3 counters were late (hot-stream), 4 a promise \
-was broken.")]
+Exit status: 0 every promise was kept, 1 the run could not be carried out, 2 usage, 3 counters were late (hot-stream) or a delivery \
+was made again too late (crashes), 4 a promise was broken.")]
 pub(super) struct DeliverArgs {
     #[command(subcommand)]
     scenario: Scenario,
@@ -60,7 +60,8 @@ Exit status: 0 it was carried out, 1 it could not be, 2 usage, 4 an event was lo
     },
     /// Many subscribers of a log with an append a second: polling, and woken
     ///
-    /// Polling, woken, and woken with listeners that are killed; then conditional reads
+    /// Polling, woken, and woken with listeners that are killed; then conditional reads. Statements are counted by a proxy on this
+    /// machine, so that --primary and --replica have to be at 127.0.0.1 or localhost, without TLS
     #[command(after_help = "\
 Examples:
   load-generator deliver subscribe
@@ -74,7 +75,7 @@ Exit status: 0 it was carried out, 1 it could not be, 2 usage, 4 an event was no
         /// Store handles, each with connections of its own
         #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=64))]
         handles: u32,
-        /// How long each way is measured
+        /// How long each way is measured, an append a second; what is still to be delivered then is waited for, and not counted
         #[arg(long, default_value = "60s", value_name = "TIME", value_parser = positive_duration)]
         duration: Duration,
         /// How long those who poll wait between two looks
@@ -95,7 +96,8 @@ Examples:
   load-generator deliver crashes
   load-generator deliver crashes --deliveries 1000000 --kill-every 500ms
 
-Exit status: 0 it was carried out, 1 it could not be, 2 usage, 4 a delivery was lost, doubled or out of order.")]
+Exit status: 0 it was carried out, 1 it could not be, 2 usage, 3 what a killed worker had was handed over again later than a second \
+after its lease, 4 a delivery was lost, doubled or out of order.")]
     Crashes {
         /// Deliveries, half of them by the group and half by the subscription
         #[arg(long, default_value_t = 100_000, value_parser = clap::value_parser!(u64).range(2..=100_000_000))]
@@ -176,7 +178,8 @@ Exit status: 0 it was carried out, 1 it could not be, 2 usage, 4 the view was wr
     /// A process manager fetches tasks, carries them out and asks after them
     ///
     /// In batches and many at once; the baseline does so one after the other, with a query for each part of a task. Then a
-    /// backlog: its memory, and how fast it goes
+    /// backlog: its memory, and how fast it goes. Statements are counted by a proxy on this machine, so that --primary has to be
+    /// at 127.0.0.1 or localhost, without TLS
     #[command(after_help = "\
 Examples:
   load-generator deliver dispatch

@@ -18,6 +18,7 @@ use tokio_postgres::Transaction;
 use crate::connection;
 use crate::deliver::{Common, connect, fill, fresh, items, of_server, servers};
 use crate::error::RunError;
+use crate::live::say;
 use crate::output::Output;
 use crate::subprocess::Subprocess;
 use crate::verdict::Verdict;
@@ -107,7 +108,7 @@ pub(crate) async fn run(plan: CountPlan) -> Result<Verdict, RunError> {
         kills_while_counting += u64::from(at < head.position().get());
         process.kill().await?;
         process = start(&servers.primary, replica).await?;
-        eprintln!("{kill} of {} killed, at position {at}", plan.kills);
+        say(&format!("{kill} of {} killed, at position {at}", plan.kills));
     }
     store.projection(Count).wait_for(head, PATIENCE).await?;
     let seconds = began.elapsed().as_secs_f64();

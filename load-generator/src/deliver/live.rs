@@ -61,8 +61,9 @@ pub(crate) async fn run(plan: LivePlan) -> Result<(), RunError> {
     }
     let writer = fresh(&servers, SCHEMA, Settings::default()).await?;
     let reader = connect(&servers.primary, &servers.replicas, SCHEMA, Settings::default()).await?;
-    let each = plan.rate.div_ceil(WRITERS);
-    let most = ((each * WRITERS) as f64 * plan.duration.as_secs_f64()) as u64 + 2 * WRITERS;
+    let pace = Duration::from_secs_f64(WRITERS as f64 / plan.rate as f64);
+    // The first append of a writer may come before a whole pace has passed, so each may make one more than its share.
+    let most = (plan.rate as f64 * plan.duration.as_secs_f64()) as u64 + 2 * WRITERS;
     let acknowledged: Acknowledged = (0..most).map(|_| AtomicU64::new(0)).collect();
     let (appended, began) = (Arc::new(AtomicU64::new(0)), Instant::now());
     let mut subscribers = Vec::new();
@@ -75,18 +76,18 @@ pub(crate) async fn run(plan: LivePlan) -> Result<(), RunError> {
         subscribers.push((reads, tokio::spawn(deliver(subscription, acknowledged, began))));
     }
     let mut writers = JoinSet::new();
-    let end = began + plan.duration;
+    let start = Instant::now();
+    let end = start + plan.duration;
     for nth in 0..WRITERS {
         let (store, acknowledged, appended) =
             (writer.clone(), Arc::clone(&acknowledged), Arc::clone(&appended));
-        let pace = Duration::from_secs_f64(1.0 / each as f64);
-        let first = Instant::now() + pace.mul_f64(nth as f64 / WRITERS as f64);
+        let first = start + pace.mul_f64(nth as f64 / WRITERS as f64);
         writers.spawn(write(store, acknowledged, appended, (first, pace), (began, end)));
     }
     while let Some(ended) = writers.join_next().await {
         ended.map_err(RunError::task)??;
     }
-    let (took, count) = (began.elapsed(), appended.load(Ordering::Relaxed));
+    let (took, count) = (start.elapsed(), appended.load(Ordering::Relaxed));
     // The last one, which tells subscribers that it is.
     writer.append([item(u64::MAX >> 1)]).await?;
     let mut rows = Vec::new();

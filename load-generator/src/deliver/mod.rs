@@ -9,6 +9,7 @@ mod dispatch;
 mod hands;
 mod hot_stream;
 mod live;
+mod proxied;
 mod subscribe;
 mod view;
 
@@ -16,10 +17,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use eventstore::{EventStore, Filter, NewEvent, Settings};
+use eventstore::{EventStore, EventStoreBuilder, Filter, NewEvent, Settings};
 use serde_json::json;
 use testutil::checker::{Checker, History, Log, LogEvent, Rule};
-use testutil::proxy::Proxy;
 
 use crate::connection;
 use crate::error::RunError;
@@ -33,6 +33,8 @@ pub(crate) use hot_stream::{Before, HotStreamPlan, Ramp, run as hot_stream};
 pub(crate) use live::{LivePlan, run as live};
 pub(crate) use subscribe::{SubscribePlan, run as subscribe};
 pub(crate) use view::{ViewPlan, run as view};
+
+use proxied::proxy;
 
 /// The type of all events here.
 const EVENT_TYPE: &str = "Item";
@@ -81,19 +83,13 @@ async fn connect(
     schema: &str,
     settings: Settings,
 ) -> Result<EventStore, RunError> {
-    let builder = connection::store().primary(primary).schema(schema).settings(settings).index_only(["key"]);
-    let builder = replicas.iter().fold(builder, |builder, replica| builder.replica(replica));
-    Ok(builder.connect().await?)
+    Ok(builder(primary, replicas, schema, settings).connect().await?)
 }
 
-/// What was written is on disk, its WAL files are there to be used again, and replicas have it: it burdens nobody who is measured.
-async fn settle(servers: &Servers) -> Result<(), RunError> {
-    let session = connection::connect(&servers.primary).await.map_err(of_server)?;
-    session.batch_execute("CHECKPOINT").await.map_err(of_server)?;
-    for replica in &servers.replicas {
-        connection::replayed(&servers.primary, replica).await.map_err(of_server)?;
-    }
-    Ok(())
+/// A handle of a log here, to be connected.
+fn builder(primary: &str, replicas: &[String], schema: &str, settings: Settings) -> EventStoreBuilder {
+    let builder = connection::store().primary(primary).schema(schema).settings(settings).index_only(["key"]);
+    replicas.iter().fold(builder, |builder, replica| builder.replica(replica))
 }
 
 /// So many events, from the first one on.
@@ -144,18 +140,6 @@ fn of_server(error: tokio_postgres::Error) -> RunError {
 /// The servers, shared by what runs on them.
 async fn servers(common: &Common) -> Result<Arc<Servers>, RunError> {
     Ok(Arc::new(Servers::find(common.primary.as_ref(), &common.replicas).await?))
-}
-
-/// A proxy before a server, which counts what goes through it.
-async fn proxy(dsn: &str) -> Result<Proxy, RunError> {
-    if connection::is_secure() {
-        return Err(RunError::new(
-            "what is counted on the way to the servers can not be seen through TLS; leave --tls-roots away, with servers of this machine",
-        ));
-    }
-    let config: tokio_postgres::Config = dsn.parse().map_err(of_server)?;
-    let port = config.get_ports().first().copied().unwrap_or(5432);
-    Proxy::start(port).await.map_err(RunError::io("starting a proxy"))
 }
 
 /// Milliseconds, to three digits after the point.

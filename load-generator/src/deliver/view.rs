@@ -11,15 +11,16 @@ use std::time::Duration;
 
 use eventstore::{ApplyError, EventStore, Filter, Projection, Projector, RecordedEvent, Settings, Token};
 use serde::Serialize;
-use tokio::task::{JoinHandle, JoinSet};
-use tokio::time::{Instant, sleep_until};
+use tokio::task::{JoinError, JoinHandle, JoinSet};
+use tokio::time::{Instant, sleep, sleep_until};
 use tokio_postgres::{Client, Transaction};
 use tokio_util::sync::CancellationToken;
 
 use crate::connection;
-use crate::deliver::{Common, KEYS, connect, fill, fresh, item, items, of_server, servers, settle};
+use crate::deliver::{Common, KEYS, connect, fill, fresh, item, items, of_server, servers};
 use crate::error::RunError;
 use crate::histogram::Latencies;
+use crate::live::say;
 use crate::output::Output;
 use crate::verdict::Verdict;
 
@@ -27,6 +28,11 @@ const SCHEMA: &str = "deliver_view";
 const VIEW: &str = "deliver_view_by_key";
 /// How long anything may take that has to come to its end.
 const PATIENCE: Duration = Duration::from_secs(1_800);
+/// How far two looks at something that has to come are apart.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
+
+/// The projection, as it runs.
+type Running = JoinHandle<Result<(), eventstore::Error>>;
 
 /// What is to be done.
 #[derive(Debug, Clone)]
@@ -111,29 +117,34 @@ pub(crate) async fn run(plan: ViewPlan) -> Result<Verdict, RunError> {
     let session = connection::connect(&servers.primary).await.map_err(of_server)?;
     session.batch_execute(&format!("DROP SCHEMA IF EXISTS {VIEW} CASCADE")).await.map_err(of_server)?;
     let store = fresh(&servers, SCHEMA, Settings::default()).await?;
-    eprintln!("{} events are written", plan.events);
+    say(&format!("{} events are written", plan.events));
     fill(&store, plan.events).await?;
-    settle(&servers).await?;
+    servers.settle().await.map_err(of_server)?;
     let mut settings = Settings::default();
     settings.poll_every = Duration::from_millis(500);
     let runner = connect(&servers.primary, &servers.replicas, SCHEMA, settings).await?;
     let began = Instant::now();
-    let running = tokio::spawn(runner.projection(ByKey).build_share(plan.build_share).run().into_future());
-    while runner.projections().await?.is_empty() {}
+    let mut running =
+        tokio::spawn(runner.projection(ByKey).build_share(plan.build_share).run().into_future());
+    has_begun(&runner, &mut running).await?;
     let view = store.projection(ByKey);
-    view.wait_for(store.head().await?, PATIENCE).await?;
+    let head = store.head().await?;
+    tokio::select! {
+        built = view.wait_for(head, PATIENCE) => built?,
+        ended = &mut running => return Err(early(ended)),
+    }
     let first_build = began.elapsed();
-    eprintln!("built in {:.1} s; {} views are waited for", first_build.as_secs_f64(), plan.waits);
+    say(&format!("built in {:.1} s; {} views are waited for", first_build.as_secs_f64(), plan.waits));
     let (waits, stale) = wait(&store, &view, &session, &plan).await?;
-    eprintln!("{} requests a second, {} s without a rebuild", plan.rate, plan.duration.as_secs());
+    say(&format!("{} requests a second, {} s without a rebuild", plan.rate, plan.duration.as_secs()));
     let numbers = Arc::new(AtomicU64::new(plan.events + plan.waits));
     let load = Load::begin(&store, plan.rate, &numbers);
     sleep_until(Instant::now() + plan.duration).await;
     let without = load.end().await?;
-    eprintln!("and with one");
+    say("and with one");
     runner.rebuild_projection("by_key").await?;
     let load = Load::begin(&store, plan.rate, &numbers);
-    let (looks, looks_back) = watch(&store, &session, &running).await?;
+    let (looks, looks_back) = watch(&store, &session, &mut running).await?;
     let during_rebuild = load.end().await?;
     let head: Token = store.head().await?;
     view.wait_for(head, PATIENCE).await?;
@@ -168,6 +179,29 @@ pub(crate) async fn run(plan: ViewPlan) -> Result<Verdict, RunError> {
     Ok(if is_right { Verdict::Kept } else { Verdict::Violated })
 }
 
+/// Waits until the log knows of the projection.
+async fn has_begun(runner: &EventStore, running: &mut Running) -> Result<(), RunError> {
+    let give_up = Instant::now() + PATIENCE;
+    while runner.projections().await?.is_empty() {
+        if running.is_finished() {
+            return Err(early(running.await));
+        } else if Instant::now() > give_up {
+            return Err(RunError::new(format!("the projection did not begin within {PATIENCE:?}")));
+        }
+        sleep(LOOK_EVERY).await;
+    }
+    Ok(())
+}
+
+/// Why a projection came to an end that was to go on.
+fn early(ended: Result<Result<(), eventstore::Error>, JoinError>) -> RunError {
+    match ended {
+        Ok(Ok(())) => RunError::new("the projection ended early"),
+        Ok(Err(error)) => error.into(),
+        Err(error) => RunError::task(error),
+    }
+}
+
 /// Appends, waits for the view, and looks at it, one after the other; with how many were not there.
 async fn wait(
     store: &EventStore,
@@ -192,11 +226,7 @@ async fn wait(
 }
 
 /// Looks at the view until the rebuilt one has taken its place; how often, and how often it showed less than before.
-async fn watch(
-    store: &EventStore,
-    session: &Client,
-    running: &JoinHandle<Result<(), eventstore::Error>>,
-) -> Result<(u64, u64), RunError> {
+async fn watch(store: &EventStore, session: &Client, running: &mut Running) -> Result<(u64, u64), RunError> {
     let (mut looks, mut back, mut before) = (0, 0, 0);
     let look = format!("SELECT sum(events)::bigint FROM {VIEW}.by_key");
     let give_up = Instant::now() + PATIENCE;
@@ -206,10 +236,12 @@ async fn watch(
         let generations = store.projection_status("by_key").await?;
         if generations.len() == 1 && generations[0].generation > 1 {
             return Ok((looks, back));
-        } else if running.is_finished() || Instant::now() > give_up {
-            return Err(RunError::new("the rebuild did not come to its end"));
+        } else if running.is_finished() {
+            return Err(early(running.await));
+        } else if Instant::now() > give_up {
+            return Err(RunError::new(format!("the rebuild did not come to its end within {PATIENCE:?}")));
         }
-        sleep_until(Instant::now() + Duration::from_millis(20)).await;
+        sleep(LOOK_EVERY).await;
     }
 }
 

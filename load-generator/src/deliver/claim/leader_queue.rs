@@ -16,7 +16,7 @@ use tokio_postgres::{Client, Statement};
 use crate::connection;
 use crate::deliver::claim::{Outcome, WARM_UP};
 use crate::deliver::hands::Waits;
-use crate::deliver::{of_server, settle};
+use crate::deliver::of_server;
 use crate::error::RunError;
 use crate::servers::Servers;
 
@@ -75,7 +75,7 @@ pub(super) async fn run(
     let desk = Arc::new(Desk { queue, connections, taken, failed, twice });
     work_off(&desk, claimers).await?;
     fill(&filler, WARM_UP + 1, WARM_UP + items).await?;
-    settle(servers).await?;
+    servers.settle().await.map_err(of_server)?;
     let began = Instant::now();
     let waits = work_off(&desk, claimers).await?;
     let took = began.elapsed();

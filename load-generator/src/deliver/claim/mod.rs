@@ -13,8 +13,9 @@ use tokio::task::JoinSet;
 
 use crate::deliver::claim::report::Report;
 use crate::deliver::hands::{Desk, Waits, take, unrecorded};
-use crate::deliver::{Common, audit, checked_items, connect, fill, fresh, items, servers, settle};
+use crate::deliver::{Common, audit, checked_items, connect, fill, fresh, items, of_server, servers};
 use crate::error::RunError;
+use crate::live::say;
 use crate::output::Output;
 use crate::servers::Servers;
 use crate::verdict::Verdict;
@@ -82,19 +83,12 @@ pub(crate) async fn run(plan: ClaimPlan) -> Result<Verdict, RunError> {
     let servers = servers(&plan.common).await?;
     let mut measured: Vec<(Mode, u64, Vec<Outcome>)> = Vec::new();
     for round in 0..plan.rounds {
-        for nodes in &plan.nodes {
-            for mode in Mode::ALL {
-                // A leader's queue is the same whoever asks.
-                let is_leader = matches!(mode, Mode::LeaderQueue { .. });
-                if is_leader && *nodes != plan.nodes[0] {
-                    continue;
-                }
-                eprintln!("round {}: {}, {nodes} node(s)", round + 1, mode.as_str());
-                let outcome = measure(mode, *nodes, &plan, &servers).await?;
-                match measured.iter_mut().find(|(known, at, _)| (*known, *at) == (mode, *nodes)) {
-                    Some((.., outcomes)) => outcomes.push(outcome),
-                    None => measured.push((mode, *nodes, vec![outcome])),
-                }
+        for (mode, nodes) in in_order(&plan.nodes, round) {
+            say(&format!("round {}: {}, {nodes} node(s)", round + 1, mode.as_str()));
+            let outcome = measure(mode, nodes, &plan, &servers).await?;
+            match measured.iter_mut().find(|(known, at, _)| (*known, *at) == (mode, nodes)) {
+                Some((.., outcomes)) => outcomes.push(outcome),
+                None => measured.push((mode, nodes, vec![outcome])),
             }
         }
     }
@@ -110,6 +104,18 @@ pub(crate) async fn run(plan: ClaimPlan) -> Result<Verdict, RunError> {
     verdict.unless(output.publish(&report).and(carried_out))
 }
 
+/// What is measured in a round, one after the other: each round begins with another mode and another number of nodes, so that
+/// nothing is always measured on what the same one has left.
+fn in_order(all_nodes: &[u64], round: usize) -> Vec<(Mode, u64)> {
+    let turned = |count: usize| (0..count).map(move |nth| (nth + round) % count);
+    let all = turned(all_nodes.len()).flat_map(|nth| {
+        let modes = turned(Mode::ALL.len()).map(|mode| Mode::ALL[mode]);
+        modes.map(move |mode| (mode, all_nodes[nth]))
+    });
+    // A leader's queue is the same whoever asks.
+    all.filter(|(mode, nodes)| !matches!(mode, Mode::LeaderQueue { .. }) || *nodes == all_nodes[0]).collect()
+}
+
 async fn measure(
     mode: Mode,
     nodes: u64,
@@ -121,7 +127,7 @@ async fn measure(
     }
     let filler = fresh(servers, SCHEMA, Settings::default()).await?;
     fill(&filler, WARM_UP + plan.items).await?;
-    settle(servers).await?;
+    servers.settle().await.map_err(of_server)?;
     let recorder = Arc::new(Recorder::in_memory());
     let order = match mode {
         Mode::ByKey => KeyOrder::By("key".to_owned()),
@@ -153,7 +159,7 @@ async fn measure(
     // Some were in hand when that was over.
     let left = WARM_UP + plan.items - warm_up.done.load(Ordering::Relaxed);
     let desk = Desk::new(GROUP, Arc::clone(&recorder), left);
-    settle(servers).await?;
+    servers.settle().await.map_err(of_server)?;
     let began = Instant::now();
     let waits = work_off(&workers, &desk, plan.claimers).await?;
     let took = began.elapsed();
@@ -202,4 +208,25 @@ async fn sorted_out(
         out_of_order: out_of_order as u64,
         violations,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_round_measures_the_same_in_another_order() {
+        let rounds = [0, 1, 2].map(|round| in_order(&[1, 9], round));
+        let leaders = |round: &[(Mode, u64)]| {
+            round.iter().filter(|(mode, _)| matches!(mode, Mode::LeaderQueue { .. })).count()
+        };
+        for round in &rounds {
+            // Three modes at two numbers of nodes each, and the leader's queue, flushed and not.
+            assert_eq!((round.len(), leaders(round)), (8, 2), "{round:?}");
+            assert!(rounds[0].iter().all(|one| round.contains(one)), "{round:?}");
+        }
+        assert_eq!(rounds[0][0], (Mode::Distributed, 1));
+        assert_eq!(rounds[1][0], (Mode::ByKey, 9));
+        assert_eq!(rounds[2][0], (Mode::Exclusive, 1));
+    }
 }

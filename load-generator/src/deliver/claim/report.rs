@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use crate::deliver::claim::{ClaimPlan, LEASE, Mode, Outcome, WARM_UP};
 use crate::deliver::ms;
+use crate::median::median;
 
 /// One mode at one number of nodes, over all rounds.
 #[derive(Debug, Serialize)]
@@ -75,9 +76,8 @@ impl Report {
 impl Row {
     fn new(mode: Mode, nodes: u64, runs: &[Outcome]) -> Self {
         let median = |of: &dyn Fn(&Outcome) -> f64| {
-            let mut all: Vec<f64> = runs.iter().map(of).collect();
-            all.sort_by(f64::total_cmp);
-            (all[all.len() / 2] * 1e3).round() / 1e3
+            let median = median(runs.iter().map(of).collect()).unwrap_or_default();
+            (median * 1e3).round() / 1e3
         };
         let at = |quantile: f64| median(&move |run: &Outcome| run.waits.claims.quantile_ms(quantile));
         Self {

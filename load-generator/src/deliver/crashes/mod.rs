@@ -20,7 +20,7 @@ use testutil::checker::{Action, Answer, Grouped, History, KeyOrder, Recorder};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
-use crate::deliver::crashes::report::{Counted, Report};
+use crate::deliver::crashes::report::{Counted, Report, in_time};
 use crate::deliver::hands::unrecorded;
 use crate::deliver::{Common, audit, checked_items, fresh, item, ms, servers};
 use crate::error::RunError;
@@ -128,9 +128,6 @@ pub(crate) async fn run(plan: CrashPlan) -> Result<Verdict, RunError> {
     // The subscription's end comes last; what concerns groups is sorted by time.
     history.operations.extend(recorder.take().operations);
     let counted = Counted::of(&history);
-    let waits = &counted.redelivered_after;
-    let median = waits.get(waits.len() / 2).copied().unwrap_or_default();
-    let longest = waits.last().copied().unwrap_or_default();
     let audited = audit(&store, history).await?;
     store.close().await?;
     let report = Report {
@@ -140,15 +137,15 @@ pub(crate) async fn run(plan: CrashPlan) -> Result<Verdict, RunError> {
         kills,
         deliveries: counted.deliveries,
         redeliveries: counted.deliveries.map(|count| count.saturating_sub(head)),
-        redelivered_after_ms: [median, longest].map(ms),
+        redelivered_after_ms: counted.median_and_longest_ms(),
         lease_ms: ms(LEASE),
-        redelivered_in_time: longest <= LEASE + Duration::from_secs(1),
+        redelivered_in_time: counted.longest().map(in_time),
         operations: audited.operations,
         violations: audited.violations,
         found: audited.text,
     };
     output.publish(&report)?;
-    Ok(if audited.violations == 0 { Verdict::Kept } else { Verdict::Violated })
+    Ok(report.verdict())
 }
 
 fn settings() -> Settings {

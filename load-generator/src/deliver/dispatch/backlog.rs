@@ -10,8 +10,9 @@ use serde::{Deserialize, Serialize};
 use crate::deliver::dispatch::tasks::Mode;
 use crate::deliver::dispatch::{SCHEMA, cycle};
 use crate::deliver::{Common, connect};
-use crate::environment::{peak_mib, resident_mib};
+use crate::environment::{forget_peak, peak_mib, resident_mib};
 use crate::error::RunError;
+use crate::live::say;
 use crate::subprocess::Subprocess;
 
 /// How a backlog was worked off.
@@ -21,7 +22,7 @@ pub(super) struct Backlog {
     pub(super) waiting: u64,
     pub(super) seconds: f64,
     pub(super) dispatches_per_second: f64,
-    /// Before, and how much more there was at most; `None` where the system does not say.
+    /// Before, and how much more there was at most while it was worked off; `None` where the system does not say.
     pub(super) memory_before_mib: Option<f64>,
     pub(super) memory_more_mib: Option<f64>,
     /// Not done once.
@@ -32,7 +33,7 @@ pub(super) struct Backlog {
 pub(super) async fn run(store: &EventStore, primary: &str, waiting: u64) -> Result<Vec<Backlog>, RunError> {
     let mut backlogs = Vec::new();
     for profile in ["low_memory", "balanced", "high_throughput"] {
-        eprintln!("{waiting} wait, {profile}");
+        say(&format!("{waiting} wait, {profile}"));
         cycle::fill(store, waiting).await?;
         let items = waiting.to_string();
         let arguments = ["deliver", "dispatch", "--part", profile, "--backlog", &items].map(OsString::from);
@@ -56,8 +57,11 @@ pub(crate) async fn part(name: String, waiting: u64, common: Common) -> Result<(
     // The first connection is there.
     store.head().await?;
     let before = resident_mib();
+    // What it took to start is no part of it.
+    let is_forgotten = forget_peak();
     let nothing = Mode::Dispatch(Duration::ZERO);
     let (took, faults) = cycle::dispatch(&store, nothing, waiting, profile).await?;
+    let peak = if is_forgotten { peak_mib() } else { None };
     let seconds = took.whole.as_secs_f64();
     let backlog = Backlog {
         profile: name,
@@ -65,7 +69,7 @@ pub(crate) async fn part(name: String, waiting: u64, common: Common) -> Result<(
         seconds,
         dispatches_per_second: (waiting as f64 / seconds).round(),
         memory_before_mib: before,
-        memory_more_mib: before.zip(peak_mib()).map(|(before, peak)| peak - before),
+        memory_more_mib: before.zip(peak).map(|(before, peak)| peak - before),
         faults,
     };
     store.close().await?;

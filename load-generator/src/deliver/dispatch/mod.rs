@@ -16,8 +16,11 @@ mod tasks;
 
 use std::time::Duration;
 
-use crate::deliver::{Common, proxy, servers, settle};
+use eventstore::EventStore;
+
+use crate::deliver::{Common, of_server, proxy, servers};
 use crate::error::RunError;
+use crate::live::say;
 use crate::output::Output;
 use crate::verdict::Verdict;
 
@@ -69,29 +72,20 @@ pub(crate) async fn run(plan: DispatchPlan) -> Result<Verdict, RunError> {
     for _ in 0..WARM_UPS {
         cycles.run(&store, Mode::Cycle(Duration::ZERO, Duration::ZERO)).await?;
     }
-    for round in 1..=plan.rounds {
-        eprintln!("round {round} of {}: {} items", plan.rounds, plan.items);
-        settle(&servers).await?;
-        let dispatch = cycles.run(&store, Mode::Dispatch(plan.handler)).await?;
-        let status = cycles.run(&store, Mode::Cycle(Duration::ZERO, plan.check)).await?;
-        let whole = cycles.run(&store, Mode::Cycle(plan.handler, plan.check)).await?;
-        ours.push(Measured {
-            fetches: [dispatch.until_first; 3],
-            dispatch: dispatch.from_first,
-            status: status.whole,
-            cycle: whole.whole,
-        });
-        orchestrator.fill().await?;
-        let claiming = orchestrator.fetch_claiming(false).await?;
-        orchestrator.fill().await?;
-        let flushing = orchestrator.fetch_claiming(true).await?;
-        orchestrator.fill().await?;
-        let cycle = orchestrator.cycle(&plan).await?;
-        theirs.push(Measured { fetches: [cycle.fetches[0], claiming, flushing], ..cycle });
+    for round in 0..plan.rounds {
+        say(&format!("round {} of {}: {} items", round + 1, plan.rounds, plan.items));
+        for is_ours in in_turn(round) {
+            servers.settle().await.map_err(of_server)?;
+            if is_ours {
+                ours.push(measure_ours(&mut cycles, &store, &plan).await?);
+            } else {
+                theirs.push(measure_theirs(&orchestrator, &plan).await?);
+            }
+        }
     }
-    eprintln!("statements are counted");
+    say("statements are counted");
     let statements = count(&mut cycles, &servers.primary, &plan).await?;
-    eprintln!("and fetches over a network that takes its time");
+    say("and fetches over a network that takes its time");
     let away = fetch_away(&mut cycles, &servers.primary, &plan).await?;
     let backlogs = backlog::run(&store, &servers.primary, plan.backlog).await?;
     store.close().await?;
@@ -99,6 +93,38 @@ pub(crate) async fn run(plan: DispatchPlan) -> Result<Verdict, RunError> {
     let is_right = report.is_right();
     output.publish(&report)?;
     Ok(if is_right { Verdict::Kept } else { Verdict::Violated })
+}
+
+/// Ours and the baseline, in another order in each round, so that neither always comes after the other.
+fn in_turn(round: usize) -> [bool; 2] {
+    let ours_first = round.is_multiple_of(2);
+    [ours_first, !ours_first]
+}
+
+async fn measure_ours(
+    cycles: &mut Cycles,
+    store: &EventStore,
+    plan: &DispatchPlan,
+) -> Result<Measured, RunError> {
+    let dispatch = cycles.run(store, Mode::Dispatch(plan.handler)).await?;
+    let status = cycles.run(store, Mode::Cycle(Duration::ZERO, plan.check)).await?;
+    let whole = cycles.run(store, Mode::Cycle(plan.handler, plan.check)).await?;
+    Ok(Measured {
+        fetches: [dispatch.until_first; 3],
+        dispatch: dispatch.from_first,
+        status: status.whole,
+        cycle: whole.whole,
+    })
+}
+
+async fn measure_theirs(orchestrator: &Orchestrator, plan: &DispatchPlan) -> Result<Measured, RunError> {
+    orchestrator.fill().await?;
+    let claiming = orchestrator.fetch_claiming(false).await?;
+    orchestrator.fill().await?;
+    let flushing = orchestrator.fetch_claiming(true).await?;
+    orchestrator.fill().await?;
+    let cycle = orchestrator.cycle(plan).await?;
+    Ok(Measured { fetches: [cycle.fetches[0], claiming, flushing], ..cycle })
 }
 
 /// The statements of a whole cycle, ours and the baseline's, seen by a proxy.
@@ -135,10 +161,17 @@ async fn fetch_away(
     }
     proxy.delay(AWAY);
     let mut fetches = Vec::new();
-    for _ in 0..plan.rounds {
-        let ours = cycles.run(&store, Mode::Dispatch(Duration::ZERO)).await?.until_first;
-        orchestrator.fill().await?;
-        fetches.push([ours, orchestrator.fetch_only().await?]);
+    for round in 0..plan.rounds {
+        let mut fetch = [Duration::ZERO; 2];
+        for is_ours in in_turn(round) {
+            if is_ours {
+                fetch[0] = cycles.run(&store, Mode::Dispatch(Duration::ZERO)).await?.until_first;
+            } else {
+                orchestrator.fill().await?;
+                fetch[1] = orchestrator.fetch_only().await?;
+            }
+        }
+        fetches.push(fetch);
     }
     proxy.delay(Duration::ZERO);
     store.close().await?;

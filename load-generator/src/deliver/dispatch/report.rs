@@ -96,9 +96,8 @@ impl Report {
 }
 
 fn median(times: impl Iterator<Item = Duration>) -> Duration {
-    let mut times: Vec<_> = times.collect();
-    times.sort_unstable();
-    times[times.len() / 2]
+    let seconds = times.map(|time| time.as_secs_f64()).collect();
+    Duration::from_secs_f64(crate::median::median(seconds).unwrap_or_default())
 }
 
 fn to_two_digits(number: f64) -> f64 {

@@ -32,8 +32,9 @@ use crate::deliver::hot_stream::ours::{Ours, SCHEMA};
 use crate::deliver::hot_stream::report::Report;
 use crate::deliver::hot_stream::site::{Failure, Site};
 use crate::deliver::hot_stream::tally::Book;
-use crate::deliver::{Common, ms, of_server, servers, settle};
+use crate::deliver::{Common, ms, of_server, servers};
 use crate::error::RunError;
+use crate::live::say;
 use crate::output::Output;
 use crate::servers::Servers;
 use crate::verdict::Verdict;
@@ -130,7 +131,8 @@ pub(crate) async fn run(plan: HotStreamPlan) -> Result<Verdict, RunError> {
 }
 
 async fn measure_ours(servers: &Servers, plan: &HotStreamPlan) -> Result<(Measured, Audit), RunError> {
-    eprintln!("ours: {} opinions and {} votes are imported", plan.before.opinions, plan.before.votes);
+    let Before { opinions, votes } = plan.before;
+    say(&format!("ours: {opinions} opinions and {votes} votes are imported"));
     let ours = Arc::new(Ours::open(servers).await?);
     let (diary, end) = (Arc::new(Diary::default()), CancellationToken::new());
     // Two processes would have a handle each: they compete for the keys, and share the diary.
@@ -148,7 +150,7 @@ async fn measure_ours(servers: &Servers, plan: &HotStreamPlan) -> Result<(Measur
         return Err(RunError::new("what there is before was not counted"));
     }
     rest(servers, &session).await?;
-    eprintln!("ours: users come, for {} s", plan.ramp.length().as_secs_f64());
+    say(&format!("ours: users come, for {} s", plan.ramp.length().as_secs_f64()));
     let site: Arc<dyn Site> = Arc::clone(&ours) as Arc<dyn Site>;
     let book = users::load(site, plan).await?;
     let ended = Instant::now();
@@ -184,7 +186,7 @@ async fn measure_baseline(servers: &Servers, plan: &HotStreamPlan) -> Result<Mea
     let site = Arc::new(Baseline::open(servers, plan.before).await?);
     let session = connection::connect(&servers.primary).await.map_err(of_server)?;
     rest(servers, &session).await?;
-    eprintln!("baseline: users come, for {} s", plan.ramp.length().as_secs_f64());
+    say(&format!("baseline: users come, for {} s", plan.ramp.length().as_secs_f64()));
     let book = users::load(Arc::clone(&site) as Arc<dyn Site>, plan).await?;
     Ok(Measured { book, count_statements: site.count_statements() })
 }
@@ -192,7 +194,7 @@ async fn measure_baseline(servers: &Servers, plan: &HotStreamPlan) -> Result<Mea
 /// Does what autovacuum would do in the middle of what is measured, and has it on disk.
 async fn rest(servers: &Servers, session: &Client) -> Result<(), RunError> {
     session.batch_execute("VACUUM (ANALYZE)").await.map_err(of_server)?;
-    settle(servers).await
+    servers.settle().await.map_err(of_server)
 }
 
 /// When requests were shown these counters; none if they were not in time.

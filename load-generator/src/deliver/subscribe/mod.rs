@@ -1,7 +1,7 @@
 //! `subscribe`: many subscribers of a quiet log, by polling and by being woken; and reads that ask whether there is anything new.
 //!
 //! Subscribers reach the servers through proxies, which count what the servers answer them, and how long they take for it; the appends
-//! do not. What it takes to connect is not counted.
+//! do not. What it takes to connect is not counted, nor what comes after the time of the appends: each way is looked at for as long.
 
 mod board;
 mod conditional;
@@ -14,15 +14,16 @@ use std::time::Duration;
 use eventstore::{EventStore, Settings, Start, Token};
 use testutil::proxy::{Proxy, Traffic};
 use tokio::task::JoinSet;
-use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep};
+use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use crate::connection;
 use crate::deliver::subscribe::board::{Board, Reader};
 use crate::deliver::subscribe::polling::poll;
 use crate::deliver::subscribe::report::{Report, Row};
-use crate::deliver::{Common, connect, fill, fresh, item, items, ms, of_server, proxy, servers, settle};
+use crate::deliver::{Common, builder, connect, fill, fresh, item, items, ms, of_server, proxy, servers};
 use crate::error::RunError;
+use crate::live::say;
 use crate::output::Output;
 use crate::servers::Servers;
 use crate::verdict::Verdict;
@@ -62,7 +63,7 @@ pub(crate) async fn run(plan: SubscribePlan) -> Result<Verdict, RunError> {
     let stage = Stage::new(&plan).await?;
     let mut rows = Vec::new();
     for way in [Way::Polling, Way::Woken, Way::Deafened] {
-        eprintln!("{}: {} s", way.as_str(), plan.duration.as_secs());
+        say(&format!("{}: {} s", way.as_str(), plan.duration.as_secs()));
         rows.push(stage.measure(way, plan.duration).await?);
     }
     let saved = |of: fn(&Row) -> f64| ((1.0 - of(&rows[1]) / of(&rows[0])) * 1e3).round() / 1e3;
@@ -94,6 +95,8 @@ struct Stage<'a> {
     /// Before the primary, and before each replica.
     proxies: Vec<Proxy>,
     appender: EventStore,
+    /// What the sessions that listen are called. Nobody else's are.
+    listeners: String,
 }
 
 impl<'a> Stage<'a> {
@@ -104,13 +107,14 @@ impl<'a> Stage<'a> {
         let filler = fresh(&servers, SCHEMA, settings.clone()).await?;
         fill(&filler, BEFORE).await?;
         filler.close().await?;
-        settle(&servers).await?;
+        servers.settle().await.map_err(of_server)?;
         let appender = connect(&servers.primary, &[], SCHEMA, settings).await?;
         let mut proxies = Vec::new();
         for dsn in std::iter::once(&servers.primary).chain(&servers.replicas) {
             proxies.push(proxy(dsn).await?);
         }
-        Ok(Self { plan, servers, proxies, appender })
+        let listeners = format!("{SCHEMA}_listener_{}", std::process::id());
+        Ok(Self { plan, servers, proxies, appender, listeners })
     }
 
     async fn measure(&self, way: Way, duration: Duration) -> Result<Row, RunError> {
@@ -134,13 +138,14 @@ impl<'a> Stage<'a> {
         sleep(Duration::from_secs(1)).await;
         let traffic = self.traffic();
         let (appended, killed) = self.append(first, duration, &board, way).await?;
+        // Not of what is waited for from here on: those who poll would be looked at for longer.
+        let traffic = self.traffic() - traffic;
         let expected = appended * u64::from(self.plan.subscribers);
         let patience = if way == Way::Polling { self.plan.poll_every } else { self.plan.fallback };
         let give_up = Instant::now() + patience + Duration::from_secs(1);
         while board.delivered() < expected && Instant::now() < give_up {
             sleep(Duration::from_millis(5)).await;
         }
-        let traffic = self.traffic() - traffic;
         end.cancel();
         while let Some(ended) = subscribers.join_next().await {
             ended.map_err(RunError::task)??;
@@ -169,14 +174,17 @@ impl<'a> Stage<'a> {
         let mut settings = Settings::default();
         (settings.replica_watch_every, settings.poll_every) = (NEVER, self.plan.fallback);
         let replicas: Vec<String> = self.proxies[1..].iter().map(Proxy::dsn).collect();
+        let primary = self.proxies[0].dsn();
         let mut handles = Vec::new();
         for _ in 0..self.plan.handles {
-            handles.push(connect(&self.proxies[0].dsn(), &replicas, SCHEMA, settings.clone()).await?);
+            let handle = builder(&primary, &replicas, SCHEMA, settings.clone());
+            let listeners = format!("{primary} application_name={}", self.listeners);
+            handles.push(handle.listen(listeners).connect().await?);
         }
         Ok(handles)
     }
 
-    /// One event a second; how many there were, and how many sessions that listened were killed.
+    /// One event a second, for as long as that; how many there were, and how many sessions that listened were killed.
     async fn append(
         &self,
         first: u64,
@@ -184,14 +192,16 @@ impl<'a> Stage<'a> {
         board: &Board,
         way: Way,
     ) -> Result<(u64, u64), RunError> {
-        let second = Duration::from_secs(1);
-        let (mut ticks, mut count, mut killed) = (interval_at(Instant::now(), second), 0, 0);
+        let (start, second) = (Instant::now(), Duration::from_secs(1));
+        let (mut ticks, mut count, mut killed) = (interval_at(start, second), 0, 0);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let end = Instant::now() + duration;
+        let end = start + duration;
         loop {
-            ticks.tick().await;
-            if Instant::now() >= end {
-                return Ok((count, killed));
+            tokio::select! {
+                // One that is due at the end comes too late.
+                biased;
+                () = sleep_until(end) => return Ok((count, killed)),
+                _ = ticks.tick() => {}
             }
             if way == Way::Deafened {
                 killed += self.deafen().await?;
@@ -202,13 +212,12 @@ impl<'a> Stage<'a> {
         }
     }
 
-    /// Ends all sessions that listen.
+    /// Ends all sessions of the handles that listen; nobody else's.
     async fn deafen(&self) -> Result<u64, RunError> {
         let session = connection::connect(&self.servers.primary).await.map_err(of_server)?;
-        // A session that listens asks for signs of life with empty statements.
         let kill = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-                    WHERE pid <> pg_backend_pid() AND (query = '' OR query LIKE 'LISTEN %') AND backend_type = 'client backend'";
-        session.execute(kill, &[]).await.map_err(of_server)
+                    WHERE datname = current_database() AND application_name = $1";
+        session.execute(kill, &[&self.listeners]).await.map_err(of_server)
     }
 
     fn traffic(&self) -> Traffic {

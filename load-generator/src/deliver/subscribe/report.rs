@@ -17,10 +17,10 @@ pub(super) struct Row {
     pub(super) misplaced: u64,
     /// Sessions that listened and were ended.
     pub(super) listeners_killed: u64,
-    /// Statements that servers answered to subscribers.
+    /// Statements that servers answered to subscribers, from the first append until the time of the appends was over.
     pub(super) statements: u64,
     pub(super) bytes: u64,
-    /// From when servers were asked until they had answered, in milliseconds.
+    /// From when servers were asked until they had answered, in milliseconds; what waits for the answer before it counts from there.
     pub(super) database_ms: f64,
     pub(super) delay_p50_ms: f64,
     pub(super) delay_p99_ms: f64,
