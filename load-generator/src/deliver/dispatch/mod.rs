@@ -17,6 +17,7 @@ mod tasks;
 use std::time::Duration;
 
 use eventstore::EventStore;
+use testutil::proxy::Proxy;
 
 use crate::deliver::{Common, of_server, proxy, servers};
 use crate::error::RunError;
@@ -64,6 +65,8 @@ struct Measured {
 pub(crate) async fn run(plan: DispatchPlan) -> Result<Verdict, RunError> {
     let output = Output::open(plan.common.json.as_deref())?;
     let servers = servers(&plan.common).await?;
+    // Before anything is measured: servers that no proxy can be put before are refused.
+    let proxy = proxy(&servers.primary).await?;
     let store = tasks::fresh(&servers).await?;
     let (mut ours, mut theirs) = (Vec::new(), Vec::new());
     let orchestrator = Orchestrator::new(&servers.primary, plan.items).await?;
@@ -84,9 +87,9 @@ pub(crate) async fn run(plan: DispatchPlan) -> Result<Verdict, RunError> {
         }
     }
     say("statements are counted");
-    let statements = count(&mut cycles, &servers.primary, &plan).await?;
+    let statements = count(&mut cycles, &proxy, &plan).await?;
     say("and fetches over a network that takes its time");
-    let away = fetch_away(&mut cycles, &servers.primary, &plan).await?;
+    let away = fetch_away(&mut cycles, &proxy, &plan).await?;
     let backlogs = backlog::run(&store, &servers.primary, plan.backlog).await?;
     store.close().await?;
     let report = Report::new(&plan, (&ours, &theirs), &away, (statements, backlogs, cycles.faults));
@@ -128,8 +131,7 @@ async fn measure_theirs(orchestrator: &Orchestrator, plan: &DispatchPlan) -> Res
 }
 
 /// The statements of a whole cycle, ours and the baseline's, seen by a proxy.
-async fn count(cycles: &mut Cycles, primary: &str, plan: &DispatchPlan) -> Result<[u64; 2], RunError> {
-    let proxy = proxy(primary).await?;
+async fn count(cycles: &mut Cycles, proxy: &Proxy, plan: &DispatchPlan) -> Result<[u64; 2], RunError> {
     let (store, orchestrator) =
         (tasks::connect(&proxy.dsn()).await?, Orchestrator::new(&proxy.dsn(), plan.items).await?);
     // What is prepared once on each connection does not count.
@@ -150,10 +152,9 @@ async fn count(cycles: &mut Cycles, primary: &str, plan: &DispatchPlan) -> Resul
 /// How long fetching takes where the server is not on the same machine: ours and the baseline's, which only reads.
 async fn fetch_away(
     cycles: &mut Cycles,
-    primary: &str,
+    proxy: &Proxy,
     plan: &DispatchPlan,
 ) -> Result<Vec<[Duration; 2]>, RunError> {
-    let proxy = proxy(primary).await?;
     let (store, orchestrator) =
         (tasks::connect(&proxy.dsn()).await?, Orchestrator::new(&proxy.dsn(), plan.items).await?);
     for _ in 0..WARM_UPS {

@@ -102,6 +102,10 @@ struct Stage<'a> {
 impl<'a> Stage<'a> {
     async fn new(plan: &'a SubscribePlan) -> Result<Self, RunError> {
         let servers = servers(&plan.common).await?;
+        let mut proxies = Vec::new();
+        for dsn in std::iter::once(&servers.primary).chain(&servers.replicas) {
+            proxies.push(proxy(dsn).await?);
+        }
         let mut settings = Settings::default();
         settings.replica_watch_every = NEVER;
         let filler = fresh(&servers, SCHEMA, settings.clone()).await?;
@@ -109,10 +113,6 @@ impl<'a> Stage<'a> {
         filler.close().await?;
         servers.settle().await.map_err(of_server)?;
         let appender = connect(&servers.primary, &[], SCHEMA, settings).await?;
-        let mut proxies = Vec::new();
-        for dsn in std::iter::once(&servers.primary).chain(&servers.replicas) {
-            proxies.push(proxy(dsn).await?);
-        }
         let listeners = format!("{SCHEMA}_listener_{}", std::process::id());
         Ok(Self { plan, servers, proxies, appender, listeners })
     }
