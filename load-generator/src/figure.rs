@@ -16,7 +16,7 @@ pub(crate) enum Figure {
     },
     /// Requests completed a second.
     Rate,
-    /// Shares of what was scheduled.
+    /// Shares of what was scheduled. Time-outs are errors too.
     Errors,
     Rejected,
     TimedOut,
@@ -104,7 +104,7 @@ impl Figure {
             Self::Latency { of: Of::Service, point } => point.of(&repeat.service),
             Self::Latency { of: Of::Operation(_), .. } | Self::Late => None,
             Self::Rate => Some(repeat.achieved_rate),
-            Self::Errors => share(requests.errors),
+            Self::Errors => share(requests.errors + requests.timeouts),
             Self::Rejected => share(requests.rejected),
             Self::TimedOut => share(requests.timeouts),
             Self::Conflicts => share(requests.conflicts),

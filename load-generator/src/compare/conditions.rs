@@ -38,6 +38,9 @@ fn conditions(report: &Report) -> Value {
         "scenario": report.scenario,
         "engine": report.engine,
         "load": report.load,
+        // What is recorded for an audit, and the flushes that a soak makes beside the load, cost something too.
+        "audit": report.audit.is_some(),
+        "soak": report.steadiness.is_some(),
         "duration_s": report.duration_s,
         "repeats": report.repeats.len().max(1),
         "environment": report.environment,

@@ -169,6 +169,29 @@ mod tests {
     }
 
     #[test]
+    fn time_outs_are_errors_in_repeats_too() {
+        let (a, mut b) = (sample(), sample());
+        let counts = b.repeats.iter_mut().map(|repeat| &mut repeat.requests).chain([&mut b.requests]);
+        for requests in counts {
+            requests.timeouts = requests.scheduled / 20;
+        }
+        let comparison = compared(&a, &b, Some("10%")).unwrap();
+        assert!(comparison.within_spread.is_empty(), "{:?}", comparison.within_spread);
+        assert_eq!(comparison.regressions, ["errors", "timeouts"]);
+    }
+
+    #[test]
+    fn a_run_that_was_audited_or_a_soak_is_another_one() {
+        let (a, mut b) = (sample(), sample());
+        b.steadiness = None;
+        b.audit = serde_json::from_str(r#"{"operations": 7, "violations": 0, "seconds": 0.1}"#).unwrap();
+        let not_the_same = compared(&a, &b, None).unwrap().not_the_same;
+        let said: Vec<String> =
+            not_the_same.into_iter().map(|one| format!("{}: {} | {}", one.what, one.a, one.b)).collect();
+        assert_eq!(said, ["audit: false | true", "soak: true | false"]);
+    }
+
+    #[test]
     fn an_operation_that_neither_has_is_refused() {
         let mut report = sample();
         report.operations.remove("cancel_contract");
