@@ -10,7 +10,7 @@ use crate::histogram::milliseconds;
 use crate::machine;
 use crate::servers::Servers;
 
-/// Server settings without which a figure means little.
+/// Server settings without which a figure means little: they are told also where nobody has set them.
 const SETTINGS: &[&str] = &[
     "server_version",
     // What a commit waits for.
@@ -59,7 +59,7 @@ pub(crate) struct Environment {
     load_average_1m: Option<f64>,
     pub(crate) servers: String,
     pub(crate) replicas: usize,
-    /// Empty where the server could not be asked.
+    /// Its settings, by name. Empty where the server could not be asked.
     pub(crate) postgresql: BTreeMap<String, String>,
     /// How long the primary takes to flush a commit, beyond the round trip.
     pub(crate) flush_ms: Option<f64>,
@@ -129,11 +129,10 @@ pub(crate) fn peak_mib() -> Option<f64> {
     machine::own_kib("VmHWM:").map(|kib| kib / 1_024.0)
 }
 
-/// The server's settings; `None` where it can not be asked.
+/// The server's settings, those without which a figure means little and those that somebody has set; `None` where it can not be asked.
 pub(crate) async fn settings(primary: &str) -> Option<BTreeMap<String, String>> {
     let client = connection::connect(primary).await.ok()?;
-    let statement = "SELECT name, current_setting(name) FROM pg_settings WHERE name = ANY ($1)";
-    let rows = client.query(statement, &[&SETTINGS]).await.ok()?;
+    let rows = client.query(include_str!("environment/settings.sql"), &[&SETTINGS]).await.ok()?;
     Some(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
 }
 

@@ -30,7 +30,10 @@ fn a_run_on_servers_of_its_own_says_so_and_reports() {
     assert_eq!(report["errors"], serde_json::json!([]));
     assert_eq!(report["environment"]["events_before"], 2_000);
     assert_eq!(report["environment"]["servers"], "embedded");
-    assert_eq!(report["environment"]["postgresql"]["fsync"], "on");
+    let settings = &report["environment"]["postgresql"];
+    assert_eq!(settings["fsync"], "on");
+    assert_eq!(settings["wal_retrieve_retry_interval"], "100ms", "somebody has set it: {settings:#}");
+    assert!(settings["listen_addresses"].is_null(), "where a server is changes no figure: {settings:#}");
     assert!(report["effective_share"].as_f64().unwrap() >= 0.8, "{report:#}");
     for summary in [&report["latency"], &report["service"], &report["operations"]["lend_book"]["latency"]] {
         let names = ["p50_ms", "p90_ms", "p99_ms", "p999_ms", "max_ms"];
