@@ -42,15 +42,7 @@ impl Stage {
         registry: &Registry,
     ) -> Result<Self, RunError> {
         reserve_handles(plan)?;
-        let mut settings = Settings::default();
-        if let Pool::Fixed { workers, .. } = plan.pool {
-            settings.pool_size = settings.pool_size.min(workers);
-        }
-        // The worker's time-out is the one that counts.
-        settings.append_timeout = settings.append_timeout.max(plan.timeout * 2);
-        settings.query_timeout = settings.query_timeout.max(plan.timeout);
-        settings.acquire_timeout = settings.acquire_timeout.max(plan.timeout);
-        settings.append_queue = plan.workers().max(settings.append_queue);
+        let settings = store_settings(plan);
         let paths = Library::indexed_paths();
         let engine = plan.engine.connect(servers, &plan.schema(), &paths, settings, Some(registry)).await?;
         engine.create().await?;
@@ -93,6 +85,17 @@ impl Stage {
     }
 }
 
+/// The same pool of connections whoever carries requests out: two ways to do that are compared, and not two pools.
+fn store_settings(plan: &Plan) -> Settings {
+    let mut settings = Settings::default();
+    // The worker's time-out is the one that counts.
+    settings.append_timeout = settings.append_timeout.max(plan.timeout * 2);
+    settings.query_timeout = settings.query_timeout.max(plan.timeout);
+    settings.acquire_timeout = settings.acquire_timeout.max(plan.timeout);
+    settings.append_queue = plan.workers().max(settings.append_queue);
+    settings
+}
+
 /// Each connection is a file, and so are a few other things.
 fn reserve_handles(plan: &Plan) -> Result<(), RunError> {
     let connections = match plan.pool {
@@ -105,4 +108,16 @@ fn reserve_handles(plan: &Plan) -> Result<(), RunError> {
         }
     };
     descriptors::reserve(connections as u64 + OTHER_HANDLES)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn few_workers_have_the_connections_that_tasks_without_a_limit_have() {
+        let sizes = [Pool::Fixed { workers: 2, queue: 10 }, Pool::TaskPerRequest]
+            .map(|pool| store_settings(&Plan { pool, ..Plan::for_tests() }).pool_size);
+        assert_eq!(sizes, [Settings::default().pool_size; 2]);
+    }
 }
