@@ -40,14 +40,14 @@ impl Interrupt {
         &self.0
     }
 
-    /// Gives up what is being prepared when the signal comes.
+    /// Gives up what is going on when the signal comes.
     pub(crate) async fn or_stop<T>(
         &self,
-        preparing: impl Future<Output = Result<T, RunError>>,
+        work: impl Future<Output = Result<T, RunError>>,
     ) -> Result<T, RunError> {
         tokio::select! {
-            result = preparing => result,
-            () = self.0.cancelled() => Err(RunError::new("interrupted before the load began")),
+            result = work => result,
+            () = self.0.cancelled() => Err(RunError::new("interrupted before it was done")),
         }
     }
 }

@@ -145,6 +145,6 @@ fn main() -> ExitCode {
 
 fn fail(message: &str) -> ExitCode {
     live::restore();
-    eprintln!("load-generator: {message}");
+    live::say(&format!("load-generator: {message}"));
     ExitCode::from(FAILED)
 }

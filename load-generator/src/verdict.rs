@@ -27,7 +27,7 @@ impl Verdict {
     pub(crate) fn unless(self, carried_out: Result<(), RunError>) -> Result<Self, RunError> {
         match (self, carried_out) {
             (Self::Violated, Err(error)) => {
-                eprintln!("load-generator: {error}");
+                crate::live::say(&format!("load-generator: {error}"));
                 Ok(self)
             }
             (_, carried_out) => carried_out.map(|()| self),

@@ -11,6 +11,7 @@ use testutil::checker::{Checker, History, Log};
 
 use crate::engine::Engine;
 use crate::error::RunError;
+use crate::live;
 use crate::verdict::Verdict;
 
 pub(crate) use client::Audited;
@@ -33,7 +34,7 @@ impl Audit {
         history: History,
         preloaded: u64,
     ) -> Result<Self, RunError> {
-        eprintln!("checking {} operations", history.operations.len());
+        live::say(&format!("checking {} operations", history.operations.len()));
         let began = Instant::now();
         let mut events = Vec::new();
         engine.read(&mut |event| events.push(event)).await?;

@@ -15,6 +15,7 @@ use crate::chaos::inject::Inject;
 use crate::chaos::report::Injected;
 use crate::engine::EngineError;
 use crate::error::RunError;
+use crate::live;
 
 const NODES: usize = 3;
 
@@ -30,7 +31,7 @@ pub(super) struct Managed {
 
 impl Managed {
     pub(super) async fn start() -> Result<Self, RunError> {
-        eprintln!("starting etcd and {NODES} nodes under Patroni on 127.0.0.1");
+        live::say(&format!("starting etcd and {NODES} nodes under Patroni on 127.0.0.1"));
         let started = tokio::task::spawn_blocking(|| Patroni::start(NODES));
         let patroni = started.await.map_err(RunError::task)?.map_err(RunError::cluster)?;
         let (nodes, writable) = (patroni.nodes(), patroni.writable());

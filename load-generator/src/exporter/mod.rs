@@ -27,6 +27,7 @@ use tokio::sync::Mutex;
 use crate::error::RunError;
 use crate::exporter::collector::Collector;
 use crate::interrupt::Interrupt;
+use crate::live;
 use crate::metrics;
 
 /// What `exporter` was asked to do.
@@ -53,7 +54,7 @@ pub(crate) async fn run(plan: ExporterPlan) -> Result<(), RunError> {
         async move { ([(CONTENT_TYPE, prometheus::TEXT_FORMAT)], collector.lock().await.scrape().await) }
     };
     let router = Router::new().route("/metrics", get(page)).route("/health", get(async || "up\n"));
-    eprintln!("metrics of PostgreSQL are at http://{address}/metrics");
+    live::say(&format!("metrics of PostgreSQL are at http://{address}/metrics"));
     axum::serve(listener, router)
         .with_graceful_shutdown(interrupt.token().clone().cancelled_owned())
         .await
