@@ -16,6 +16,7 @@ pub(crate) struct Counts {
     pub(crate) timeouts: u64,
     pub(crate) conflicts: u64,
     pub(crate) retries: u64,
+    pub(crate) sent_again: u64,
     pub(crate) latency: Latencies,
     pub(crate) service: Latencies,
     pub(crate) queue_wait: Latencies,
@@ -31,6 +32,7 @@ impl Counts {
         let (latency, service) = (sample.latency(), sample.service());
         self.conflicts += sample.conflicts;
         self.retries += sample.retries;
+        self.sent_again += sample.sent_again;
         // Failures too: a system that stalls must not look fast for what it did not answer.
         self.latency.record(latency);
         self.service.record(service);
@@ -82,6 +84,7 @@ impl Counts {
         self.timeouts += other.timeouts;
         self.conflicts += other.conflicts;
         self.retries += other.retries;
+        self.sent_again += other.sent_again;
         self.latency.merge(&other.latency);
         self.service.merge(&other.service);
         self.queue_wait.merge(&other.queue_wait);

@@ -27,6 +27,8 @@ const COLUMNS: &[&str] = &[
     "lag_ms",
     "own_cores",
     "primary_answers",
+    "sent_again",
+    "length_s",
 ];
 
 /// Numbers have dots. A field is empty where there is nothing to say.
@@ -83,8 +85,8 @@ mod tests {
         let lines = csv(&[Second::default(), busy]);
         assert_eq!(lines.len(), 3);
         assert!(lines[0].starts_with("at_s,scheduled,completed,"), "{}", lines[0]);
-        assert_eq!(lines[1], "0,0,0,0,0,0,0,0,0,,,,,,0,0,,0.0,false");
-        assert_eq!(lines[2], "7,0,300,0,0,0,0,0,0,,4.25,,,,0,0,,0.5,true");
+        assert_eq!(lines[1], "0,0,0,0,0,0,0,0,0,,,,,,0,0,,0.0,false,0,1.0");
+        assert_eq!(lines[2], "7,0,300,0,0,0,0,0,0,,4.25,,,,0,0,,0.5,true,0,1.0");
         assert_eq!(csv(&[]).len(), 1);
     }
 }

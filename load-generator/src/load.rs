@@ -192,7 +192,8 @@ pub(crate) async fn offer(
         }
     };
     let ran = offered_until.saturating_duration_since(measured_from);
-    let collected = collector.finish().await?;
+    let offered_for = if finished { plan.length() } else { ran.min(plan.length()) };
+    let collected = collector.finish(measured_from + offered_for).await?;
     watchers.hdr = collected.hdr;
     tally.metrics().offers(0.0);
     let marks = match observer {
@@ -200,7 +201,6 @@ pub(crate) async fn offer(
         None => Vec::new(),
     };
     let counts = collected.counts;
-    let offered_for = if finished { plan.length() } else { ran.min(plan.length()) };
     // To the last answer, if it came after the schedule's end: a system that lags behind is not flattered.
     let answered =
         counts.last_completion.map_or(Duration::ZERO, |at| at.saturating_duration_since(measured_from));

@@ -40,6 +40,7 @@ pub(crate) struct Metrics {
     staleness: Histogram,
     conflicts: IntCounter,
     retries: IntCounter,
+    sent_again: IntCounter,
     latency: HistogramVec,
     service: HistogramVec,
     queue_depth: IntGauge,
@@ -93,6 +94,10 @@ impl Metrics {
             staleness: registered(registry, Histogram::with_opts(staleness)?)?,
             conflicts: counter("load_generator_conflicts_total", "Appends refused by their condition")?,
             retries: counter("load_generator_retries_total", "Decisions made again after a conflict")?,
+            sent_again: counter(
+                "load_generator_sent_again_total",
+                "Statements sent again as the server refused to serialize them",
+            )?,
             latency: histogram(
                 "load_generator_latency_seconds",
                 "From when a request was due to its answer",
@@ -154,6 +159,7 @@ impl Metrics {
         }
         self.conflicts.inc_by(sample.conflicts);
         self.retries.inc_by(sample.retries);
+        self.sent_again.inc_by(sample.sent_again);
         self.latency.with_label_values(&[operation]).observe(sample.latency().as_secs_f64());
         self.service.with_label_values(&[operation]).observe(sample.service().as_secs_f64());
     }

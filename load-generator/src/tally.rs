@@ -35,7 +35,10 @@ pub(crate) struct Sample {
     pub(crate) ended: Instant,
     pub(crate) outcome: Outcome,
     pub(crate) conflicts: u64,
+    /// Decisions that were made again.
     pub(crate) retries: u64,
+    /// Statements that the client sent again by itself.
+    pub(crate) sent_again: u64,
     /// Of what was read on a replica.
     pub(crate) staleness: Option<Staleness>,
 }

@@ -139,7 +139,7 @@ async fn serve(number: usize, client: &mut Option<Box<dyn Client>>, entry: Queue
     let busy = tally.metrics().busy_worker();
     let began = Instant::now();
     let trace = Trace::default();
-    let repeated_before = client.as_ref().map_or(0, |client| client.retries());
+    let sent_again_before = client.as_ref().map_or(0, |client| client.retries());
     let outcome = timeout(*limit, async {
         if client.as_ref().is_none_or(|client| client.is_closed()) {
             match self::client(&shared.engine, shared.recorder.as_ref(), number).await {
@@ -153,7 +153,7 @@ async fn serve(number: usize, client: &mut Option<Box<dyn Client>>, entry: Queue
     let outcome = outcome.await.unwrap_or(Outcome::TimedOut);
     drop(busy);
     // What the client has sent again by itself; a new one counts from 0.
-    let repeated = client.as_ref().map_or(0, |client| client.retries());
+    let sent_again = client.as_ref().map_or(0, |client| client.retries());
     let sample = Sample {
         operation: entry.operation,
         measured: entry.measured,
@@ -162,7 +162,8 @@ async fn serve(number: usize, client: &mut Option<Box<dyn Client>>, entry: Queue
         ended: Instant::now(),
         outcome,
         conflicts: trace.conflicts(),
-        retries: trace.retries() + repeated.saturating_sub(repeated_before),
+        retries: trace.retries(),
+        sent_again: sent_again.saturating_sub(sent_again_before),
         staleness: trace.staleness(),
     };
     tally.served(number, sample).await;

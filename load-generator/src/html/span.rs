@@ -1,5 +1,7 @@
 //! Seconds, put together where there are many: a page of an hour is no larger than one of ten minutes.
 
+use std::ops::Range;
+
 use crate::report::Second;
 
 /// As many as a chart has room for.
@@ -9,7 +11,7 @@ const MOST: usize = 600;
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Span {
     pub(super) at_s: f64,
-    /// Each a second.
+    /// Each a second. Of what is shorter than one together with the second before it: a few late answers are no rate.
     pub(super) offered: f64,
     pub(super) completed: f64,
     pub(super) rejected: f64,
@@ -27,14 +29,18 @@ pub(super) struct Span {
 /// How many seconds each span has, and the spans.
 pub(super) fn spans(timeline: &[Second]) -> (usize, Vec<Span>) {
     let each = timeline.len().div_ceil(MOST).max(1);
-    (each, timeline.chunks(each).map(Span::of).collect())
+    let span = |from: usize| Span::of(timeline, from..timeline.len().min(from + each));
+    (each, (0..timeline.len()).step_by(each).map(span).collect())
 }
 
 impl Span {
-    fn of(seconds: &[Second]) -> Self {
-        let mean = |count: fn(&Second) -> u64| {
-            seconds.iter().map(count).sum::<u64>() as f64 / seconds.len().max(1) as f64
-        };
+    fn of(timeline: &[Second], range: Range<usize>) -> Self {
+        let length = |seconds: &[Second]| seconds.iter().map(|second| second.length_s.seconds()).sum::<f64>();
+        let seconds = &timeline[range.clone()];
+        let is_short = length(seconds) < 1.0;
+        let counted = &timeline[range.start.saturating_sub(usize::from(is_short))..range.end];
+        let mean =
+            |count: fn(&Second) -> u64| counted.iter().map(count).sum::<u64>() as f64 / length(counted);
         let largest = |figure: fn(&Second) -> Option<f64>| seconds.iter().filter_map(figure).reduce(f64::max);
         Self {
             at_s: seconds.first().map_or(0.0, |second| second.at_s as f64),
@@ -54,7 +60,10 @@ impl Span {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
+    use crate::report::Length;
 
     fn timeline(seconds: u64) -> Vec<Second> {
         let second = |at_s| Second {
@@ -81,6 +90,19 @@ mod tests {
         assert_eq!((spans[1].at_s, spans[1].offered, spans[1].p99_ms), (3.0, 10.0, Some(4.0)));
         assert!((spans[1].completed - 20.0 / 3.0).abs() < 1e-9);
         assert_eq!(spans[400].at_s, 1_200.0);
+    }
+
+    #[test]
+    fn what_is_left_of_a_second_is_no_drop_of_the_rate() {
+        let mut seconds = timeline(4);
+        seconds[3].length_s = Length::of(Duration::from_millis(250));
+        seconds[3].completed = 2;
+        let (_, spans) = spans(&seconds);
+        assert_eq!((spans[2].completed, spans[2].offered), (0.0, 10.0));
+        assert_eq!((spans[3].completed, spans[3].offered), (1.6, 16.0));
+        // Alone it is by its own length.
+        let (_, alone) = super::spans(&seconds[3..]);
+        assert_eq!(alone[0].completed, 8.0);
     }
 
     #[test]

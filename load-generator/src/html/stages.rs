@@ -34,7 +34,25 @@ pub(super) fn section(report: &Report) -> Markup {
             p.quiet {
                 (count(report.requests.conflicts)) " appends were refused by their condition, and "
                 (count(report.requests.retries)) " decisions made again."
+                @if report.requests.sent_again > 0 {
+                    " " (count(report.requests.sent_again)) " statements were sent again, as the server refused to serialize them."
+                }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::sample::sample;
+
+    #[test]
+    fn decisions_and_statements_are_told_apart() {
+        let mut report = sample();
+        let page = section(&report).into_string();
+        assert!(page.contains("96 decisions made again. 12 statements were sent again"), "{page}");
+        report.requests.sent_again = 0;
+        assert!(!section(&report).into_string().contains("sent again"));
     }
 }

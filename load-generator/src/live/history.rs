@@ -17,13 +17,19 @@ impl History {
     /// Seconds that are kept.
     pub(super) const LENGTH: usize = 120;
 
-    pub(super) fn push(&mut self, tick: Tick) {
-        if self.seconds.len() == Self::LENGTH {
-            self.seconds.pop_front();
-        }
-        self.seconds.push_back(tick.second.clone());
+    pub(super) fn push(&mut self, mut tick: Tick) {
         if tick.phase != Phase::WarmUp {
             self.late += tick.second.late;
+        }
+        match self.seconds.back() {
+            // What is left of a second at the end says nothing of rates: the one before it stays.
+            Some(whole) if !tick.second.length_s.is_whole() => tick.second = whole.clone(),
+            _ => {
+                if self.seconds.len() == Self::LENGTH {
+                    self.seconds.pop_front();
+                }
+                self.seconds.push_back(tick.second.clone());
+            }
         }
         self.latest = Some(tick);
     }
@@ -52,8 +58,11 @@ impl History {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::super::tests::tick;
     use super::*;
+    use crate::report::Length;
 
     #[test]
     fn it_keeps_two_minutes_and_counts_everything() {
@@ -67,6 +76,18 @@ mod tests {
         assert_eq!((points.first(), points.last()), (Some(&(-119.0, 380.0)), Some(&(0.0, 499.0))));
         assert_eq!(history.late(), 500, "not of the warm-up");
         assert_eq!(history.latest().unwrap().running.as_secs(), 500);
+    }
+
+    #[test]
+    fn what_is_left_of_a_second_is_counted_and_not_drawn() {
+        let mut history = History::default();
+        history.push(tick(1));
+        let mut rest = tick(2);
+        (rest.second.completed, rest.second.length_s) = (3, Length::of(Duration::from_millis(20)));
+        history.push(rest);
+        assert_eq!(history.points(|second| Some(second.completed as f64)), [(0.0, 298.0)]);
+        let latest = history.latest().unwrap();
+        assert_eq!((latest.second.completed, latest.total.scheduled, history.late()), (298, 600, 2));
     }
 
     #[test]

@@ -25,7 +25,7 @@ struct Lines {
 /// What was since the line before.
 #[derive(Debug, Clone, Copy, Default)]
 struct Since {
-    seconds: u64,
+    seconds: f64,
     completed: u64,
     p50_ms: Option<f64>,
     p99_ms: Option<f64>,
@@ -36,19 +36,19 @@ impl Lines {
         Self { every: every.max(1), phase: None, since: Since::default() }
     }
 
-    /// The line that is due after this second, if one is.
+    /// The line that is due after this second, if one is. None is after what is left of a second at the end.
     fn after(&mut self, tick: &Tick) -> Option<String> {
         if self.phase != Some(tick.phase) {
             (self.phase, self.since) = (Some(tick.phase), Since::default());
         }
         self.since.add(tick);
-        (self.since.seconds >= self.every).then(|| std::mem::take(&mut self.since).line(tick))
+        (self.since.seconds >= self.every as f64).then(|| std::mem::take(&mut self.since).line(tick))
     }
 }
 
 impl Since {
     fn add(&mut self, tick: &Tick) {
-        self.seconds += 1;
+        self.seconds += tick.second.length_s.seconds();
         self.completed += tick.second.completed;
         self.p50_ms = worse(self.p50_ms, tick.second.p50_ms);
         self.p99_ms = worse(self.p99_ms, tick.second.p99_ms);
@@ -65,7 +65,7 @@ impl Since {
             "{which}{:>5.0} s  {:>7.0} req/s  p50 {} ms  p99 {} ms  queue {:>4}  in flight {:>4}  rejected {}  \
              errors {}  timeouts {}  conflicts {}",
             tick.running.as_secs_f64(),
-            self.completed as f64 / self.seconds as f64,
+            self.completed as f64 / self.seconds,
             milliseconds(self.p50_ms, 7),
             milliseconds(self.p99_ms, 7),
             second.queued,
@@ -94,8 +94,11 @@ fn worse(one: Option<f64>, other: Option<f64>) -> Option<f64> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::super::tests::tick;
     use super::*;
+    use crate::report::Length;
 
     #[test]
     fn a_line_has_the_second_and_the_counts_so_far() {
@@ -117,6 +120,15 @@ mod tests {
         let line = lines.after(&tick(3)).unwrap();
         assert!(line.contains("199 req/s  p50    1.50 ms  p99  900.00 ms"), "{line}");
         assert_eq!(lines.after(&tick(4)), None, "it begins anew");
+    }
+
+    #[test]
+    fn what_is_left_of_a_second_has_no_line() {
+        let mut lines = Lines::new(1);
+        let mut rest = tick(3);
+        rest.second.length_s = Length::of(Duration::from_millis(20));
+        assert!(lines.after(&tick(2)).is_some());
+        assert_eq!(lines.after(&rest), None);
     }
 
     #[test]

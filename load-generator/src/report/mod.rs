@@ -24,7 +24,7 @@ use crate::slo::SloReport;
 use crate::soak::Steadiness;
 
 pub(crate) use build::Circumstances;
-pub(crate) use timeline::Second;
+pub(crate) use timeline::{Length, Second};
 
 /// What this is, for whoever reads it.
 pub(crate) const FORMAT: &str = "load-generator 1";
@@ -109,7 +109,11 @@ pub(crate) struct Requests {
     pub(crate) errors: u64,
     pub(crate) timeouts: u64,
     pub(crate) conflicts: u64,
+    /// Decisions that were made again after a conflict.
     pub(crate) retries: u64,
+    /// Statements that an engine sent again by itself, as the server refused to serialize them.
+    #[serde(default)]
+    pub(crate) sent_again: u64,
 }
 
 /// One operation.

@@ -7,7 +7,7 @@ use crate::histogram::Latencies;
 use crate::observe::{Mark, MarkKind, ServerReport, ServerStats};
 use crate::own::OwnCost;
 use crate::report::{
-    ErrorCount, FORMAT, Load, Observed, OperationReport, Repeat, Report, Requests, Second, Staleness,
+    ErrorCount, FORMAT, Length, Load, Observed, OperationReport, Repeat, Report, Requests, Second, Staleness,
     StoreReport,
 };
 use crate::slo::{Check, SloReport};
@@ -23,6 +23,7 @@ const REQUESTS: Requests = Requests {
     timeouts: 5,
     conflicts: 120,
     retries: 96,
+    sent_again: 12,
 };
 
 /// Everything that a result can have, but an audit. One limit held and one did not; two repeats.
@@ -179,6 +180,8 @@ fn second(at_s: u64) -> Second {
         lag_ms: Some(3.0 + (at_s % 4) as f64),
         own_cores: 0.14,
         primary_answers: at_s != middle,
+        sent_again: 1,
+        length_s: Length::default(),
     }
 }
 

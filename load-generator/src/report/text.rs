@@ -61,6 +61,13 @@ impl Report {
             requests.scheduled, requests.completed, requests.rejected, requests.errors, requests.timeouts
         )?;
         writeln!(f, "  conflicts {:>10} refused appends, {} retries", requests.conflicts, requests.retries)?;
+        if requests.sent_again > 0 {
+            writeln!(
+                f,
+                "  sent again{:>10} statements that the server refused to serialize",
+                requests.sent_again
+            )?;
+        }
         if let Some(share) = self.effective_share {
             writeln!(
                 f,

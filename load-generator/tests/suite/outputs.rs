@@ -52,7 +52,7 @@ fn assert_csv_is_the_timeline(csv: &str, report: &Value) {
     let columns = columns(csv);
     let names: Vec<&str> = columns.iter().map(|(name, _)| *name).collect();
     let documented = "at_s scheduled completed rejected errors timeouts conflicts retries late p50_ms p99_ms p999_ms \
-                      max_ms service_p99_ms queued in_flight lag_ms own_cores primary_answers";
+                      max_ms service_p99_ms queued in_flight lag_ms own_cores primary_answers sent_again length_s";
     assert_eq!(names.join(" "), documented);
     for (name, fields) in columns {
         assert!(fields.len() == seconds.len() && seconds.len() >= 2, "{csv}");

@@ -143,9 +143,10 @@ fn errors() -> Vec<Panel> {
             .query("sum by (operation) (rate(load_generator_requests_total{instance=~\"$instance\",operation=~\"$operation\",outcome=\"timeout\"}[$__rate_interval]))", "{{operation}}")
             .stacked()
             .empty("no time-outs"),
-        Panel::lines("Conflicts and retries", "reqps", "Appends that were refused by their condition, and decisions that were made again.")
+        Panel::lines("Conflicts and retries", "reqps", "Appends that were refused by their condition, decisions that were made again, and statements that were sent again as the server refused to serialize them.")
             .query(rate("load_generator_conflicts_total"), "conflict")
             .query(rate("load_generator_retries_total"), "made again")
+            .query(rate("load_generator_sent_again_total"), "sent again")
             .sized(24, 8)
             .empty(IDLE),
     ]

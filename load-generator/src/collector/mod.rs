@@ -6,7 +6,12 @@
 //! has gone is not missed.
 //!
 //! A second is closed a moment after it is over, with what ended in it; what a worker delivers only after that counts in the
-//! next one. What was due in a second is known to the pacer, and is put right at the end. Totals do not depend on either.
+//! next one. What was due in a second is known to the pacer, and is put right at the end. Totals do not depend on either. The last
+//! second of a load is as long as the load still was, or to its last answer.
+
+mod open_second;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -18,21 +23,23 @@ use tokio::time::{MissedTickBehavior, interval_at};
 use crate::counts::Counts;
 use crate::error::RunError;
 use crate::hdr_log::HdrLog;
-use crate::histogram::Latencies;
 use crate::live::{Phase, Tick};
 use crate::observe::Watched;
 use crate::own::OwnClock;
 use crate::plan::Timing;
-use crate::report::{Requests, Second};
-use crate::scenario::{Operation, Outcome};
+use crate::report::{Length, Requests, Second};
 use crate::soak::Parts;
-use crate::tally::{Offered, Sample, Tally};
+use crate::tally::{Offered, Tally};
+
+use open_second::OpenSecond;
 
 /// How often buffers are emptied. They hold some hundred bytes a request.
 const EMPTIED_EVERY: Duration = Duration::from_millis(100);
 /// How long after its end a second is closed.
 const CLOSED_AFTER: Duration = Duration::from_millis(20);
 const SECOND: Duration = Duration::from_secs(1);
+/// What is left at the end is at least so long: nothing is divided by less.
+const SHORTEST: Duration = Duration::from_millis(1);
 
 /// What a collector needs to know.
 pub(crate) struct Collecting {
@@ -69,7 +76,7 @@ pub(crate) struct Collected {
 #[derive(Debug)]
 pub(crate) struct Collector {
     task: JoinHandle<Collected>,
-    end: oneshot::Sender<()>,
+    end: oneshot::Sender<Instant>,
 }
 
 impl Collector {
@@ -78,10 +85,10 @@ impl Collector {
         Self { task: tokio::spawn(Work::new(collecting).collect(ended)), end }
     }
 
-    /// All requests have ended.
-    pub(crate) async fn finish(self) -> Result<Collected, RunError> {
+    /// All requests have ended, and none was due from then on.
+    pub(crate) async fn finish(self, offered_until: Instant) -> Result<Collected, RunError> {
         // If it has died, joining it says so.
-        let _ = self.end.send(());
+        let _ = self.end.send(offered_until);
         self.task.await.map_err(RunError::task)
     }
 }
@@ -91,23 +98,14 @@ struct Work {
     own: OwnClock,
     counts: Counts,
     timeline: Vec<Second>,
-    /// The second that is open until this, and the one after it.
+    /// The second that is open from this on, and the one after it.
     open: OpenSecond,
-    open_until: Instant,
+    open_from: Instant,
     next: OpenSecond,
     /// What was offered in the warm-up before the open second.
     offered_before: Offered,
     is_measuring: bool,
     hdr_failed: Option<std::io::Error>,
-}
-
-/// What ended in a second.
-#[derive(Default)]
-struct OpenSecond {
-    second: Second,
-    latency: Latencies,
-    service: Latencies,
-    operations: Vec<(Operation, Latencies)>,
 }
 
 impl Work {
@@ -118,7 +116,7 @@ impl Work {
             counts: Counts::default(),
             timeline: Vec::new(),
             open: OpenSecond::default(),
-            open_until: given.measured_from + SECOND,
+            open_from: given.start,
             given,
             next: OpenSecond::default(),
             offered_before: Offered::default(),
@@ -126,14 +124,14 @@ impl Work {
         }
     }
 
-    async fn collect(mut self, mut ended: oneshot::Receiver<()>) -> Collected {
+    async fn collect(mut self, mut ended: oneshot::Receiver<Instant>) -> Collected {
         let mut emptied = tokio::time::interval(EMPTIED_EVERY);
         emptied.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut seconds = seconds_from(self.given.start);
         // Where the warm-up ends in the middle of a second, seconds begin anew.
         let measured = tokio::time::sleep_until((self.given.measured_from + CLOSED_AFTER).into());
         tokio::pin!(measured);
-        loop {
+        let offered_until = loop {
             tokio::select! {
                 biased;
                 () = &mut measured, if !self.is_measuring => {
@@ -143,20 +141,21 @@ impl Work {
                 }
                 _ = seconds.tick() => {
                     self.take();
-                    self.close();
+                    self.close(SECOND);
                 }
                 _ = emptied.tick() => self.take(),
-                _ = &mut ended => break,
+                ended = &mut ended => break ended.unwrap_or_else(|_| Instant::now()),
             }
-        }
+        };
         self.take();
         let measured = self.given.tally.offers().measured;
         if !self.is_measuring && measured != Offered::default() {
             self.end_warmup();
         }
         // What is left is not a whole second.
+        let until = self.counts.last_completion.map_or(offered_until, |answered| answered.max(offered_until));
         while self.is_measuring && self.has_more() {
-            self.close();
+            self.close(self.open_for(until));
         }
         if let Some(parts) = &mut self.given.parts {
             parts.finish();
@@ -176,7 +175,7 @@ impl Work {
 
     /// Empties the buffers.
     fn take(&mut self) {
-        let Self { given, counts, open, open_until, next, is_measuring, .. } = self;
+        let Self { given, counts, open, open_from, next, is_measuring, .. } = self;
         let metrics = given.tally.metrics();
         given.tally.take(|sample| {
             metrics.served(&sample);
@@ -184,7 +183,7 @@ impl Work {
                 counts.add(&sample);
             }
             match (sample.measured, *is_measuring) {
-                (true, true) if sample.ended < *open_until => open.add(&sample, given.hdr.is_some()),
+                (true, true) if sample.ended < *open_from + SECOND => open.add(&sample, given.hdr.is_some()),
                 (true, _) => next.add(&sample, given.hdr.is_some()),
                 (false, false) => open.add(&sample, false),
                 // Of the warm-up, whose seconds are over.
@@ -195,8 +194,9 @@ impl Work {
 
     /// Closes its last second, and opens the first that is measured.
     fn end_warmup(&mut self) {
-        self.close();
+        self.close(self.open_for(self.given.measured_from));
         self.open = std::mem::take(&mut self.next);
+        self.open_from = self.given.measured_from;
         self.is_measuring = true;
     }
 
@@ -215,13 +215,18 @@ impl Work {
         offers.warmup.since(before)
     }
 
-    /// Ends the open second and tells of it.
-    fn close(&mut self) {
+    /// How much of the open second there was until then.
+    fn open_for(&self, until: Instant) -> Duration {
+        until.saturating_duration_since(self.open_from).clamp(SHORTEST, SECOND)
+    }
+
+    /// Ends the open second, which was so long, and tells of it.
+    fn close(&mut self, length: Duration) {
         let mut open = std::mem::take(&mut self.open);
         if self.is_measuring {
             self.open = std::mem::take(&mut self.next);
-            self.open_until += SECOND;
         }
+        self.open_from += SECOND;
         open.second.due(self.offered());
         let metrics = self.given.tally.metrics();
         let observed = self.given.watched.latest();
@@ -239,11 +244,12 @@ impl Work {
             lag_ms: observed.lag.map(|lag| lag.as_secs_f64() * 1e3),
             own_cores: self.own.cores_now(),
             primary_answers: observed.primary_answers,
+            length_s: Length::of(length),
             ..open.second.clone()
         };
         self.tell(&second);
         if self.is_measuring {
-            self.log(&open, self.timeline.len() as u64);
+            self.log(&open, self.timeline.len() as u64, length);
             if let Some(parts) = &mut self.given.parts {
                 parts.add(&open.latency);
             }
@@ -264,13 +270,15 @@ impl Work {
         let target = timing.rate_at(into_shape).map(|rate| rate * self.given.share);
         self.given.tally.metrics().offers(target.unwrap_or_default());
         let Some(ticks) = &self.given.ticks else { return };
+        // The lock is not held while a summary is made: the pacer needs it for each request.
+        let offered = self.given.tally.offers().measured;
         let tick = Tick {
             phase,
             running,
             length,
             target,
             second: second.clone(),
-            total: requests(self.given.tally.offers().measured, &self.counts),
+            total: requests(offered, &self.counts),
             latency: self.counts.latency.summary(),
         };
         if ticks.send(tick).is_err() {
@@ -279,10 +287,10 @@ impl Work {
     }
 
     /// The histograms of the second that is closed.
-    fn log(&mut self, open: &OpenSecond, nth: u64) {
+    fn log(&mut self, open: &OpenSecond, nth: u64, length: Duration) {
         let Some((hdr, base)) = &mut self.given.hdr else { return };
         let before = self.given.measured_from.saturating_duration_since(*base);
-        let (at, length) = (before + Duration::from_secs(nth), Duration::from_secs(1));
+        let at = before + Duration::from_secs(nth);
         let mut written = hdr.interval(at, length, None, &open.latency);
         written = written.and_then(|()| hdr.interval(at, length, Some("service"), &open.service));
         for (operation, latencies) in &open.operations {
@@ -293,38 +301,6 @@ impl Work {
             tracing::warn!(%error, "the HDR log is given up");
             self.given.hdr = None;
             self.hdr_failed = Some(error);
-        }
-    }
-}
-
-impl Second {
-    /// What was due in it.
-    fn due(&mut self, offered: Offered) {
-        (self.scheduled, self.rejected, self.late) = (offered.scheduled, offered.rejected, offered.late);
-    }
-}
-
-impl OpenSecond {
-    fn add(&mut self, sample: &Sample, each_operation: bool) {
-        self.latency.record(sample.latency());
-        self.service.record(sample.service());
-        self.second.conflicts += sample.conflicts;
-        self.second.retries += sample.retries;
-        match &sample.outcome {
-            Outcome::Done(_) => self.second.completed += 1,
-            Outcome::Failed(_) => self.second.errors += 1,
-            Outcome::TimedOut => self.second.timeouts += 1,
-        }
-        if each_operation && matches!(sample.outcome, Outcome::Done(_)) {
-            let of = self.operations.iter_mut().find(|(operation, _)| *operation == sample.operation);
-            match of {
-                Some((_, latencies)) => latencies.record(sample.latency()),
-                None => {
-                    let mut latencies = Latencies::new();
-                    latencies.record(sample.latency());
-                    self.operations.push((sample.operation, latencies));
-                }
-            }
         }
     }
 }
@@ -344,5 +320,6 @@ pub(crate) fn requests(offered: Offered, counts: &Counts) -> Requests {
         timeouts: counts.timeouts,
         conflicts: counts.conflicts,
         retries: counts.retries,
+        sent_again: counts.sent_again,
     }
 }
