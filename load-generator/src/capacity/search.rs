@@ -1,15 +1,17 @@
 //! Which rate is tried next: pure, so that it can be tested without a server.
 //!
 //! ```text
-//!          held: twice the rate                broken: half of it
-//!   ┌──────────────┐                     ┌──────────────────────┐
-//!   ▼              │                     ▼                      │
-//! [doubling] ──────┴─ broken twice ─▶ [bisecting] ── close enough ─▶ [confirming] ── most held ─▶ done
-//!                                         ▲                              │
-//!                                         └── most broke: a step down ───┘
+//!       held: twice the rate            broken: half of it        most held, and what broke is not close: the middle
+//!   ┌──────────────┐                ┌──────────────────┐                         ┌──────────────┐
+//!   ▼              │                ▼                  │                         ▼              │
+//! [doubling] ──────┴─ broken twice ─▶ [bisecting] ─────┴─ close enough ─▶ [confirming] ─────────┴─ most held, and close ─▶ done
+//!                                                                          ▲     │
+//!                                                                          └─────┘ most broke: down, or the middle
 //! ```
 //!
-//! A rate counts as broken when it broke twice: on a shared machine something else may be going on once.
+//! A rate counts as broken when it broke twice: on a shared machine something else may be going on once. Where confirmations fail, the
+//! rate goes down, by small steps and then by larger ones; once one is confirmed, what is between it and what broke last is
+//! bisected by confirmations.
 
 /// How often a rate may break before it counts.
 const STRIKES: u32 = 2;
@@ -18,6 +20,8 @@ const LEAST: f64 = 1.0;
 /// How often the rate goes down by one step, where confirmations fail, before steps double; and how often these double.
 const SMALL_RETREATS: u32 = 8;
 const MOST_DOUBLINGS: u32 = 10;
+/// A step down by the precision and one up again do not come to the same number, by less than this share.
+const ROUNDING: f64 = 1e-9;
 
 /// A search for the highest rate that holds.
 #[derive(Debug, Clone)]
@@ -33,6 +37,7 @@ pub(crate) struct Search {
     strikes: u32,
     confirmations: u32,
     confirming: Option<Confirming>,
+    confirmed: Option<Confirmed>,
     retreats: u32,
     is_over: bool,
 }
@@ -41,6 +46,13 @@ pub(crate) struct Search {
 struct Confirming {
     held: u32,
     broke: u32,
+}
+
+/// The highest rate of which most confirmations held.
+#[derive(Debug, Clone, Copy)]
+struct Confirmed {
+    rate: f64,
+    times: u32,
 }
 
 /// What to try.
@@ -74,6 +86,7 @@ impl Search {
             strikes: 0,
             confirmations,
             confirming: None,
+            confirmed: None,
             retreats: 0,
             is_over: false,
         }
@@ -94,9 +107,9 @@ impl Search {
             }
             let Confirming { held, broke } = *confirming;
             if broke * 2 > self.confirmations {
-                self.retreat();
+                self.disprove();
             } else if held + broke == self.confirmations {
-                self.is_over = true;
+                self.believe(held);
             }
             return;
         }
@@ -122,9 +135,8 @@ impl Search {
             (Some(held), None) => self.rate = (held * 2.0).min(self.most),
             (None, Some(broken)) if broken <= LEAST => self.is_over = true,
             (None, Some(broken)) => self.rate = (broken / 2.0).max(LEAST),
-            (Some(held), Some(broken)) if broken / held <= 1.0 + self.precision => self.confirm(held),
-            // In the middle of what is a ratio.
-            (Some(held), Some(broken)) => self.rate = (held * broken).sqrt(),
+            (Some(held), Some(broken)) if self.are_close(held, broken) => self.confirm(held),
+            (Some(held), Some(broken)) => self.rate = middle(held, broken),
             (None, None) => {}
         }
     }
@@ -135,27 +147,62 @@ impl Search {
         self.is_over = self.confirmations == 0;
     }
 
-    /// What was thought to hold does not.
-    fn retreat(&mut self) {
+    fn are_close(&self, held: f64, broken: f64) -> bool {
+        broken / held <= (1.0 + self.precision) * (1.0 + ROUNDING)
+    }
+
+    /// Most confirmations of this rate held.
+    fn believe(&mut self, times: u32) {
+        self.held = Some(self.rate);
+        self.confirmed = Some(Confirmed { rate: self.rate, times });
+        self.narrow();
+    }
+
+    /// Most of them broke: what was thought to hold does not.
+    fn disprove(&mut self) {
         self.broken = Some(self.rate);
-        // A few small steps, then larger and larger ones: what holds for a while may be far above what holds for long.
-        let steps = 1 << self.retreats.saturating_sub(SMALL_RETREATS).min(MOST_DOUBLINGS);
-        let lower = self.rate / (1.0 + self.precision).powi(steps);
-        self.retreats += 1;
-        if lower < LEAST {
+        match self.confirmed {
+            Some(confirmed) => {
+                self.held = Some(confirmed.rate);
+                self.narrow();
+            }
+            None => self.retreat(),
+        }
+    }
+
+    /// Between what is confirmed and what broke.
+    fn narrow(&mut self) {
+        match (self.held, self.broken) {
+            (Some(held), Some(broken)) if !self.are_close(held, broken) => self.confirm(middle(held, broken)),
+            _ => self.is_over = true,
+        }
+    }
+
+    /// Down to what may hold. Nothing was confirmed yet.
+    fn retreat(&mut self) {
+        if self.rate <= LEAST {
             self.held = None;
             self.is_over = true;
             return;
         }
+        // A few small steps, then larger and larger ones: what holds for a while may be far above what holds for long.
+        let steps = 1 << self.retreats.saturating_sub(SMALL_RETREATS).min(MOST_DOUBLINGS);
+        self.retreats += 1;
+        let lower = (self.rate / (1.0 + self.precision).powi(steps)).max(LEAST);
         self.held = Some(lower);
         self.confirm(lower);
     }
 
     pub(crate) fn found(&self) -> Found {
-        let confirmed = self.confirming.map_or(0, |confirming| confirming.held);
+        let confirmed = self.confirmed.map_or(0, |confirmed| confirmed.times);
         let is_ceiling = self.broken.is_none() && self.held.is_some();
         Found { rate: self.held, confirmed, of: self.confirmations, is_ceiling }
     }
+}
+
+/// Of what is a ratio.
+fn middle(held: f64, broken: f64) -> f64 {
+    (held * broken).sqrt()
 }
 
 #[cfg(test)]
@@ -210,16 +257,41 @@ mod tests {
         assert!(confirmed_at[0] > 5_500.0);
     }
 
-    #[test]
-    fn what_only_holds_for_a_while_leads_far_down_and_not_to_nothing() {
-        let mut search = Search::new(100.0, 1e5, 0.01, 3);
-        let mut trials = 0;
+    /// Where a rate holds up to `briefly`, and for long up to `capacity`.
+    fn search_where_less_holds_for_long(capacity: f64, briefly: f64, precision: f64) -> (Found, Vec<Trial>) {
+        let mut search = Search::new(100.0, 1e5, precision, 3);
+        let mut trials = Vec::new();
         while let Some(trial) = search.next() {
-            search.tried(trial.rate <= if trial.is_confirmation { 1_000.0 } else { 10_000.0 });
-            trials += 1;
+            search.tried(trial.rate <= if trial.is_confirmation { capacity } else { briefly });
+            trials.push(trial);
+            assert!(trials.len() < 120, "it does not end: {trials:?}");
         }
-        let rate = search.found().rate.unwrap();
-        assert!(rate <= 1_000.0 && rate > 200.0 && trials < 100, "{rate} after {trials}");
+        (search.found(), trials)
+    }
+
+    #[test]
+    fn what_only_holds_for_a_while_leads_far_down_and_back_up_to_what_holds_for_long() {
+        for capacity in [1_000.0, 1_300.0, 4_900.0, 9_000.0] {
+            let (found, trials) = search_where_less_holds_for_long(capacity, 10_000.0, 0.01);
+            let rate = found.rate.unwrap();
+            assert!(
+                rate <= capacity && rate >= capacity / 1.011,
+                "{capacity}: {rate} after {}",
+                trials.len()
+            );
+            assert_eq!((found.confirmed, found.is_ceiling), (3, false));
+            // What is said to hold was confirmed, whatever was tried after it.
+            let confirmations = trials.iter().filter(|trial| trial.is_confirmation && trial.rate == rate);
+            assert_eq!(confirmations.count(), 3, "{trials:?}");
+        }
+    }
+
+    #[test]
+    fn the_last_step_down_ends_at_the_least_rate() {
+        let (found, _) = search_where_less_holds_for_long(1.5, 10_000.0, 0.01);
+        assert!(found.rate.is_some_and(|rate| (1.48..=1.5).contains(&rate)), "{found:?}");
+        let (nothing, _) = search_where_less_holds_for_long(0.5, 10_000.0, 0.01);
+        assert_eq!((nothing.rate, nothing.confirmed), (None, 0));
     }
 
     #[test]
