@@ -20,6 +20,7 @@ use crate::engine::EngineName;
 use crate::environment::Environment;
 use crate::error::RunError;
 use crate::interrupt::Interrupt;
+use crate::live::say;
 use crate::load::{self, Turn, Watchers};
 use crate::output::{Output, Place};
 use crate::plan::{Plan, Rate, Timing};
@@ -95,13 +96,13 @@ pub(crate) async fn search(
         contestants.push(Contestant { plan: load, stage, search, probes: Vec::new() });
     }
     let before = contestants.first().map_or(0, |first| first.stage.head);
-    let environment = Environment::observe(servers, before).await;
-    eprintln!("{}", environment.summary());
+    let environment = interrupt.or_stop(async { Ok(Environment::observe(servers, before).await) }).await?;
+    say(&environment.summary());
     while contestants.iter().any(|contestant| contestant.search.next().is_some()) {
         for contestant in &mut contestants {
             let Some(trial) = contestant.search.next() else { continue };
             let probe = contestant.offer(plan, trial, &environment, interrupt).await?;
-            eprintln!("{:<12} {probe}", contestant.plan.engine.as_str());
+            say(&format!("{:<12} {probe}", contestant.plan.engine.as_str()));
             contestant.search.tried(probe.held);
             contestant.probes.push(probe);
         }
@@ -129,13 +130,18 @@ impl Contestant {
         let rate = Rate::try_from(trial.rate).map_err(RunError::new)?;
         let timing = Timing::Shape(Shape::constant(rate, length));
         let load = Plan { timing, ..self.plan.clone() };
-        self.stage.settle().await;
+        let settled = async {
+            self.stage.settle().await;
+            Ok(())
+        };
+        interrupt.or_stop(settled).await?;
         let mut watchers = Watchers::default();
         let offered = load::offer(&load, &self.stage, Turn::ONLY, &mut watchers, interrupt.token()).await?;
         if offered.is_interrupted {
             return Err(RunError::new("interrupted: no capacity was found"));
         }
-        let report = Report::new(&load, &[offered], Circumstances::of_probe(environment.clone()));
+        let mut report = Report::new(&load, &[offered], Circumstances::of_probe(environment.clone()));
+        report.warnings.extend(self.stage.servers.doubt());
         Ok(Probe::of(&report, &plan.slo, trial))
     }
 }

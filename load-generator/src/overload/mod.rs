@@ -15,6 +15,7 @@ use std::time::Duration;
 use crate::capacity::{self, CapacityPlan};
 use crate::error::RunError;
 use crate::interrupt::Interrupt;
+use crate::live::say;
 use crate::output::Output;
 use crate::overload::report::{OverloadReport, Round};
 use crate::plan::{Plan, Pool, Rate};
@@ -52,37 +53,65 @@ pub(crate) async fn run(plan: OverloadPlan) -> Result<Verdict, RunError> {
         }
     };
     let rate = capacity * plan.factor;
-    eprintln!("capacity {capacity:.0} requests/s; offered: {rate:.0}");
-    let mut rounds = Vec::new();
-    for nth in 0..plan.rounds {
-        let of = async |pool: Pool| {
-            // Nobody pays for what the other wrote.
-            if let Err(error) = servers.settle().await {
-                tracing::debug!(%error, "no checkpoint between two loads");
+    say(&format!("capacity {capacity:.0} requests/s; offered: {rate:.0}"));
+    let offered = Offered { plan: &plan, rate, servers: &servers, interrupt: &interrupt };
+    let mut rounds: Vec<Round> = Vec::new();
+    let mut failed = Ok(Verdict::Kept);
+    while failed.is_ok() && rounds.len() < plan.rounds as usize {
+        match offered.round(rounds.len()).await {
+            Ok(round) => {
+                say(&format!("round {}: {round}", rounds.len() + 1));
+                rounds.push(round);
             }
-            let arguments = arguments(&plan, rate, pool);
-            interrupt.or_stop(subprocess::report(arguments, &servers.primary, &servers.replicas)).await
-        };
+            Err(error) => failed = Err(error),
+        }
+    }
+    // The complete rounds are not lost with a later one.
+    if !rounds.is_empty() {
+        output.publish(&OverloadReport::new(&plan, capacity, rate, rounds))?;
+    }
+    failed
+}
+
+/// What is offered in both ways, and where.
+struct Offered<'a> {
+    plan: &'a OverloadPlan,
+    rate: f64,
+    servers: &'a Servers,
+    interrupt: &'a Interrupt,
+}
+
+impl Offered<'_> {
+    /// Both ways, each of which goes first as often as the other.
+    async fn round(&self, nth: usize) -> Result<Round, RunError> {
+        let load = &self.plan.capacity.load;
         let fixed = Pool::Fixed { workers: load.workers(), queue: queue(load) };
-        // Each goes first as often as the other.
         let (a_task_each, pool) = if nth % 2 == 0 {
-            let first = of(Pool::TaskPerRequest).await?;
-            (first, of(fixed).await?)
+            let first = self.once(Pool::TaskPerRequest).await?;
+            (first, self.once(fixed).await?)
         } else {
-            let pool = of(fixed).await?;
-            (of(Pool::TaskPerRequest).await?, pool)
+            let pool = self.once(fixed).await?;
+            (self.once(Pool::TaskPerRequest).await?, pool)
         };
         for warning in a_task_each.warnings.iter().chain(&pool.warnings) {
-            eprintln!("  {warning}");
+            say(&format!("  {warning}"));
         }
         let mut round = Round::new(&a_task_each, &pool);
         // To the process that made the load they were given.
-        round.environment.servers = servers.kind().to_owned();
-        eprintln!("round {}: {round}", nth + 1);
-        rounds.push(round);
+        round.environment.servers = self.servers.kind().to_owned();
+        Ok(round)
     }
-    output.publish(&OverloadReport::new(&plan, capacity, rate, rounds))?;
-    Ok(Verdict::Kept)
+
+    async fn once(&self, pool: Pool) -> Result<Report, RunError> {
+        // Nobody pays for what the other wrote.
+        let settled = self.interrupt.or_stop(async { Ok(self.servers.settle().await) }).await?;
+        if let Err(error) = settled {
+            tracing::warn!(%error, "the servers did not come to rest before a load");
+        }
+        let arguments = arguments(self.plan, self.rate, pool);
+        let report = subprocess::report(arguments, &self.servers.primary, &self.servers.replicas);
+        self.interrupt.or_stop(report).await
+    }
 }
 
 fn queue(load: &Plan) -> usize {

@@ -19,6 +19,7 @@ use crate::connection;
 use crate::environment::Environment;
 use crate::error::RunError;
 use crate::interrupt::Interrupt;
+use crate::live::say;
 use crate::load::{self, Turn, Watchers};
 use crate::observe;
 use crate::output::Output;
@@ -80,7 +81,7 @@ async fn one_round(
     for nth in (0..count).map(|nth| (nth + round) % count) {
         let variant = &plan.variants[nth];
         let trial = try_out(plan, variant, filled, interrupt).await?;
-        eprintln!("round {}: {:<28} {trial}", round + 1, variant.name());
+        say(&format!("round {}: {:<28} {trial}", round + 1, variant.name()));
         trials[nth] = Some(trial);
     }
     Ok(trials.into_iter().flatten().collect())
@@ -88,14 +89,18 @@ async fn one_round(
 
 /// A pair of servers with all events, stopped; and what they ran on.
 async fn fill(plan: &SettingsPlan, interrupt: &Interrupt) -> Result<(Cluster, Environment), RunError> {
-    eprintln!("writing {} events, once for all variants", plan.load.preload);
+    say(&format!("writing {} events, once for all variants", plan.load.preload));
     let (primary, replica) = Variant::to_fill().texts();
     let start = || Cluster::builder().replicas(1).durable().configured(primary, replica).start();
     let cluster =
         tokio::task::spawn_blocking(start).await.map_err(RunError::task)?.map_err(RunError::cluster)?;
     let servers = Arc::new(Servers::of(cluster));
     let stage = interrupt.or_stop(Stage::set_up(&plan.load, &servers, &Registry::new())).await?;
-    let environment = Environment::observe(&servers, stage.head).await;
+    if let Some(doubt) = servers.doubt() {
+        say(&doubt);
+    }
+    let observed = async { Ok(Environment::observe(&servers, stage.head).await) };
+    let environment = interrupt.or_stop(observed).await?;
     let prepared = interrupt.or_stop(vacuum(&servers, &plan.load.schema())).await;
     stage.close().await;
     prepared?;
@@ -118,9 +123,12 @@ async fn vacuum(servers: &Servers, schema: &str) -> Result<(), RunError> {
         for table in ["events", "keys"] {
             session.batch_execute(&format!("VACUUM (ANALYZE) \"{schema}\".{table}")).await?;
         }
-        servers.settle().await
+        Ok::<_, tokio_postgres::Error>(())
     };
-    work.await.map_err(|error| RunError::new(format!("vacuum before the trials: {error}")))
+    work.await.map_err(|error| {
+        RunError::new(format!("vacuum before the trials: {}", connection::with_causes(&error)))
+    })?;
+    servers.settle().await
 }
 
 /// One variant once.
@@ -159,14 +167,11 @@ async fn try_out(
     if !plan.load.warmup.is_zero() {
         offer(timing, pool).await?;
     }
-    let settled = async {
-        servers
-            .settle()
-            .await
-            .map_err(|error| RunError::new(format!("the checkpoint before measuring: {error}")))
-    };
+    let settled =
+        async { servers.settle().await.map_err(|error| RunError::new(format!("before measuring: {error}"))) };
     interrupt.or_stop(settled).await?;
-    let settings = Environment::observe(&servers, stage.head).await.postgresql;
+    let observed = async { Ok(Environment::observe(&servers, stage.head).await) };
+    let settings = interrupt.or_stop(observed).await?.postgresql;
     let mut trial = Trial { settings, ..Trial::default() };
     if let Some(rate) = plan.rate {
         let report = offer(Timing::Shape(Shape::constant(rate, plan.duration)), plan.load.pool).await?;
