@@ -6,27 +6,30 @@ use std::time::Instant;
 use eventstore::{Filter, Settings};
 use futures_util::TryStreamExt as _;
 
+use crate::bench::memory::MemoryClock;
 use crate::bench::rounds::{Case, Contestant, Sample};
 use crate::bench::{Stage, schema};
 use crate::connection;
 use crate::engine::{Books, EngineError, EngineName};
-use crate::environment::resident_mib;
 use crate::error::RunError;
 use crate::servers::Servers;
 
 pub(super) async fn cases(stage: &Stage) -> Result<(Vec<Case>, Vec<String>), RunError> {
     let events = stage.plan.preload;
     stage.fill(EngineName::Eventstore, &schema(EngineName::Eventstore), events, Books::of_ancestor()).await?;
-    let before = resident_mib();
+    let clock = MemoryClock::start();
     stream(Arc::clone(&stage.servers), events).await?;
-    let growth = resident_mib().zip(before).map(|(after, before)| after - before);
+    let most = clock.and_then(|clock| clock.most_beyond_mib());
     let (by_stream, by_copy) = (Arc::clone(&stage.servers), Arc::clone(&stage.servers));
     let contestants = vec![
         Contestant::new("eventstore", move |_| stream(Arc::clone(&by_stream), events)),
         Contestant::new("copy", move |_| copy(Arc::clone(&by_copy), events)),
     ];
-    let note = growth.map(|growth| {
-        format!("catch-up: the first stream of {events} events made this process {growth:.1} MiB larger")
+    let note = most.map(|most| {
+        format!(
+            "catch-up: while it read the first stream of {events} events, this process had at most {most:.1} MiB more in memory than \
+             before"
+        )
     });
     let case = Case { name: format!("{events} events"), clients: None, contestants };
     Ok((vec![case], note.into_iter().collect()))

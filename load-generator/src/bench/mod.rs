@@ -11,6 +11,7 @@ mod contended;
 mod decide;
 mod import;
 mod lending;
+mod memory;
 mod picture;
 mod processes;
 mod query;
@@ -18,7 +19,7 @@ mod report;
 mod rounds;
 mod scale;
 
-use std::fs::OpenOptions;
+use std::io::Write as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,7 +30,7 @@ use eventstore::Settings;
 use crate::engine::{BENCH_PATHS, Books, Engine, EngineName};
 use crate::environment;
 use crate::error::RunError;
-use crate::output::Output;
+use crate::output::{Output, Place};
 use crate::servers::Servers;
 use rounds::Case;
 
@@ -135,12 +136,8 @@ struct Stage {
 /// Carries it out and reports.
 pub(crate) async fn run(plan: BenchPlan) -> Result<(), RunError> {
     let output = Output::open(plan.json.as_deref())?;
-    let picture = plan.picture.clone();
-    if let Some(path) = &picture {
-        // Before anything is measured; what is there stays until there is something to take its place.
-        let opened = OpenOptions::new().write(true).create(true).truncate(false).open(path);
-        opened.map_err(RunError::io(format!("writing {}", path.display())))?;
-    }
+    let picture = plan.picture.as_deref().map(Place::open).transpose()?;
+    refuse_same(&output, picture.as_ref())?;
     let servers = Arc::new(Servers::find(plan.primary.as_ref(), &plan.replicas).await?);
     let settings = environment::settings(&servers.primary).await.ok_or_else(|| {
         RunError::new("the server's settings can not be read, without which the figures mean nothing")
@@ -148,20 +145,45 @@ pub(crate) async fn run(plan: BenchPlan) -> Result<(), RunError> {
     let each = if plan.bench == BenchName::All { BenchName::EACH.to_vec() } else { vec![plan.bench] };
     let stage = Stage { plan, servers };
     let mut report = report::Report::new(&stage.plan, stage.servers.replicas.len(), settings);
+    report.note(stage.servers.doubt());
+    let mut failed = Ok(());
     for bench in each {
-        let (cases, notes) = stage.prepare(bench).await?;
-        let measured = rounds::run(&stage, bench.as_str(), &cases).await?;
-        report.add(bench.as_str(), &cases, measured, notes);
+        failed = stage.measure(bench, &mut report).await;
+        if failed.is_err() {
+            break;
+        }
     }
-    output.publish(&report)?;
-    match picture {
-        Some(path) => std::fs::write(&path, report.picture(&stage.plan).to_string())
-            .map_err(RunError::io(format!("writing {}", path.display()))),
-        None => Ok(()),
+    if stage.servers.lack_checkpoints() {
+        report.note(Some("measured without checkpoints before: the role may not ask for one".to_owned()));
     }
+    // The rounds that are complete are not lost with a later one.
+    if report.is_empty() {
+        return failed;
+    }
+    let published = output.publish(&report);
+    let draw = |place: Place| place.fill(|to| write!(to, "{}", report.picture(&stage.plan)));
+    published.and(picture.map_or(Ok(()), draw)).and(failed)
+}
+
+/// One would take the other's place.
+fn refuse_same(output: &Output, picture: Option<&Place>) -> Result<(), RunError> {
+    let (Output::PersonAndFile(json), Some(picture)) = (output, picture) else { return Ok(()) };
+    if picture.identity().is_some() && picture.identity() == json.identity() {
+        let path = picture.path().display();
+        return Err(RunError::new(format!("--picture {path}: --json goes to the same file")));
+    }
+    Ok(())
 }
 
 impl Stage {
+    /// One benchmark, as far as it comes.
+    async fn measure(&self, bench: BenchName, report: &mut report::Report) -> Result<(), RunError> {
+        let (cases, notes) = self.prepare(bench).await?;
+        let (measured, failed) = rounds::run(self, bench.as_str(), &cases).await;
+        report.add(bench.as_str(), &cases, measured, notes);
+        failed
+    }
+
     /// The cases, and what else is to be said.
     async fn prepare(&self, bench: BenchName) -> Result<(Vec<Case>, Vec<String>), RunError> {
         match bench {
@@ -212,4 +234,26 @@ impl Stage {
 
 fn schema(name: EngineName) -> String {
     format!("bench_{}", name.as_str().replace('-', "_"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_picture_and_the_json_can_not_be_one_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let (json, link) = (folder.path().join("result"), folder.path().join("link"));
+        let output = Output::open(Some(json.as_path())).unwrap();
+        std::os::unix::fs::symlink(&json, &link).unwrap();
+        for path in [&json, &link] {
+            let picture = Place::open(path).unwrap();
+            let refused = refuse_same(&output, Some(&picture)).unwrap_err().to_string();
+            assert!(refused.contains(&path.display().to_string()) && refused.contains("--json"), "{refused}");
+        }
+        let elsewhere = Place::open(&folder.path().join("picture")).unwrap();
+        refuse_same(&output, Some(&elsewhere)).unwrap();
+        refuse_same(&Output::Script, Some(&elsewhere)).unwrap();
+        refuse_same(&output, None).unwrap();
+    }
 }

@@ -9,6 +9,7 @@ use crate::bench::BenchPlan;
 use crate::bench::picture::{Line, Picture};
 use crate::bench::rounds::{Case, Measured};
 use crate::histogram::{LatencySummary, milliseconds};
+use crate::median::median;
 
 /// A spread of the rounds above which the machine was too busy to trust the figures.
 const BUSY: f64 = 0.25;
@@ -88,6 +89,13 @@ impl Report {
         notes: Vec<String>,
     ) {
         for (case, measured) in cases.iter().zip(measured) {
+            let complete = measured.iter().map(|of| of.rates.len()).min().unwrap_or_default();
+            if complete == 0 {
+                continue;
+            }
+            if complete < self.rounds {
+                self.notes.push(format!("{bench}, {}: {complete} of {} rounds", case.name, self.rounds));
+            }
             let named = || case.contestants.iter().map(|contestant| &contestant.name).zip(&measured);
             for (name, of) in named() {
                 let others = named().filter(|(other, _)| *other != name);
@@ -110,6 +118,16 @@ impl Report {
             }
         }
         self.notes.extend(notes);
+    }
+
+    /// What else is to be said.
+    pub(super) fn note(&mut self, note: Option<String>) {
+        self.notes.extend(note);
+    }
+
+    /// Whether nothing was measured.
+    pub(super) fn is_empty(&self) -> bool {
+        self.rows.is_empty()
     }
 
     /// Of the cases that are numbers of clients.
@@ -201,15 +219,6 @@ impl fmt::Display for Report {
             )?;
         }
         Ok(())
-    }
-}
-
-fn median(mut numbers: Vec<f64>) -> Option<f64> {
-    numbers.sort_by(f64::total_cmp);
-    match numbers.len() {
-        0 => None,
-        count if count % 2 == 1 => Some(numbers[count / 2]),
-        count => Some(f64::midpoint(numbers[count / 2 - 1], numbers[count / 2])),
     }
 }
 

@@ -6,7 +6,6 @@ use futures_util::future::BoxFuture;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::bench::Stage;
-use crate::engine::EngineError;
 use crate::error::RunError;
 use crate::histogram::{Latencies, LatencySummary};
 
@@ -54,6 +53,23 @@ impl Sample {
     }
 }
 
+impl Measured {
+    fn add(&mut self, sample: Sample) {
+        self.rates.push(sample.rate);
+        self.latencies.push(sample.latencies.summary());
+        self.retries.push(sample.retries);
+        self.resident_mib.extend(sample.resident_mib);
+    }
+
+    /// Forgets all but the first rounds.
+    fn truncate(&mut self, rounds: usize) {
+        self.rates.truncate(rounds);
+        self.latencies.truncate(rounds);
+        self.retries.truncate(rounds);
+        self.resident_mib.truncate(rounds);
+    }
+}
+
 impl Contestant {
     pub(super) fn new<F, M>(name: impl Into<String>, measure: M) -> Self
     where
@@ -64,30 +80,47 @@ impl Contestant {
     }
 }
 
-/// Measures each contestant of each case once a round; in the order of the cases and their contestants.
-pub(super) async fn run(stage: &Stage, bench: &str, cases: &[Case]) -> Result<Vec<Vec<Measured>>, RunError> {
+/// Measures each contestant of each case once a round; in the order of the cases and their contestants. What ends it early is given
+/// beside the rounds that are complete.
+pub(super) async fn run(
+    stage: &Stage,
+    bench: &str,
+    cases: &[Case],
+) -> (Vec<Vec<Measured>>, Result<(), RunError>) {
     let contestants: usize = cases.iter().map(|case| case.contestants.len()).sum();
     let bar = progress((stage.plan.rounds * contestants) as u64);
     let mut measured: Vec<Vec<Measured>> =
         cases.iter().map(|case| case.contestants.iter().map(|_| Measured::default()).collect()).collect();
+    let mut failed = Ok(());
     for round in 0..stage.plan.rounds {
-        for (case, measured) in cases.iter().zip(&mut measured) {
-            for nth in 0..case.contestants.len() {
-                let nth = (nth + round) % case.contestants.len();
-                let contestant = &case.contestants[nth];
-                bar.set_message(format!("{bench}, round {}: {}, {}", round + 1, case.name, contestant.name));
-                stage.servers.settle().await.map_err(EngineError::from)?;
-                let sample = (contestant.measure)(stage.plan.duration).await?;
-                measured[nth].rates.push(sample.rate);
-                measured[nth].latencies.push(sample.latencies.summary());
-                measured[nth].retries.push(sample.retries);
-                measured[nth].resident_mib.extend(sample.resident_mib);
-                bar.inc(1);
-            }
+        failed = one_round(stage, (bench, round), cases, &mut measured, &bar).await;
+        if failed.is_err() {
+            measured.iter_mut().flatten().for_each(|measured| measured.truncate(round));
+            break;
         }
     }
     bar.finish_and_clear();
-    Ok(measured)
+    (measured, failed)
+}
+
+async fn one_round(
+    stage: &Stage,
+    (bench, round): (&str, usize),
+    cases: &[Case],
+    measured: &mut [Vec<Measured>],
+    bar: &ProgressBar,
+) -> Result<(), RunError> {
+    for (case, measured) in cases.iter().zip(measured) {
+        for nth in 0..case.contestants.len() {
+            let nth = (nth + round) % case.contestants.len();
+            let contestant = &case.contestants[nth];
+            bar.set_message(format!("{bench}, round {}: {}, {}", round + 1, case.name, contestant.name));
+            stage.servers.settle().await?;
+            measured[nth].add((contestant.measure)(stage.plan.duration).await?);
+            bar.inc(1);
+        }
+    }
+    Ok(())
 }
 
 /// Hidden without a terminal.
@@ -104,4 +137,58 @@ pub(super) fn spinner(message: String) -> ProgressBar {
     let bar = ProgressBar::new_spinner().with_message(message);
     bar.enable_steady_tick(Duration::from_millis(200));
     bar
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+    use crate::bench::{BenchName, BenchPlan};
+    use crate::servers::Servers;
+
+    fn stage(rounds: usize) -> Stage {
+        let plan = BenchPlan {
+            bench: BenchName::Append,
+            clients: Vec::new(),
+            engines: Vec::new(),
+            rounds,
+            duration: Duration::ZERO,
+            preload: 0,
+            primary: None,
+            replicas: Vec::new(),
+            json: None,
+            picture: None,
+        };
+        Stage { plan, servers: Arc::new(Servers::none()) }
+    }
+
+    /// Two that measure in turn: 0, 1, 2 and so on, and fail from `until` on.
+    fn two(until: usize) -> [Case; 1] {
+        let done = Arc::new(AtomicUsize::new(0));
+        let contestant = |name: &str| {
+            let done = Arc::clone(&done);
+            Contestant::new(name, move |_| {
+                let nth = done.fetch_add(1, Ordering::Relaxed);
+                async move {
+                    if nth < until { Ok(Sample::of_rate(nth as f64)) } else { Err(RunError::new("gone")) }
+                }
+            })
+        };
+        let contestants = vec![contestant("one"), contestant("other")];
+        [Case { name: "two".to_owned(), clients: None, contestants }]
+    }
+
+    #[tokio::test]
+    async fn an_error_in_a_late_round_takes_none_of_the_complete_ones() {
+        let (measured, failed) = run(&stage(3), "append", &two(5)).await;
+        assert_eq!(failed.unwrap_err().to_string(), "gone");
+        // The second round began with the other one, and the third had one of them.
+        assert_eq!(measured[0][0].rates, [0.0, 3.0]);
+        assert_eq!(measured[0][1].rates, [1.0, 2.0]);
+        assert!(measured[0].iter().all(|of| of.latencies.len() == 2 && of.retries.len() == 2));
+        let (measured, failed) = run(&stage(3), "append", &two(1)).await;
+        assert!(failed.is_err() && measured[0].iter().all(|of| of.rates.is_empty()));
+    }
 }
