@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Map, Value, json};
 
-use crate::cluster::Folder;
 use crate::error::ClusterError;
+use crate::folder::{Folder, Kept};
 use crate::owner::Owner;
 use crate::supervisor::Supervisor;
 use crate::tools::Tool;
@@ -56,7 +56,7 @@ impl Browser {
         }
         // Its pages are ours, which nobody else may be able to read.
         let owner = Owner::Ourselves;
-        let folder = Folder::make(false, None, owner)?;
+        let folder = Folder::make(Kept::Anywhere, owner)?;
         let log = folder.path.join("chromedriver.log");
         let command: [&OsStr; 2] = [driver.program().as_os_str(), "--port=0".as_ref()];
         let supervisor = Supervisor::of_group(&command, &log, owner, |command| {

@@ -1,6 +1,5 @@
 //! A primary and its replicas.
 
-use std::env;
 use std::fmt::Display;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,13 +8,9 @@ use std::process::Command;
 use crate::binaries::Binaries;
 use crate::configuration::{Configuration, Role};
 use crate::error::ClusterError;
+use crate::folder::{Folder, Kept};
 use crate::owner::Owner;
 use crate::server::{SERVER_LOG, Server};
-use crate::supervisor::Supervisor;
-
-/// A memory file system is used where it has at least this much room, in bytes.
-#[cfg(target_os = "linux")]
-const ROOM: u64 = 2 << 30;
 
 /// The `postgresql.conf` that `initdb` wrote, beside the one in use.
 const INITIAL: &str = "postgresql.conf.initial";
@@ -158,7 +153,7 @@ impl ClusterBuilder {
     pub fn start(self) -> Result<Cluster, ClusterError> {
         let binaries = Binaries::find()?;
         let owner = Owner::find()?;
-        let folder = Folder::make(self.configuration.durable, self.data_in.as_deref(), owner)?;
+        let folder = Folder::make(self.kept(), owner)?;
         let primary_data = folder.path.join("primary");
         match &self.copied {
             Some(copied) => copy_stopped(&copied[0], &primary_data, owner)?,
@@ -199,6 +194,14 @@ impl ClusterBuilder {
         Ok(cluster)
     }
 
+    fn kept(&self) -> Kept<'_> {
+        match &self.data_in {
+            Some(disk) => Kept::At(disk),
+            None if self.configuration.durable => Kept::OnDisk,
+            None => Kept::Anywhere,
+        }
+    }
+
     fn init(&self, binaries: &Binaries, owner: Owner, data: &Path) -> Result<(), ClusterError> {
         let mut initdb = binaries.command("initdb");
         match &self.wal_in {
@@ -223,41 +226,6 @@ impl ClusterBuilder {
         copy(&data.join(INITIAL), &file, owner)?;
         append(&file, &self.configuration.of(role))
     }
-}
-
-/// The cluster's folder, removed when it is dropped, or by its supervisor when this process is gone.
-#[derive(Debug)]
-pub(crate) struct Folder {
-    pub(crate) path: PathBuf,
-    _supervisor: Supervisor,
-}
-
-impl Folder {
-    pub(crate) fn make(durable: bool, place: Option<&Path>, owner: Owner) -> Result<Self, ClusterError> {
-        let memory = Path::new("/dev/shm");
-        let base = match place {
-            Some(place) => place.to_owned(),
-            None if !durable && has_room(memory) => memory.to_owned(),
-            None => env::temp_dir(),
-        };
-        let folder = tempfile::Builder::new().prefix("eventstore-cluster-").tempdir_in(&base);
-        let path = folder.map_err(ClusterError::io(format!("making a folder in {}", base.display())))?.keep();
-        owner.give(&path)?;
-        let supervisor = Supervisor::of_folder(&path, owner)?;
-        Ok(Self { path, _supervisor: supervisor })
-    }
-}
-
-/// Elsewhere there is no such file system to look for.
-#[cfg(target_os = "linux")]
-fn has_room(folder: &Path) -> bool {
-    nix::sys::statvfs::statvfs(folder)
-        .is_ok_and(|stat| stat.blocks_available() * stat.fragment_size() >= ROOM)
-}
-
-#[cfg(not(target_os = "linux"))]
-fn has_room(_: &Path) -> bool {
-    false
 }
 
 fn copy(from: &Path, to: &Path, owner: Owner) -> Result<(), ClusterError> {

@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::binaries::Binaries;
-use crate::cluster::{Folder, run};
+use crate::cluster::run;
 use crate::error::ClusterError;
+use crate::folder::{Folder, Kept};
 use crate::owner::Owner;
 use crate::server::Server;
 
@@ -59,7 +60,7 @@ impl Containers {
         for tool in ["psql", "pg_basebackup", "pg_receivewal", "pg_isready"] {
             find(tool, &binaries)?;
         }
-        let folder = Folder::make(false, None, owner)?;
+        let folder = Folder::make(Kept::Anywhere, owner)?;
         let package = Path::new(env!("CARGO_MANIFEST_DIR"));
         copy(&package.join("containers"), &folder.path.join("containers"), owner)?;
         copy(&package.join("../tuning"), &folder.path.join("tuning"), owner)?;

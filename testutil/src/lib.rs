@@ -20,6 +20,7 @@ mod cluster;
 mod configuration;
 mod containers;
 mod error;
+mod folder;
 mod forgetful_disk;
 mod mount;
 mod owner;

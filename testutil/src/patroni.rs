@@ -15,8 +15,8 @@ use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 
 use crate::binaries::Binaries;
-use crate::cluster::Folder;
 use crate::error::ClusterError;
+use crate::folder::{Folder, Kept};
 use crate::owner::Owner;
 use crate::replication::whichever_takes_writes;
 use crate::server::{free_port, signal_all};
@@ -62,7 +62,7 @@ impl Patroni {
     pub fn start(nodes: usize) -> Result<Self, ClusterError> {
         let (binaries, owner) = (Binaries::find()?, Owner::find()?);
         let (patroni, etcd) = (Tool::find("patroni")?, Tool::find("etcd")?);
-        let folder = Folder::make(true, None, owner)?;
+        let folder = Folder::make(Kept::OnDisk, owner)?;
         let (etcd, etcd_port) = start_etcd(&etcd, &folder.path, owner)?;
         let nodes =
             (1..=nodes).map(|number| Node::describe(number, &folder.path, etcd_port, &binaries, owner));

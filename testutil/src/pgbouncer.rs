@@ -6,8 +6,8 @@ use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::cluster::Folder;
 use crate::error::ClusterError;
+use crate::folder::{Folder, Kept};
 use crate::owner::Owner;
 use crate::server::free_port;
 use crate::supervisor::Supervisor;
@@ -40,7 +40,7 @@ impl PgBouncer {
     /// [`ClusterError::NoTool`] where PgBouncer is not to be had; else what it or the system said.
     pub fn start(server_port: u16, mode: PoolMode) -> Result<Self, ClusterError> {
         let (pgbouncer, owner) = (Tool::find("pgbouncer")?, Owner::find()?);
-        let folder = Folder::make(false, None, owner)?;
+        let folder = Folder::make(Kept::Anywhere, owner)?;
         let (users, configuration) = (folder.path.join("users"), folder.path.join("pgbouncer.ini"));
         let log = folder.path.join("pgbouncer.log");
         let mode = match mode {

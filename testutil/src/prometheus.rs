@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::cluster::Folder;
 use crate::error::ClusterError;
+use crate::folder::{Folder, Kept};
 use crate::owner::Owner;
 use crate::server::free_port;
 use crate::supervisor::Supervisor;
@@ -39,7 +39,7 @@ impl Prometheus {
         let prometheus = Tool::find("prometheus")?;
         // The rules are ours, which nobody else may be able to read.
         let owner = Owner::Ourselves;
-        let folder = Folder::make(false, None, owner)?;
+        let folder = Folder::make(Kept::Anywhere, owner)?;
         let (file, log) = (folder.path.join("prometheus.yml"), folder.path.join("prometheus.log"));
         copy_files(rules, &folder.path.join("rules"))?;
         let configured = flag("--config.file", &file);
