@@ -92,6 +92,7 @@ pub(crate) async fn run(plan: Plan) -> Result<Verdict, RunError> {
     let store = StoreMetrics::read(&registry).since(&store_before, server_ms);
     let circumstances = Circumstances { environment, servers: servers_report, store };
     let mut report = Report::new(&plan, &loads, circumstances);
+    report.warnings.extend(servers.doubt());
     let verdict = if report.broke_limits() { Verdict::TooSlow } else { Verdict::Kept };
     let hdr_failed = loads.iter().find_map(|load| load.hdr_failed.clone());
     let hdr =

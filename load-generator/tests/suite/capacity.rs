@@ -5,6 +5,36 @@ use testutil::TestSchema;
 
 use crate::{json, load_generator, said};
 
+/// Of what tells people how far it is, nobody reads a word.
+#[test]
+fn a_search_goes_on_where_nobody_listens() {
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let flags = "capacity --engines null --preload 500 --from 200 --most 200 --probe 100ms --warmup 0s --confirmations 0 \
+                 --queue 1000 --slo errors<1% --json -";
+    let report = json(&load_generator(flags).stderr(writer).output().unwrap());
+    assert_eq!(report["engines"][0]["capacity"], 200.0, "{report:#}");
+}
+
+/// Where the system mounts a tmpfs at `/dev/shm`.
+#[cfg(target_os = "linux")]
+#[test]
+fn data_that_is_in_memory_is_warned_of() {
+    let mounts = std::fs::read_to_string("/proc/self/mounts").unwrap();
+    if !mounts.lines().any(|mount| mount.starts_with("tmpfs /dev/shm ")) {
+        return testutil::skip("data_that_is_in_memory_is_warned_of", "/dev/shm is no tmpfs");
+    }
+    let flags = "capacity --from 2 --most 2 --probe 500ms --warmup 0s --confirmations 0 --preload 500 --slo errors<100% \
+                 --json -";
+    let output = load_generator(flags).env("TMPDIR", "/dev/shm").output().unwrap();
+    let report = json(&output);
+    let warnings = report["engines"][0]["probes"][0]["warnings"].as_array().unwrap();
+    let is_said = |text: &str| text.contains("the data is in memory (/dev/shm/");
+    assert!(warnings.iter().any(|warning| is_said(warning.as_str().unwrap())), "{report:#}");
+    let said = said(&output, 0);
+    assert!(is_said(&said), "{said}");
+}
+
 #[test]
 fn the_highest_rate_that_may_be_tried_is_found_where_nothing_limits_it() {
     let picture = tempfile::NamedTempFile::new().unwrap();

@@ -7,11 +7,12 @@ use crate::{null, said};
 const ENTER_SCREEN: &str = "\u{1b}[?1049h";
 const LEAVE_SCREEN: &str = "\u{1b}[?1049l";
 
-/// All that a run of three seconds prints to a terminal. `None` without the script(1) of util-linux, which makes one; elsewhere
-/// its flags are others.
-fn printed_to_a_terminal(flags: &str) -> Option<String> {
+/// All that a run of three seconds prints to a terminal. `None` without the script(1) of util-linux, which makes one, and `test` is left
+/// out; elsewhere its flags are others.
+fn printed_to_a_terminal(test: &str, flags: &str) -> Option<String> {
     let is_util_linux = |output: Output| String::from_utf8_lossy(&output.stdout).contains("util-linux");
     if !Command::new("script").arg("--version").output().is_ok_and(is_util_linux) {
+        testutil::skip(test, "script(1) of util-linux is not here");
         return None;
     }
     let program = format!(
@@ -27,7 +28,8 @@ fn printed_to_a_terminal(flags: &str) -> Option<String> {
 
 #[test]
 fn lines_are_printed_to_a_terminal_that_is_to_be_no_screen() {
-    let Some(printed) = printed_to_a_terminal("--no-tui") else { return };
+    let test = "lines_are_printed_to_a_terminal_that_is_to_be_no_screen";
+    let Some(printed) = printed_to_a_terminal(test, "--no-tui") else { return };
     let progress = printed.lines().filter(|line| line.contains("req/s  p50")).count();
     assert!(progress >= 2, "{progress} lines in three seconds: {printed}");
     assert!(!printed.contains(ENTER_SCREEN), "{printed}");
@@ -35,7 +37,8 @@ fn lines_are_printed_to_a_terminal_that_is_to_be_no_screen() {
 
 #[test]
 fn a_terminal_is_a_screen_while_it_runs_and_has_the_report_afterwards() {
-    let Some(printed) = printed_to_a_terminal("") else { return };
+    let test = "a_terminal_is_a_screen_while_it_runs_and_has_the_report_afterwards";
+    let Some(printed) = printed_to_a_terminal(test, "") else { return };
     let place = |text: &str| printed.find(text).unwrap_or_else(|| panic!("{text:?} is not in {printed:?}"));
     let places = [ENTER_SCREEN, "library through null", LEAVE_SCREEN, "150 scheduled"].map(place);
     assert!(places.is_sorted(), "{places:?}: {printed:?}");

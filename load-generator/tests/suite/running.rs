@@ -13,11 +13,15 @@ use crate::json;
 
 /// Far beyond anything that is waited for: what never comes is a failed test, and not one that hangs.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// Between two looks: more of them would take the processor from what is looked at.
+const PAUSE: Duration = Duration::from_millis(20);
 /// Through which a run has shown that it is under way.
 const FIRST: &str = "load_generator_requests_total{operation=\"lend_book\"";
 
+/// Killed when dropped: a test that fails leaves no load behind.
 pub(crate) struct Running {
-    child: Child,
+    /// Nothing once it is waited for.
+    child: Option<Child>,
     pub(crate) port: u16,
 }
 
@@ -26,7 +30,7 @@ impl Running {
     pub(crate) fn start(mut command: Command) -> Self {
         let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let child = command.args(["--metrics", &port.to_string()]).spawn().unwrap();
-        let mut running = Self { child, port };
+        let mut running = Self { child: Some(child), port };
         running.wait_until(FIRST, |requests| requests > 0.0);
         running
     }
@@ -35,12 +39,12 @@ impl Running {
     pub(crate) fn wait_until(&mut self, begins: &str, is_so: impl Fn(f64) -> bool) {
         let began = Instant::now();
         while !self.metric(begins).is_some_and(&is_so) {
-            let ended = self.child.try_wait().unwrap();
+            let ended = self.child().try_wait().unwrap();
             if ended.is_some() || began.elapsed() > PATIENCE {
                 self.kill();
                 panic!("{begins} is not as expected, and the run ended: {ended:?}");
             }
-            std::thread::yield_now();
+            std::thread::sleep(PAUSE);
         }
     }
 
@@ -68,12 +72,13 @@ impl Running {
     }
 
     pub(crate) fn interrupt(&self) {
-        kill(Pid::from_raw(i32::try_from(self.child.id()).unwrap()), Signal::SIGINT).unwrap();
+        let child = self.child.as_ref().unwrap();
+        kill(Pid::from_raw(i32::try_from(child.id()).unwrap()), Signal::SIGINT).unwrap();
     }
 
     /// Its end, by itself.
-    pub(crate) fn output(self) -> Output {
-        self.child.wait_with_output().unwrap()
+    pub(crate) fn output(mut self) -> Output {
+        self.child.take().unwrap().wait_with_output().unwrap()
     }
 
     /// Its JSON at its end.
@@ -82,7 +87,21 @@ impl Running {
     }
 
     pub(crate) fn kill(&mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
+        let child = self.child();
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+
+    fn child(&mut self) -> &mut Child {
+        self.child.as_mut().unwrap()
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if let Some(child) = &mut self.child {
+            drop(child.kill());
+            drop(child.wait());
+        }
     }
 }
