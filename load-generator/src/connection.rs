@@ -3,21 +3,15 @@
 
 use std::path::PathBuf;
 use std::sync::OnceLock;
-use std::time::Duration;
 
 use eventstore::hosts::{each_host, is_local};
 use eventstore::{EventStore, EventStoreBuilder, Tls};
 use tokio::process::Command;
-use tokio::time::timeout;
 use tokio_postgres::config::SslMode;
 use tokio_postgres::{Client, Config, Error, NoTls};
 
 /// Said once, before anything is connected to.
 static TLS: OnceLock<Secure> = OnceLock::new();
-
-/// How long a host may take to let somebody in, unless the connection string says it (`connect_timeout`). A frozen server takes a
-/// connection and says nothing.
-const CONNECT_WITHIN: Duration = Duration::from_secs(10);
 
 #[derive(Debug)]
 struct Secure {
@@ -103,16 +97,7 @@ pub(crate) async fn connect(dsn: &str) -> Result<Client, Error> {
     open(&last).await
 }
 
-/// The driver's own limit ends with the TCP connection.
 async fn open(host: &Config) -> Result<Client, Error> {
-    let limit = host.get_connect_timeout().copied().unwrap_or(CONNECT_WITHIN);
-    match timeout(limit, log_in(host)).await {
-        Ok(opened) => opened,
-        Err(_) => Err(Error::__private_api_timeout()),
-    }
-}
-
-async fn log_in(host: &Config) -> Result<Client, Error> {
     let client = match TLS.get() {
         Some(secure) => {
             let (client, connection) = host.connect(secure.tls.clone()).await?;
@@ -142,20 +127,4 @@ pub(crate) fn with_causes(error: &Error) -> String {
         cause = error.source();
     }
     said
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test]
-    async fn a_server_that_says_nothing_is_given_up() {
-        // The system takes connections for it, and nobody answers them.
-        let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = silent.local_addr().unwrap().port();
-        let dsn = format!("host=127.0.0.1 port={port} user=nobody dbname=none connect_timeout=1");
-        let waited = timeout(Duration::from_secs(60), connect(&dsn)).await;
-        let refused = waited.unwrap().map(drop).unwrap_err();
-        assert!(with_causes(&refused).contains("timeout"), "{refused}");
-    }
 }

@@ -112,7 +112,7 @@ fn main() -> ExitCode {
             Command::Explain(plan) => explain::explain(&plan).map(|()| Verdict::Kept),
             Command::Capacity(plan) => capacity::run(*plan).await,
             Command::Settings(plan) => settings::run(*plan).await.map(|()| Verdict::Kept),
-            Command::Overload(plan) => overload::run(*plan).await,
+            Command::Overload(plan) => Box::pin(overload::run(*plan)).await,
             Command::Exporter(plan) => exporter::run(plan).await.map(|()| Verdict::Kept),
             Command::Compare(plan) => compare::run(&plan),
             Command::Merge(plan) => merge::run(&plan).map(|()| Verdict::Kept),

@@ -245,8 +245,7 @@ impl RunArgs {
             return refuse("--node: needs --primary, as all nodes work on the same servers".to_owned());
         }
         if self.servers.primary.is_some() && self.settings != ServerSettings::default() {
-            let why =
-                "--settings: is for servers of its own, and --primary (or LOAD_GENERATOR_PRIMARY) names others";
+            let why = "--settings: is for servers of its own, and --primary (or LOAD_GENERATOR_PRIMARY) names others";
             return refuse(why.to_owned());
         }
         let plan = Plan {

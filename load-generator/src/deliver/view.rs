@@ -119,7 +119,7 @@ pub(crate) async fn run(plan: ViewPlan) -> Result<Verdict, RunError> {
     let store = fresh(&servers, SCHEMA, Settings::default()).await?;
     say(&format!("{} events are written", plan.events));
     fill(&store, plan.events).await?;
-    servers.settle().await.map_err(of_server)?;
+    servers.settle().await?;
     let mut settings = Settings::default();
     settings.poll_every = Duration::from_millis(500);
     let runner = connect(&servers.primary, &servers.replicas, SCHEMA, settings).await?;

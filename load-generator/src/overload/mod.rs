@@ -86,7 +86,7 @@ impl Offered<'_> {
     async fn round(&self, nth: usize) -> Result<Round, RunError> {
         let load = &self.plan.capacity.load;
         let fixed = Pool::Fixed { workers: load.workers(), queue: queue(load) };
-        let (a_task_each, pool) = if nth % 2 == 0 {
+        let (a_task_each, pool) = if nth.is_multiple_of(2) {
             let first = self.once(Pool::TaskPerRequest).await?;
             (first, self.once(fixed).await?)
         } else {

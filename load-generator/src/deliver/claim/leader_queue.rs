@@ -75,7 +75,7 @@ pub(super) async fn run(
     let desk = Arc::new(Desk { queue, connections, taken, failed, twice });
     work_off(&desk, claimers).await?;
     fill(&filler, WARM_UP + 1, WARM_UP + items).await?;
-    servers.settle().await.map_err(of_server)?;
+    servers.settle().await?;
     let began = Instant::now();
     let waits = work_off(&desk, claimers).await?;
     let took = began.elapsed();

@@ -13,7 +13,7 @@ use tokio::task::JoinSet;
 
 use crate::deliver::claim::report::Report;
 use crate::deliver::hands::{Desk, Waits, take, unrecorded};
-use crate::deliver::{Common, audit, checked_items, connect, fill, fresh, items, of_server, servers};
+use crate::deliver::{Common, audit, checked_items, connect, fill, fresh, items, servers};
 use crate::error::RunError;
 use crate::live::say;
 use crate::output::Output;
@@ -127,7 +127,7 @@ async fn measure(
     }
     let filler = fresh(servers, SCHEMA, Settings::default()).await?;
     fill(&filler, WARM_UP + plan.items).await?;
-    servers.settle().await.map_err(of_server)?;
+    servers.settle().await?;
     let recorder = Arc::new(Recorder::in_memory());
     let order = match mode {
         Mode::ByKey => KeyOrder::By("key".to_owned()),
@@ -159,7 +159,7 @@ async fn measure(
     // Some were in hand when that was over.
     let left = WARM_UP + plan.items - warm_up.done.load(Ordering::Relaxed);
     let desk = Desk::new(GROUP, Arc::clone(&recorder), left);
-    servers.settle().await.map_err(of_server)?;
+    servers.settle().await?;
     let began = Instant::now();
     let waits = work_off(&workers, &desk, plan.claimers).await?;
     let took = began.elapsed();

@@ -19,7 +19,7 @@ use std::time::Duration;
 use eventstore::EventStore;
 use testutil::proxy::Proxy;
 
-use crate::deliver::{Common, of_server, proxy, servers};
+use crate::deliver::{Common, proxy, servers};
 use crate::error::RunError;
 use crate::live::say;
 use crate::output::Output;
@@ -78,7 +78,7 @@ pub(crate) async fn run(plan: DispatchPlan) -> Result<Verdict, RunError> {
     for round in 0..plan.rounds {
         say(&format!("round {} of {}: {} items", round + 1, plan.rounds, plan.items));
         for is_ours in in_turn(round) {
-            servers.settle().await.map_err(of_server)?;
+            servers.settle().await?;
             if is_ours {
                 ours.push(measure_ours(&mut cycles, &store, &plan).await?);
             } else {

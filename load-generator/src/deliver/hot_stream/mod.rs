@@ -194,7 +194,7 @@ async fn measure_baseline(servers: &Servers, plan: &HotStreamPlan) -> Result<Mea
 /// Does what autovacuum would do in the middle of what is measured, and has it on disk.
 async fn rest(servers: &Servers, session: &Client) -> Result<(), RunError> {
     session.batch_execute("VACUUM (ANALYZE)").await.map_err(of_server)?;
-    servers.settle().await.map_err(of_server)
+    servers.settle().await
 }
 
 /// When requests were shown these counters; none if they were not in time.

@@ -111,7 +111,7 @@ impl<'a> Stage<'a> {
         let filler = fresh(&servers, SCHEMA, settings.clone()).await?;
         fill(&filler, BEFORE).await?;
         filler.close().await?;
-        servers.settle().await.map_err(of_server)?;
+        servers.settle().await?;
         let appender = connect(&servers.primary, &[], SCHEMA, settings).await?;
         let listeners = format!("{SCHEMA}_listener_{}", std::process::id());
         Ok(Self { plan, servers, proxies, appender, listeners })
