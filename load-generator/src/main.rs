@@ -48,6 +48,7 @@ mod live;
 mod load;
 mod machine;
 mod median;
+mod memory;
 mod merge;
 mod metrics;
 mod observe;

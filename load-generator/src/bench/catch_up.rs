@@ -6,12 +6,12 @@ use std::time::Instant;
 use eventstore::{Filter, Settings};
 use futures_util::TryStreamExt as _;
 
-use crate::bench::memory::MemoryClock;
 use crate::bench::rounds::{Case, Contestant, Sample};
 use crate::bench::{Stage, schema};
 use crate::connection;
 use crate::engine::{Books, EngineError, EngineName};
 use crate::error::RunError;
+use crate::memory::MemoryClock;
 use crate::servers::Servers;
 
 pub(super) async fn cases(stage: &Stage) -> Result<(Vec<Case>, Vec<String>), RunError> {

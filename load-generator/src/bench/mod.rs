@@ -11,7 +11,6 @@ mod contended;
 mod decide;
 mod import;
 mod lending;
-mod memory;
 mod picture;
 mod processes;
 mod query;

@@ -10,9 +10,9 @@ use serde::{Deserialize, Serialize};
 use crate::deliver::dispatch::tasks::Mode;
 use crate::deliver::dispatch::{SCHEMA, cycle};
 use crate::deliver::{Common, connect};
-use crate::environment::{forget_peak, peak_mib, resident_mib};
 use crate::error::RunError;
 use crate::live::say;
+use crate::memory::MemoryClock;
 use crate::subprocess::Subprocess;
 
 /// How a backlog was worked off.
@@ -56,20 +56,19 @@ pub(crate) async fn part(name: String, waiting: u64, common: Common) -> Result<(
     let store = connect(&common.primary.unwrap_or_default(), &[], SCHEMA, settings).await?;
     // The first connection is there.
     store.head().await?;
-    let before = resident_mib();
     // What it took to start is no part of it.
-    let is_forgotten = forget_peak();
+    let clock = MemoryClock::start();
     let nothing = Mode::Dispatch(Duration::ZERO);
     let (took, faults) = cycle::dispatch(&store, nothing, waiting, profile).await?;
-    let peak = if is_forgotten { peak_mib() } else { None };
+    let memory_more_mib = clock.as_ref().and_then(MemoryClock::most_beyond_mib);
     let seconds = took.whole.as_secs_f64();
     let backlog = Backlog {
         profile: name,
         waiting,
         seconds,
         dispatches_per_second: (waiting as f64 / seconds).round(),
-        memory_before_mib: before,
-        memory_more_mib: before.zip(peak).map(|(before, peak)| peak - before),
+        memory_before_mib: clock.map(|clock| clock.before_mib),
+        memory_more_mib,
         faults,
     };
     store.close().await?;

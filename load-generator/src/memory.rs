@@ -1,25 +1,26 @@
 //! How much memory something takes while it goes on: what it has given back at its end counts too.
 
-use std::fs;
-
-use crate::environment::{peak_mib, resident_mib};
+use crate::environment::{forget_peak, peak_mib, resident_mib};
 
 /// Measures from its start on.
 #[derive(Debug)]
-pub(super) struct MemoryClock {
-    resident_before_mib: f64,
+pub(crate) struct MemoryClock {
+    /// In MiB.
+    pub(crate) before_mib: f64,
 }
 
 impl MemoryClock {
     /// `None` where the system does not let a process forget the most memory that it had.
-    pub(super) fn start() -> Option<Self> {
-        fs::write("/proc/self/clear_refs", "5").ok()?;
-        Some(Self { resident_before_mib: resident_mib()? })
+    pub(crate) fn start() -> Option<Self> {
+        if !forget_peak() {
+            return None;
+        }
+        Some(Self { before_mib: resident_mib()? })
     }
 
     /// The most that this process had in memory since, beyond what it had then; in MiB.
-    pub(super) fn most_beyond_mib(&self) -> Option<f64> {
-        Some(peak_mib()? - self.resident_before_mib)
+    pub(crate) fn most_beyond_mib(&self) -> Option<f64> {
+        Some(peak_mib()? - self.before_mib)
     }
 }
 
