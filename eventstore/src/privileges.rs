@@ -10,6 +10,7 @@ use std::str::FromStr;
 use tokio_postgres::types::Type;
 
 use crate::error::Error;
+use crate::migration;
 use crate::pool::{self, Param};
 use crate::sql::{self, privileges};
 use crate::store::EventStore;
@@ -117,6 +118,7 @@ impl EventStore {
     pub async fn privileges(&self) -> Result<Vec<PrivilegeHolder>, Error> {
         self.check_open()?;
         let inner = self.inner();
+        self.refuse_foreign().await?;
         let sql = sql::for_schema(privileges::LIST, &inner.schema);
         let rows = pool::read(inner.servers.primary(), &sql, &[], self.read_deadline()).await?;
         let holder = |row: &tokio_postgres::Row| {
@@ -129,11 +131,18 @@ impl EventStore {
         rows.iter().map(holder).collect()
     }
 
+    /// What grants is a function of the log's.
+    async fn refuse_foreign(&self) -> Result<(), Error> {
+        let inner = self.inner();
+        migration::refuse_foreign(inner.servers.primary(), &inner.schema, self.read_deadline()).await
+    }
+
     async fn change_privilege(&self, statement: &str, privilege: Privilege, role: &str) -> Result<(), Error> {
         self.check_open()?;
         let inner = self.inner();
         let name = privilege.as_str();
         let params: [Param<'_>; 2] = [(&name, Type::TEXT), (&role, Type::TEXT)];
+        self.refuse_foreign().await?;
         let sql = sql::for_schema(statement, &inner.schema);
         pool::read(inner.servers.primary(), &sql, &params, self.read_deadline()).await.map(|_| ())
     }

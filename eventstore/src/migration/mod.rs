@@ -6,9 +6,10 @@
 //! connection, and appends would queue behind it.
 //!
 //! A log has one owner, with whose rights its functions work. A later migration becomes that owner, or is refused; so is a schema
-//! into which anybody else can put functions.
+//! into which anybody else can put functions, and a log of somebody whom the migrator has no reason to trust: see [`owner`].
 
 mod catalogue;
+mod owner;
 mod server_state;
 mod status;
 mod transaction;
@@ -31,6 +32,7 @@ use crate::schema::SchemaName;
 use crate::sql::{self, migrate};
 use crate::sqlstate;
 
+pub(crate) use owner::refuse_foreign;
 pub(crate) use server_state::ServerState;
 pub use status::MigrationStatus;
 
@@ -64,6 +66,8 @@ impl<'a> Migrator<'a> {
     }
 
     async fn run_without_deadline(&self) -> Result<(), Error> {
+        // Before anything of the log is looked into.
+        owner::refuse_foreign(self.pool, self.schema, deadline::after(LONGEST)).await?;
         let state = ServerState::ask(self.pool, self.schema, deadline::after(LONGEST)).await?;
         state.check_version(self.schema)?;
         if state.version < LATEST {
@@ -131,6 +135,9 @@ impl<'a> Migrator<'a> {
             client.query_one(migrate::SCHEMA_STATE, &[&self.schema.as_str()]).await.map_err(fault)?;
         let (exists, migrated) = (schemas.get::<_, bool>(0), schemas.get::<_, bool>(1));
         if let Some(owner) = schemas.get::<_, Option<String>>(2) {
+            if !schemas.get::<_, bool>(3) {
+                return Err(owner::is_foreign(self.schema, &owner, "another role"));
+            }
             client.execute(migrate::AS_OWNER, &[&owner]).await.map_err(fault)?;
         }
         if exists {

@@ -11,6 +11,7 @@ use crate::migration::catalogue::LATEST;
 use crate::pool::{self, Pool};
 use crate::schema::SchemaName;
 use crate::sql;
+use crate::sqlstate;
 
 /// What a server says of itself and of the log.
 #[derive(Debug, Clone, Copy, Default)]
@@ -29,17 +30,21 @@ impl ServerState {
         deadline: Instant,
     ) -> Result<Self, Error> {
         let rows = pool::read(pool, sql::SERVER_ROLE, &[(&schema.as_str(), Type::TEXT)], deadline).await?;
-        let (standby, migrated) = rows.first().map_or((false, false), |row| (row.get(0), row.get(1)));
+        let fault = |error: tokio_postgres::Error| sqlstate::classify(&error, pool.server());
+        let told = rows.first().map(|row| Ok((row.try_get(0)?, row.try_get(1)?)));
+        let (standby, migrated): (bool, bool) = told.transpose().map_err(fault)?.unwrap_or_default();
         if !migrated {
             return Ok(Self { standby, ..Self::default() });
         }
         let rows = pool::read(pool, &sql::for_schema(sql::LOG_VERSION, schema), &[], deadline).await?;
-        let (version, works_with) = rows.first().map_or((0, 0), |row| (row.get(0), row.get(1)));
+        let told = rows.first().map(|row| Ok((row.try_get(0)?, row.try_get(1)?)));
+        let (version, works_with): (i32, i32) = told.transpose().map_err(fault)?.unwrap_or_default();
         if version == 0 {
             return Ok(Self { standby, ..Self::default() });
         }
         let rows = pool::read(pool, &sql::for_schema(sql::LOG_IDENTITY, schema), &[], deadline).await?;
-        Ok(Self { standby, version, works_with, log: rows.first().map(|row| row.get(0)) })
+        let log = rows.first().map(|row| row.try_get(0)).transpose().map_err(fault)?;
+        Ok(Self { standby, version, works_with, log })
     }
 
     /// Refuses a schema that needs a newer library.

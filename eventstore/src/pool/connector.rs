@@ -19,13 +19,8 @@ use tokio_postgres::{AsyncMessage, CancelToken, Client, Config, Connection, NoTl
 use tracing::{debug, warn};
 
 use crate::pool::Dsn;
+use crate::sql;
 use crate::sqlstate;
-
-/// What each session is set to: its statements are prepared once and hold by their form, so that planning them
-/// anew for each set of values only costs; compiling them costs a hundred times their run time. Strings in JSON paths
-/// are written for standard strings. Not where statements are not prepared: a pooler would give the session to others.
-const SESSION: &str = "SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off; SET enable_bitmapscan = off; SET jit = off; \
-     SET standard_conforming_strings = on";
 
 /// How long the server may take to hear that a statement was given up.
 const CANCEL_WITHIN: Duration = Duration::from_secs(5);
@@ -108,8 +103,9 @@ impl Connector {
             heard: heard.cloned(),
         };
         let (client, driver) = self.open.open(&self.hosts[nth], listener).await?;
+        // Not where statements are not prepared: a pooler would give the session to others.
         if self.owns_session {
-            client.batch_execute(SESSION).await?;
+            client.batch_execute(sql::SESSION).await?;
         }
         self.last.store(nth, Ordering::Relaxed);
         Ok((client, driver))

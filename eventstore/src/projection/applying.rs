@@ -8,6 +8,7 @@ use crate::filter::Filter;
 use crate::lent::{Fault, Lent, commit, guarded, in_time, in_time_of, judged};
 use crate::projection::calls::{Begun, Calls, Swap};
 use crate::projection::definition::{Projection, quoted};
+use crate::sql;
 use crate::subscription::Batch;
 use crate::token::Token;
 
@@ -37,8 +38,8 @@ pub(super) async fn make<P: Projection>(
         let (name, mark) = (quoted(&schema), calls.views.mark().replace('\'', "''"));
         let create = format!("CREATE SCHEMA {name}; COMMENT ON SCHEMA {name} IS '{mark}'");
         in_time(calls.borrower(), transaction.batch_execute(&create)).await?;
-        let path = "SELECT set_config('search_path', concat_ws(', ', quote_ident($1), nullif(current_setting('search_path'), '')), true)";
-        in_time(calls.borrower(), transaction.query_typed(path, &[(&schema, Type::TEXT)])).await?;
+        let path = transaction.query_typed(sql::projection::PATH, &[(&schema, Type::TEXT)]);
+        in_time(calls.borrower(), path).await?;
         guarded(projection.create(&transaction), calls.borrower()).await?;
     }
     commit(calls.borrower(), transaction).await?;

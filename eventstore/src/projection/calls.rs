@@ -164,9 +164,9 @@ impl Calls {
         transaction: &Transaction<'_>,
         schema: &str,
     ) -> Result<bool, tokio_postgres::Error> {
-        let marked = "SELECT FROM pg_catalog.pg_namespace AS n WHERE n.nspname = $1 AND obj_description(n.oid, 'pg_namespace') = $2";
         let mark = self.views.mark();
-        Ok(!transaction.query_typed(marked, &[(&schema, Type::TEXT), (&mark, Type::TEXT)]).await?.is_empty())
+        let params: [Param<'_>; 2] = [(&schema, Type::TEXT), (&mark, Type::TEXT)];
+        Ok(!transaction.query_typed(projection::IS_OWN, &params).await?.is_empty())
     }
 
     pub(super) async fn call(&self, sql: &str, params: &[Param<'_>]) -> Result<Vec<Row>, Error> {

@@ -14,6 +14,7 @@ use crate::recompute::calls::Calls;
 use crate::recompute::definition::Recomputed;
 use crate::recompute::held::Claim;
 use crate::recompute::recomputer::Recomputer;
+use crate::sql;
 use crate::telemetry::RecomputeCounters;
 
 const BACKOFF: Backoff = Backoff { first: Duration::from_secs(1), longest: Duration::from_secs(300) };
@@ -67,6 +68,8 @@ impl<R: Recomputed> Hand<R> {
         // It is computed: what has to be there to save it is worth waiting for, as long as the lease lasts.
         let mut lent = patiently(|| self.lend()).await?;
         let transaction = in_time(borrower, lent.client().transaction()).await?;
+        // One more round trip, beside the claim, the computation and the commit.
+        in_time(borrower, transaction.batch_execute(sql::OWN_PATH)).await?;
         let saving = async { projection.save(&transaction, &claim.key, view).await };
         let limit = self.recomputer.lease.max(self.recomputer.store.settings().query_timeout);
         let saved = timeout(limit, guarded(saving, borrower)).await;

@@ -11,6 +11,8 @@ pub(crate) mod privileges;
 mod probe;
 pub(crate) mod process;
 pub(crate) mod projection;
+#[cfg(test)]
+mod qualified;
 pub(crate) mod recompute;
 pub(crate) mod snapshot;
 pub(crate) mod subscription;
@@ -121,6 +123,12 @@ fn without_comments(sql: &str) -> String {
     let lines = sql.lines().map(str::trim).filter(|line| !line.starts_with("--"));
     lines.flat_map(|line| [line, "\n"]).collect()
 }
+
+/// What each session is set to, where it is ours alone.
+pub(crate) const SESSION: &str = include_str!("session.sql");
+
+/// The search path that the role had before that, for one transaction.
+pub(crate) const OWN_PATH: &str = include_str!("own_path.sql");
 
 /// What a server is, and whether the log has been made there; names no schema in its text.
 pub(crate) const SERVER_ROLE: &str = include_str!("server_role.sql");

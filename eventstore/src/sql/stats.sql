@@ -2,8 +2,8 @@
 -- head, but for those that were erased in between; the shares of types are those of the last ANALYZE. Keys may be partitioned.
 WITH tables AS (
     SELECT c.relname AS name,
-           coalesce((SELECT sum(pg_total_relation_size(t.relid))::bigint FROM pg_partition_tree(c.oid) AS t),
-                    pg_total_relation_size(c.oid)) AS bytes
+           coalesce((SELECT pg_catalog.sum(pg_catalog.pg_total_relation_size(t.relid))::bigint FROM pg_catalog.pg_partition_tree(c.oid) AS t),
+                    pg_catalog.pg_total_relation_size(c.oid)) AS bytes
     FROM pg_catalog.pg_class c
     JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
     WHERE n.nspname = $1 AND c.relname IN ('events', 'keys') AND c.relkind IN ('r', 'p')

@@ -36,6 +36,7 @@ mod keys;
 mod metrics;
 mod migration;
 mod owners;
+mod planted;
 mod plans;
 mod pooler;
 mod pressure;

@@ -4,6 +4,7 @@ pub(crate) const BEGIN: &str = include_str!("begin.sql");
 pub(crate) const LOCK: &str = include_str!("lock.sql");
 pub(crate) const APPEND_LOCK: &str = include_str!("append_lock.sql");
 pub(crate) const SCHEMA_STATE: &str = include_str!("schema_state.sql");
+pub(crate) const FOREIGN_OWNER: &str = include_str!("foreign_owner.sql");
 pub(crate) const AS_OWNER: &str = include_str!("as_owner.sql");
 pub(crate) const STRANGERS: &str = include_str!("strangers.sql");
 pub(crate) const CREATE_SCHEMA: &str = include_str!("create_schema.sql");

@@ -1,9 +1,9 @@
 -- The generations of projections, or of the one that $1 names, with how far each is. Indexes: projections_pkey, subscriptions_pkey,
 -- events_pkey.
 SELECT p.name, p.generation, p.version, p.is_live, p.is_paused, s.position, s.event_id, head.position AS head,
-       extract(epoch FROM clock_timestamp() - (SELECT e.recorded_at FROM {schema}.events e
+       extract(epoch FROM pg_catalog.clock_timestamp() - (SELECT e.recorded_at FROM {schema}.events e
                                                WHERE e.position = coalesce(s.position, 0) + 1))::float8 AS seconds_behind,
-       (s.position - p.resumed_position) / nullif(extract(epoch FROM s.committed_at - p.resumed_at)::float8, 0) AS per_second,
+       (s.position - p.resumed_position)::float8 / nullif(extract(epoch FROM s.committed_at - p.resumed_at)::float8, 0::float8) AS per_second,
        s.held_by,
        coalesce(s.holder IS NOT NULL AND {schema}.is_alive_v1(s.beat_at, s.beat_every), false) AS is_alive,
        p.failed_position, p.failure, p.failed_at

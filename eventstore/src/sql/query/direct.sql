@@ -14,33 +14,33 @@ WITH probes AS MATERIALIZED (
     SELECT ARRAY(
         SELECT k.position
         FROM {schema}.keys k
-        WHERE k.key = hashtextextended(p.value COLLATE "C", coalesce(hashtextextended(p.path COLLATE "C", 1), 0))
+        WHERE k.key = pg_catalog.hashtextextended(p.value COLLATE "C", coalesce(pg_catalog.hashtextextended(p.path COLLATE "C", 1), 0))
           AND k.position > $1::bigint AND k.position <= $2::bigint
         ORDER BY k.position {ascending} LIMIT $11::bigint
     ) AS positions
-    FROM (SELECT unnest($8::text[]) AS path, unnest($9::text[]) AS value) AS p
+    FROM (SELECT pg_catalog.unnest($8::text[]) AS path, pg_catalog.unnest($9::text[]) AS value) AS p
 ), hits AS MATERIALIZED (
     SELECT e.position, e.id, e.recorded_at, e.occurred_at, e.event_type, e.payload, e.metadata
     FROM {schema}.events e
-    WHERE e.position = ANY (ARRAY(SELECT unnest(p.positions) FROM probes AS p
-                                  WHERE $10::text[] IS NULL OR $3 <= 16 OR cardinality(p.positions) < $11::bigint))
+    WHERE e.position = ANY (ARRAY(SELECT pg_catalog.unnest(p.positions) FROM probes AS p
+                                  WHERE $10::text[] IS NULL OR $3 <= 16 OR pg_catalog.cardinality(p.positions) < $11::bigint))
       AND ($10::text[] IS NULL OR e.event_type = ANY ($10::text[]))
     ORDER BY e.position {ascending} LIMIT $3
 ), found AS MATERIALIZED (
-    SELECT count(*) AS hits, {last}(h.position) AS last,
-           coalesce(sum(CASE WHEN pg_column_compression(h.payload) IS NULL THEN pg_column_size(h.payload)
-                             ELSE octet_length(h.payload::text) END
-                      + CASE WHEN pg_column_compression(h.metadata) IS NULL THEN pg_column_size(h.metadata)
-                             ELSE octet_length(h.metadata::text) END), 0) < $7::bigint AS fit
+    SELECT count(*) AS hits, pg_catalog.{last}(h.position) AS last,
+           coalesce(pg_catalog.sum(CASE WHEN pg_catalog.pg_column_compression(h.payload) IS NULL THEN pg_catalog.pg_column_size(h.payload)
+                             ELSE pg_catalog.octet_length(h.payload::text) END
+                      + CASE WHEN pg_catalog.pg_column_compression(h.metadata) IS NULL THEN pg_catalog.pg_column_size(h.metadata)
+                             ELSE pg_catalog.octet_length(h.metadata::text) END), 0) < $7::bigint AS fit
     FROM hits AS h
 ), verdict AS MATERIALIZED (
     SELECT f.hits, f.fit
            AND NOT EXISTS (SELECT FROM probes AS p
-                           WHERE cardinality(p.positions) = $11::bigint
+                           WHERE pg_catalog.cardinality(p.positions) = $11::bigint
                              AND ($10::text[] IS NOT NULL AND $3 > 16
                                   OR f.hits < $3 OR p.positions[$11::integer] {before} f.last))
-           AND (cardinality(l.declared) = 0
-                OR cardinality(l.declared) = (SELECT count(*) FROM {schema}.indexed_paths i
+           AND (pg_catalog.cardinality(l.declared) = 0
+                OR pg_catalog.cardinality(l.declared) = (SELECT count(*) FROM {schema}.indexed_paths i
                                               WHERE i.path = ANY (l.declared) AND i.state = 'ready')) AS is_exact,
            l.id AS log
     FROM found AS f, (             -- which paths of the filter ($5; those deeper than the top: $6) must have been declared
@@ -49,17 +49,17 @@ WITH probes AS MATERIALIZED (
 )
 SELECT coalesce(head.position, 0) AS position, head.id, NULL::timestamptz AS recorded_at, NULL::timestamptz AS occurred_at,
        NULL::text AS event_type,
-       jsonb_build_array(                 -- in the order of the header's fields
+       pg_catalog.jsonb_build_array(                 -- in the order of the header's fields
            least($2::bigint, coalesce(head.position, 0)),
            CASE WHEN $2::bigint < head.position
                 THEN (SELECT e.id FROM {schema}.events e WHERE e.position = $2::bigint)
                 ELSE head.id END,
-           pg_is_in_recovery(),
+           pg_catalog.pg_is_in_recovery(),
            v.log,
            v.hits,
-           CASE WHEN cardinality($4::bigint[]) > 0 THEN (
-                SELECT jsonb_agg((SELECT e.id FROM {schema}.events e WHERE e.position = w.position) ORDER BY w.nth)
-                FROM unnest($4::bigint[]) WITH ORDINALITY AS w(position, nth)) END,
+           CASE WHEN pg_catalog.cardinality($4::bigint[]) > 0 THEN (
+                SELECT pg_catalog.jsonb_agg((SELECT e.id FROM {schema}.events e WHERE e.position = w.position) ORDER BY w.nth)
+                FROM pg_catalog.unnest($4::bigint[]) WITH ORDINALITY AS w(position, nth)) END,
            NULL,
            v.is_exact) AS payload,
        NULL::jsonb AS metadata

@@ -21,19 +21,19 @@ WITH head AS MATERIALIZED (
     FROM head
 ), missing AS MATERIALIZED (              -- paths of the filter that have no keys
     SELECT p.path
-    FROM unnest($9::text[], $10::boolean[]) AS p(path, top_level)
+    FROM ROWS FROM (pg_catalog.unnest($9::text[]), pg_catalog.unnest($10::boolean[])) AS p(path, top_level)
     CROSS JOIN {schema}.log AS l
     WHERE NOT (l.index_top_level AND p.top_level)
       AND NOT EXISTS (SELECT FROM {schema}.indexed_paths i WHERE i.path = p.path AND i.state = 'ready')
 ), {hits}
 SELECT head.position, head.id, NULL::timestamptz AS recorded_at, NULL::timestamptz AS occurred_at,
        NULL::text AS event_type,
-       jsonb_build_object(
+       pg_catalog.jsonb_build_object(
            'high', b.high, 'high_id', (SELECT e.id FROM {schema}.events e WHERE e.position = b.high),
-           'verified', (SELECT jsonb_agg((SELECT e.id FROM {schema}.events e WHERE e.position = v.position) ORDER BY v.nth)
-                        FROM unnest($8::bigint[]) WITH ORDINALITY AS v(position, nth)),
-           'missing', (SELECT min(m.path) FROM missing m),
-           'standby', pg_is_in_recovery(),
+           'verified', (SELECT pg_catalog.jsonb_agg((SELECT e.id FROM {schema}.events e WHERE e.position = v.position) ORDER BY v.nth)
+                        FROM pg_catalog.unnest($8::bigint[]) WITH ORDINALITY AS v(position, nth)),
+           'missing', (SELECT pg_catalog.min(m.path) FROM missing m),
+           'standby', pg_catalog.pg_is_in_recovery(),
            'log', (SELECT l.id FROM {schema}.log l),
            'hits', (SELECT count(*) FROM hits)) AS payload,
        NULL::jsonb AS metadata
@@ -41,10 +41,10 @@ FROM head, bounds AS b
 UNION ALL
 (SELECT e.position, e.id, e.recorded_at, e.occurred_at, e.event_type, e.payload, e.metadata
  FROM (SELECT e.*,                        -- bytes of the events before this one: a page has one event at least
-              sum(CASE WHEN pg_column_compression(e.payload) IS NULL THEN pg_column_size(e.payload)
-                       ELSE octet_length(e.payload::text) END
-                  + CASE WHEN pg_column_compression(e.metadata) IS NULL THEN pg_column_size(e.metadata)
-                         ELSE octet_length(e.metadata::text) END)
+              pg_catalog.sum(CASE WHEN pg_catalog.pg_column_compression(e.payload) IS NULL THEN pg_catalog.pg_column_size(e.payload)
+                       ELSE pg_catalog.octet_length(e.payload::text) END
+                  + CASE WHEN pg_catalog.pg_column_compression(e.metadata) IS NULL THEN pg_catalog.pg_column_size(e.metadata)
+                         ELSE pg_catalog.octet_length(e.metadata::text) END)
                   OVER (ORDER BY e.position {ascending} ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS before
        FROM hits AS h
        CROSS JOIN LATERAL (SELECT * FROM {schema}.events e WHERE e.position = h.position OFFSET 0) AS e) AS e

@@ -2,7 +2,7 @@
 -- it. $12 says that every event matches, so that nothing is rechecked but the time bounds.
 items AS MATERIALIZED (
     SELECT i.types, i.predicate::jsonpath AS predicate
-    FROM unnest($13::jsonb[], $14::text[]) AS i(types, predicate)
+    FROM ROWS FROM (pg_catalog.unnest($13::jsonb[]), pg_catalog.unnest($14::text[])) AS i(types, predicate)
 ), hits AS (
     SELECT e.position
     FROM bounds AS b
@@ -12,7 +12,7 @@ items AS MATERIALIZED (
           AND ($12::boolean OR EXISTS (
                 SELECT FROM items AS i
                 WHERE (i.types IS NULL OR i.types ? e.event_type)
-                  AND (i.predicate IS NULL OR jsonb_path_match(e.payload, i.predicate, '{}', true))))
+                  AND (i.predicate IS NULL OR pg_catalog.jsonb_path_match(e.payload, i.predicate, '{}', true))))
           AND (b.occurred_since IS NULL OR e.occurred_at >= b.occurred_since)
           AND (b.occurred_until IS NULL OR e.occurred_at <= b.occurred_until)
         ORDER BY e.position {ascending} LIMIT $3

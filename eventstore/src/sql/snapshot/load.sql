@@ -3,6 +3,6 @@
 SELECT s.position, s.event_id, s.saved_at, s.state::text,
        s.position = 0 OR (SELECT e.id FROM {schema}.events e WHERE e.position = s.position) IS NOT DISTINCT FROM s.event_id
            AS is_of_this_history,
-       pg_is_in_recovery() AS standby, (SELECT l.id FROM {schema}.log l) AS log
+       pg_catalog.pg_is_in_recovery() AS standby, (SELECT l.id FROM {schema}.log l) AS log
 FROM {schema}.snapshots s
 WHERE s.name = $1 AND s.fingerprint = $2

@@ -3,7 +3,7 @@
 SELECT s.name, s.position, s.event_id, s.committed_at, s.held_by, s.beat_at,
        s.holder IS NOT NULL AND {schema}.is_alive_v1(s.beat_at, s.beat_every) AS is_alive,
        head.position AS head,
-       extract(epoch FROM clock_timestamp() - (SELECT e.recorded_at FROM {schema}.events e WHERE e.position = s.position + 1))::float8
+       extract(epoch FROM pg_catalog.clock_timestamp() - (SELECT e.recorded_at FROM {schema}.events e WHERE e.position = s.position + 1))::float8
            AS seconds_behind
 FROM {schema}.subscriptions AS s
 CROSS JOIN (SELECT coalesce((SELECT e.position FROM {schema}.events e ORDER BY e.position DESC LIMIT 1), 0) AS position) AS head

@@ -9,7 +9,7 @@ SELECT c.relname::text AS name,
        coalesce(s.n_mod_since_analyze, 0)::bigint AS modified,
        coalesce(s.n_ins_since_vacuum, 0)::bigint  AS inserted,
        coalesce(s.last_analyze, s.last_autoanalyze) IS NOT NULL AS is_analyzed,
-       pg_relation_size(c.oid)::bigint AS bytes,
+       pg_catalog.pg_relation_size(c.oid)::bigint AS bytes,
        c.relpersistence <> 'p' AS is_unlogged,
        coalesce(c.reloptions, '{}') AS parameters
   FROM pg_class c

@@ -1,8 +1,8 @@
 -- Transactions of clients that are older than a minute: vacuum keeps whatever became dead since they began.
 SELECT pid, coalesce(application_name, '') AS application, coalesce(state, '') AS state,
-       extract(epoch FROM clock_timestamp() - xact_start)::float8   AS seconds,
-       extract(epoch FROM clock_timestamp() - state_change)::float8 AS in_state_seconds
+       extract(epoch FROM pg_catalog.clock_timestamp() - xact_start)::float8   AS seconds,
+       extract(epoch FROM pg_catalog.clock_timestamp() - state_change)::float8 AS in_state_seconds
   FROM pg_stat_activity
- WHERE backend_type = 'client backend' AND pid <> pg_backend_pid() AND xact_start < clock_timestamp() - interval '1 minute'
+ WHERE backend_type = 'client backend' AND pid <> pg_catalog.pg_backend_pid() AND xact_start < pg_catalog.clock_timestamp() - interval '1 minute'
  ORDER BY xact_start
  LIMIT 5
