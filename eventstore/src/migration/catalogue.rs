@@ -168,6 +168,12 @@ pub(super) const STEPS: &[Step] = &[
             include_str!("../sql/migrations/0010/10_strangers_v1.sql"),
         ],
     },
+    Step {
+        version: 11,
+        name: "recomputes that wait where nothing is to come",
+        works_with: 1,
+        objects: &[include_str!("../sql/migrations/0011/1_claim_recomputes_v1.sql")],
+    },
 ];
 
 /// The version that this library's schema has.

@@ -28,6 +28,8 @@ const FIRST_PAUSE: Duration = Duration::from_millis(10);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 /// How soon a key is looked for that another one is just changing.
 const SHORTEST_DRY: Duration = Duration::from_millis(5);
+/// The same, where a claim got none: nobody asks the primary all the time.
+const NOTHING_DUE: Duration = Duration::from_millis(100);
 
 pub(super) struct Workers<R> {
     hand: Arc<Hand<R>>,
@@ -165,7 +167,12 @@ impl<R: Recomputed> Workers<R> {
         self.pause = FIRST_PAUSE;
         if claims.keys.len() < wanted && !self.has_reason {
             let poll_every = self.hand.recomputer.store.poll_every();
-            let next = claims.next.unwrap_or(poll_every).max(SHORTEST_DRY).min(poll_every);
+            let least = match claims.next {
+                // Until migration 11 this is said where nothing is to come, too.
+                Some(Duration::ZERO) if claims.keys.is_empty() => NOTHING_DUE,
+                _ => SHORTEST_DRY,
+            };
+            let next = claims.next.unwrap_or(poll_every).max(least).min(poll_every);
             self.dry_until = Some(Instant::now() + next);
         }
         for claim in claims.keys {

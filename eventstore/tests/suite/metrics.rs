@@ -11,7 +11,7 @@ use serde_json::json;
 use crate::fixture::{self, Log, builder};
 
 /// Counters, gauges, and how often histograms were observed, by name and labels but the schema.
-fn values(registry: &Registry) -> BTreeMap<String, f64> {
+pub(crate) fn values(registry: &Registry) -> BTreeMap<String, f64> {
     let mut values = BTreeMap::new();
     for family in registry.gather() {
         for metric in family.get_metric() {

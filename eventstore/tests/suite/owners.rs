@@ -145,7 +145,7 @@ async fn nothing_of_a_squatted_schema_is_run_by_looking_for_a_log() {
             assert!(store.migration_status().await.unwrap().iter().all(|step| step.applied_at.is_none()));
             let error = store.migrate().await.unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Invalid, "{error}");
-            assert!(error.to_string().contains(&projector), "{schema}: {error}");
+            assert!(!error.to_string().contains("planted"), "{schema}: {error}");
         }
     }
     guarded.end().await;

@@ -6,9 +6,12 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use eventstore::{Consistency, ErrorKind, NewEvent, Start};
+use prometheus::Registry;
 use serde_json::json;
 use tokio::time::timeout;
 
+use crate::fixture;
+use crate::metrics::values;
 use crate::recompute_script::{
     OPEN, begin, count, log, next, other_handle, script, shown, status, sum, sums, table, until,
 };
@@ -91,6 +94,43 @@ async fn a_key_is_begun_once_in_its_interval() {
     for running in running {
         running.end().await;
     }
+}
+
+#[tokio::test]
+async fn who_has_nothing_to_do_hardly_asks_the_primary() {
+    let (log, registry) = (log().await, Registry::new());
+    let handle = fixture::builder(&log.schema).metrics(&registry).connect().await.unwrap();
+    let (script, _told) = script(OPEN);
+    let recomputer = sums(&log, &handle, &script);
+    let token = count(&log.store, "a", 1).await;
+    let running = begin(&recomputer);
+    recomputer.wait_for("a", token, LONG).await.unwrap();
+    until(&log, |status| status.due + status.running == 0).await;
+    let asked = || -> f64 {
+        let of_primary = |(name, _): &(String, f64)| name.contains("pool_wait_seconds{pool=primary");
+        values(&registry).into_iter().filter(of_primary).map(|(_, count)| count).sum()
+    };
+    let (before, sql) = (asked(), log.sql().await);
+    assert!(before > 0.0);
+    sql.execute("SELECT pg_sleep(0.5)", &[]).await.unwrap();
+    let asked = asked() - before;
+    assert!(asked <= 20.0, "{asked} times in half a second");
+    running.end().await;
+
+    // What a claim says of the time until there may be more: null where nothing is to come.
+    let claim = format!(
+        "SELECT attempts FROM {}.claim_recomputes_v1($1, gen_random_uuid(), 1, '1 s', '1 s') WHERE key IS NULL",
+        log.schema.name()
+    );
+    let next = async |projection: &str| -> Option<i32> {
+        sql.query_one(&claim, &[&projection]).await.unwrap().get(0)
+    };
+    assert_eq!((next("sums").await, next("nobody's").await), (None, None));
+    let later = "SET due_at = clock_timestamp() + interval '1 hour'";
+    let queue = format!("UPDATE {}.recompute_queue {later}", log.schema.name());
+    sql.batch_execute(&queue).await.unwrap();
+    let in_an_hour = next("sums").await.unwrap();
+    assert!((3_500_000..=3_600_000).contains(&in_an_hour), "{in_an_hour}");
 }
 
 #[tokio::test]
