@@ -13,7 +13,7 @@ DURATION ?= 30s
 JSON ?=
 BENCH ?= append
 
-POOLLESS := $(foreach module,cli cli_consumers conformance containers doctor examples plans claim_plans process raw_calls tuning,--skip $(module)::)
+POOLLESS := $(foreach module,cli cli_consumers conformance containers doctor doctor_log examples plans claim_plans process raw_calls tuning,--skip $(module)::)
 VERSIONS ?= 15 16 17 18
 FUZZ_SECONDS ?= 60
 

@@ -17,6 +17,7 @@ mod contract;
 mod dcb;
 mod decide;
 mod doctor;
+mod doctor_log;
 mod examples;
 mod failover;
 mod failover_views;

@@ -11,18 +11,21 @@ mod report;
 
 use std::io::IsTerminal as _;
 
-use eventstore::Tls;
+use eventstore::{MigrationStatus, Tls};
 
 use crate::args::LogArgs;
 use crate::connect::{connect, endpoint};
 use crate::doctor::finding::{Finding, Severity};
 use crate::doctor::judge::{Hardware, Scale, judge};
-use crate::doctor::look::{Look, Migrations, Role, read};
+use crate::doctor::look::{Look, Migrations, Role, Uncalled, read};
 use crate::doctor::report::Examined;
 use crate::tune::Size;
 use crate::{Failure, commands, output};
 
 pub(crate) use args::DoctorArgs;
+
+/// The migration that made the table of inline projections.
+const INLINE_SINCE: u32 = 7;
 
 /// A server that was looked at, or why it could not be.
 type Seen = Result<Look, (String, String)>;
@@ -72,10 +75,20 @@ async fn see(dsn: &str, role: Role, (log, tls): (&LogArgs, Option<&Tls>)) -> See
 /// As the library itself sees the log.
 async fn migrations(args: &LogArgs, look: &mut Look) {
     let Some(log) = &mut look.log else { return };
-    let status = async { commands::connect(args).await?.migration_status().await.map_err(Failure::from) };
-    match status.await {
-        Ok(status) => {
-            let versions = |is_wanted: &dyn Fn(&eventstore::MigrationStatus) -> bool| {
+    let told = async {
+        let store = commands::connect(args).await?;
+        let status = store.migration_status().await?;
+        // An older log has no table of them.
+        let has_inline = |step: &MigrationStatus| step.version == INLINE_SINCE && step.applied_at.is_some();
+        let inline = match status.iter().any(has_inline) {
+            true => store.inline_projections().await,
+            false => Ok(Vec::new()),
+        };
+        Ok::<_, Failure>((status, inline))
+    };
+    match told.await {
+        Ok((status, inline)) => {
+            let versions = |is_wanted: &dyn Fn(&MigrationStatus) -> bool| {
                 status
                     .iter()
                     .filter(|migration| is_wanted(migration))
@@ -85,6 +98,15 @@ async fn migrations(args: &LogArgs, look: &mut Look) {
             let missing = versions(&|migration| migration.applied_at.is_none());
             let unknown = versions(&|migration| !migration.is_known);
             log.migrations = Some(Migrations { missing, unknown });
+            match inline {
+                Ok(inline) => {
+                    let uncalled = inline.into_iter().filter(|inline| !inline.is_callable);
+                    let uncalled =
+                        uncalled.map(|inline| Uncalled { name: inline.name, function: inline.function });
+                    log.uncalled = uncalled.collect();
+                }
+                Err(error) => look.refused.push(format!("inline projections: {error}")),
+            }
         }
         Err(failure) => look.refused.push(format!("migrations: {failure}")),
     }

@@ -5,6 +5,8 @@ mod archive;
 mod balance;
 mod expected;
 mod history;
+mod inline;
+mod lock;
 mod log;
 mod planner;
 mod replication;
@@ -46,6 +48,8 @@ pub(crate) fn judge(look: &Look, primary: Option<&Look>, scale: &Scale) -> Vec<F
     findings.extend(history::judge(look));
     findings.extend(vacuum::judge(look));
     findings.extend(log::judge(look));
+    findings.extend(inline::judge(look));
+    findings.extend(lock::judge(look));
     findings.extend(tables::judge(look));
     findings.extend(replication::judge(look));
     if let Some(primary) = primary.filter(|_| look.role == Role::Replica) {

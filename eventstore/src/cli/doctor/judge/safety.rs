@@ -146,7 +146,8 @@ fn unseen(look: &Look, refused: &str) -> Finding {
     }
     let why = "the server does not tell it to this role, or has it not in this version";
     let (schema, role) = (look.log.as_ref().map_or("NAME", |log| &log.schema), &look.user);
-    let mend = match (look.monitors, refused.starts_with("migrations:")) {
+    let is_of_log = refused.starts_with("migrations:") || refused.starts_with("inline projections:");
+    let mend = match (look.monitors, is_of_log) {
         (_, true) => format!("eventstore --schema {schema} roles grant reader {role}"),
         (false, false) => format!("GRANT pg_monitor TO {};", quoted(role)),
         (true, false) => return Finding::note("rights", what, why),

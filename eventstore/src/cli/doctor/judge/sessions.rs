@@ -28,14 +28,22 @@ pub(super) fn judge(look: &Look) -> Vec<Finding> {
 }
 
 fn connections(look: &Look) -> Option<Finding> {
-    let most = look.settings.number("max_connections")? as u64;
+    let all = look.settings.number("max_connections")?;
+    // Ordinary roles are refused before these are used; the second one is there from 16 on.
+    let reserved = ["superuser_reserved_connections", "reserved_connections"];
+    let reserved: f64 = reserved.iter().filter_map(|name| look.settings.number(name)).sum();
+    let most = (all - reserved).max(1.0) as u64;
     let share = ratio(look.clients, most);
     let severity = match share {
         _ if share > 0.95 => Severity::Error,
         _ if share > 0.8 => Severity::Warning,
         _ => return None,
     };
-    let what = format!("{} of {most} connections are in use ({:.0} %)", look.clients, share * 100.0);
+    let what = format!(
+        "{} of {most} connections that are not reserved are in use ({:.0} %)",
+        look.clients,
+        share * 100.0
+    );
     let why = "the next ones are refused, and the store waits for them in vain";
     let mend = "fewer handles, a lower Settings::pool_size or a pooler in transaction mode; or a higher \
         max_connections, on standbys first";
@@ -88,6 +96,13 @@ mod tests {
             [severity(80), severity(81), severity(96)],
             [None, Some(Severity::Warning), Some(Severity::Error)]
         );
+        let reserved = [
+            ("max_connections", "20"),
+            ("superuser_reserved_connections", "3"),
+            ("reserved_connections", "2"),
+        ];
+        let found = judge(&Look { clients: 14, ..with(look(Role::Primary), &reserved) });
+        assert!(found[0].what.starts_with("14 of 15 connections"), "{found:?}");
     }
 
     #[test]

@@ -163,8 +163,32 @@ pub(crate) struct Log {
     /// `None` if they are not told.
     pub(crate) indexes: Option<Vec<LiveIndex>>,
     pub(crate) silent_triggers: Vec<SilentTrigger>,
+    /// Whether the trigger that calls inline projections is there.
+    pub(crate) has_inline_trigger: bool,
+    /// The inline projections that appends do not call.
+    pub(crate) uncalled: Vec<Uncalled>,
+    /// Who holds its lock, and does nothing.
+    pub(crate) lock_holders: Vec<LockHolder>,
     /// Versions that are missing, and versions that this program does not know; `None` if that was not told.
     pub(crate) migrations: Option<Migrations>,
+}
+
+/// An inline projection that is registered, and can not be called.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Uncalled {
+    pub(crate) name: String,
+    /// With its arguments.
+    pub(crate) function: String,
+}
+
+/// A session that holds the lock of the log, and does nothing.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct LockHolder {
+    pub(crate) pid: i32,
+    pub(crate) application: String,
+    pub(crate) is_in_transaction: bool,
+    /// For how long it has done nothing.
+    pub(crate) seconds: f64,
 }
 
 /// Which versions differ.

@@ -6,8 +6,8 @@ use crate::connect::Session;
 use crate::doctor::look::figures::{Figures, Questions};
 use crate::doctor::look::setting::{LiveSetting, Settings};
 use crate::doctor::look::{
-    Age, Archiver, Checkpoints, LiveIndex, LiveTable, Load, Log, Look, Override, Prepared, Replay, Role,
-    SilentTrigger, Slot, Standby, Transaction,
+    Age, Archiver, Checkpoints, LiveIndex, LiveTable, Load, LockHolder, Log, Look, Override, Prepared,
+    Replay, Role, SilentTrigger, Slot, Standby, Transaction,
 };
 
 /// Looks at a server, and at the log in a schema.
@@ -195,6 +195,17 @@ async fn log(questions: &mut Questions<'_>, look: &mut Look, schema: &str) -> Re
     };
     let silent = include_str!("../sql/triggers.sql");
     log.silent_triggers = questions.rows("triggers", silent, &in_schema, trigger).await?;
+    let inline = include_str!("../sql/inline_trigger.sql");
+    let inline = questions.rows("triggers", inline, &in_schema, |row| row.flag("is_there")).await?;
+    log.has_inline_trigger = inline.contains(&true);
+    let holder = |row: &Figures<'_>| LockHolder {
+        pid: row.value("pid").unwrap_or_default(),
+        application: row.text("application"),
+        is_in_transaction: row.flag("is_in_transaction"),
+        seconds: row.number("seconds"),
+    };
+    let holders = include_str!("../sql/lock_holders.sql");
+    log.lock_holders = questions.rows("the lock of the log", holders, &in_schema, holder).await?;
     Ok(())
 }
 
