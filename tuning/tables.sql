@@ -19,13 +19,25 @@ ALTER TABLE "library".events SET (
 );
 
 -- Insert only, some five rows an event: at the same pace as the events.
-ALTER TABLE "library".keys SET (
+-- Each part of it, where it is partitioned.
+DO $parts$
+DECLARE
+    part regclass;
+BEGIN
+    FOR part IN
+        SELECT coalesce(p.relid, t.oid) FROM (SELECT '"library".keys'::regclass) AS t (oid)
+        LEFT JOIN pg_catalog.pg_partition_tree(t.oid) AS p ON p.isleaf
+    LOOP
+        EXECUTE pg_catalog.format('ALTER TABLE %s SET (
     autovacuum_vacuum_insert_scale_factor = 0,
     autovacuum_vacuum_insert_threshold = 500000,
     autovacuum_freeze_min_age = 0,
     autovacuum_analyze_scale_factor = 0.02,
     autovacuum_analyze_threshold = 250000
-);
+)', part);
+    END LOOP;
+END
+$parts$;
 
 -- Rows come, are changed in place and go. What the migrations say of fillfactor and thresholds stays; besides, a vacuum
 -- of a few pages does not rest, leaves unfrozen what changes again, and does not give its empty pages back: for that it would

@@ -19,6 +19,10 @@ struct Secure {
     files: Vec<(&'static str, PathBuf)>,
 }
 
+/// Functions and operators are looked for in pg_catalog alone, until somebody names a schema: whoever may create schemas can make one that is named like our
+/// role, where PostgreSQL looks too.
+const PATH: &str = "SET search_path = pg_catalog, pg_temp";
+
 /// The environment variables that say whom to trust and who this is.
 pub(crate) const ROOTS: &str = "EVENTSTORE_TLS_ROOTS";
 pub(crate) const CERTIFICATE: &str = "EVENTSTORE_TLS_CERTIFICATE";
@@ -110,6 +114,7 @@ async fn open(host: &Config) -> Result<Client, Error> {
             client
         }
     };
+    client.batch_execute(PATH).await?;
     Ok(client)
 }
 

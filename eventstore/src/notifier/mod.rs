@@ -45,7 +45,7 @@ impl Tip {
     /// lower: then a failover has lost what was said before.
     pub(crate) fn is_at(&self, position: Position) {
         self.head.send_modify(|head| {
-            let is_another_history = position.get() + FAR < head.get();
+            let is_another_history = position.get().saturating_add(FAR) < head.get();
             *head = if is_another_history { position } else { position.max(*head) };
         });
     }
@@ -55,11 +55,14 @@ impl Tip {
         self.work.send_replace(group);
     }
 
-    /// What a notification says.
+    /// What a notification says. Anybody in the database may send one: of what can not be a position it only wakes.
     fn was_told(&self, text: &str) {
         match text.strip_prefix(WORK) {
             Some(group) => self.has_work(group.parse().unwrap_or_default()),
-            None => self.is_at(Position::new(text.parse().unwrap_or_default())),
+            None => match text.parse::<u64>().ok().filter(|position| i64::try_from(*position).is_ok()) {
+                Some(position) => self.is_at(Position::new(position)),
+                None => self.may_have_moved(),
+            },
         }
     }
 
@@ -92,6 +95,9 @@ mod tests {
         assert_eq!(after(&["7", "9", "8"]), 9, "news overtake each other");
         assert_eq!(after(&["50000", "40"]), 40, "a failover has lost it");
         assert_eq!(after(&["7", "work 3", "nonsense"]), 7);
+        assert_eq!(after(&["50000", "nonsense"]), 50_000, "it says nothing of the log");
+        assert_eq!(after(&["7", "18446744073709551615", "9223372036854775808", "-1", "8"]), 8);
+        assert_eq!(after(&["9223372036854775807", "7"]), 7, "whoever lied is found out");
     }
 
     #[tokio::test]

@@ -95,6 +95,30 @@ async fn a_migrated_log_takes_the_storage_parameters_and_goes_on() {
     log.store.append([eventstore::NewEvent::new("T", serde_json::json!({"n": 1}))]).await.unwrap();
 }
 
+/// As docs/operations.md offers it.
+#[tokio::test]
+async fn partitioned_keys_take_the_storage_parameters_in_each_part() {
+    let log = fixture::Log::new().await;
+    let (client, name) = (log.sql().await, log.schema.name());
+    let partition = format!(
+        "BEGIN; ALTER TABLE {name}.keys RENAME TO keys_1;
+         CREATE TABLE {name}.keys (LIKE {name}.keys_1 INCLUDING ALL) PARTITION BY RANGE (position);
+         ALTER TABLE {name}.keys ATTACH PARTITION {name}.keys_1 FOR VALUES FROM (0) TO (1000);
+         CREATE TABLE {name}.keys_2 PARTITION OF {name}.keys FOR VALUES FROM (1000) TO (MAXVALUE)
+             PARTITION BY RANGE (position);
+         CREATE TABLE {name}.keys_2_1 PARTITION OF {name}.keys_2 DEFAULT; COMMIT"
+    );
+    client.batch_execute(&partition).await.unwrap();
+    client.batch_execute(&printed(&format!("tune --server tables --schema {name}"))).await.unwrap();
+    for part in ["keys_1", "keys_2_1"] {
+        let has_it = "SELECT 'autovacuum_vacuum_insert_threshold=500000' = ANY (reloptions) FROM pg_class
+                      WHERE oid = to_regclass($1)";
+        let row = client.query_one(has_it, &[&format!("{name}.{part}")]).await.unwrap();
+        assert_eq!(row.get::<_, Option<bool>>(0), Some(true), "{part}");
+    }
+    log.store.append([eventstore::NewEvent::new("T", serde_json::json!({"n": 1}))]).await.unwrap();
+}
+
 #[test]
 fn a_machine_has_to_be_described_and_a_version_known() {
     assert_eq!(
@@ -108,6 +132,8 @@ fn a_machine_has_to_be_described_and_a_version_known() {
         "tune --server primary --memory 16GB",
         "tune --memory 16GB",
         "tune --server primary --memory 100MB --cpus 1",
+        "tune --server primary --memory 17TB --cpus 1",
+        "doctor --memory 17TB --cpus 1",
         "tune --server replica --memory 16GB --cpus 8 --postgresql 14",
     ] {
         let output = eventstore(arguments).output().unwrap();

@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use crate::tune::{Disk, Size};
+use crate::tune::{Disk, Size, memory_size};
 
 /// What the servers are measured by, and how it is told.
 #[derive(Debug, Args)]
@@ -12,7 +12,7 @@ pub(crate) struct DoctorArgs {
     pub(crate) json: bool,
     /// Memory of each server, one size for all: the limit of its container, not the machine around it. Unless given, sizes are compared
     /// only for servers reached through a socket, which share this machine
-    #[arg(long, value_name = "SIZE", requires = "cpus")]
+    #[arg(long, value_name = "SIZE", requires = "cpus", value_parser = memory_size)]
     pub(crate) memory: Option<Size>,
     /// Processors of each server, one count for all
     #[arg(long, value_name = "COUNT", requires = "memory", value_parser = clap::value_parser!(u32).range(1..=1024))]

@@ -3,7 +3,7 @@
 use clap::{Args, ValueEnum};
 
 use crate::Failure;
-use crate::tune::machine::{Disk, Machine, SUPPORTED, Version};
+use crate::tune::machine::{self, Disk, Machine, SUPPORTED, Version};
 use crate::tune::server::Server;
 use crate::tune::size::Size;
 
@@ -14,7 +14,7 @@ pub(crate) struct TuneArgs {
     #[arg(long, value_enum, default_value = "primary")]
     pub(crate) server: Target,
     /// Memory that the server may use, with the system's cache of its files: 16GB
-    #[arg(long, value_name = "SIZE")]
+    #[arg(long, value_name = "SIZE", value_parser = machine::memory)]
     memory: Option<Size>,
     /// Processors that the server may use
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..=1024))]

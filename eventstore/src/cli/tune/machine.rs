@@ -15,6 +15,18 @@ pub(crate) struct Machine {
     pub(crate) version: Version,
 }
 
+/// No server has more, and sizes that are made of it stay below what PostgreSQL takes.
+const MOST_MEMORY: Size = Size::gb(16 << 10);
+
+/// An amount of memory that a server may have.
+pub(crate) fn memory(text: &str) -> Result<Size, String> {
+    let size: Size = text.parse()?;
+    match size <= MOST_MEMORY {
+        true => Ok(size),
+        false => Err(format!("expected at most {MOST_MEMORY}, found {size}")),
+    }
+}
+
 /// What a random page costs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Disk {
@@ -35,5 +47,19 @@ impl Version {
     /// Whether the version is known, and this one or a later one.
     pub(crate) fn is_at_least(self, version: u32) -> bool {
         self.0.is_some_and(|own| own >= version)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_machine_is_larger_than_there_are() {
+        assert_eq!(memory("16TB"), Ok(Size::gb(16 << 10)));
+        for text in ["17TB", "16777215TB"] {
+            let refused = memory(text).unwrap_err();
+            assert!(refused.starts_with("expected at most 16TB, found "), "{refused}");
+        }
     }
 }

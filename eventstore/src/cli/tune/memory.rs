@@ -20,8 +20,9 @@ pub(super) fn settings(_: Server, machine: &Machine) -> Vec<Setting> {
         ),
         memory_line(
             "maintenance_work_mem",
-            memory.share(16, Size::mb(64), Size::gb(2)),
-            "a sixteenth, at most 2GB: index builds of the key table sort in few passes",
+            // One more and a server on Windows does not start, before 18.
+            memory.share(16, Size::mb(64), Size::mb(2047)),
+            "a sixteenth, at most 2047MB: index builds of the key table sort in few passes",
         ),
         memory_line(
             "autovacuum_work_mem",

@@ -21,7 +21,7 @@ use eventstore::EventStore;
 use crate::{Failure, output};
 
 pub(crate) use args::TuneArgs;
-pub(crate) use machine::{Disk, Machine, SUPPORTED, Version};
+pub(crate) use machine::{Disk, Machine, SUPPORTED, Version, memory as memory_size};
 pub(crate) use server::{Server, advice};
 pub(crate) use setting::Setting;
 pub(crate) use size::Size;

@@ -50,7 +50,8 @@ mod tests {
         let expected = [
             (4, 4, ["1GB", "3GB", "256MB", "10MB", "8GB", "2GB"]),
             (16, 8, ["4GB", "12GB", "1GB", "40MB", "32GB", "8GB"]),
-            (64, 16, ["16GB", "48GB", "2GB", "64MB", "64GB", "16GB"]),
+            (64, 16, ["16GB", "48GB", "2047MB", "64MB", "64GB", "16GB"]),
+            (16 << 10, 64, ["32GB", "12TB", "2047MB", "64MB", "64GB", "16GB"]),
         ];
         let names = [
             "shared_buffers",

@@ -71,15 +71,36 @@ pub(crate) fn script(schema: &str) -> String {
     for table in TABLES {
         let parameters: Vec<_> =
             table.parameters.iter().map(|(name, value)| format!("    {name} = {value}")).collect();
-        script += &format!(
-            "\n-- {}\nALTER TABLE {}.{} SET (\n{}\n);\n",
-            table.reason,
-            quoted(schema),
-            table.name,
-            parameters.join(",\n")
-        );
+        let (name, parameters) = (format!("{}.{}", quoted(schema), table.name), parameters.join(",\n"));
+        script += &match table.name {
+            PARTITIONED => format!("\n-- {}\n{}", table.reason, of_parts(&name, &parameters)),
+            _ => format!("\n-- {}\nALTER TABLE {name} SET (\n{parameters}\n);\n", table.reason),
+        };
     }
     script + "\nCOMMIT;\n"
+}
+
+/// What an operator may have partitioned.
+const PARTITIONED: &str = "keys";
+
+/// PostgreSQL takes storage parameters for what holds rows: the parts of a table, or the table itself where it has none.
+fn of_parts(table: &str, parameters: &str) -> String {
+    let name = table.replace('\'', "''");
+    format!(
+        "-- Each part of it, where it is partitioned.\n\
+         DO $parts$\n\
+         DECLARE\n    \
+             part regclass;\n\
+         BEGIN\n    \
+             FOR part IN\n        \
+                 SELECT coalesce(p.relid, t.oid) FROM (SELECT '{name}'::regclass) AS t (oid)\n        \
+                 LEFT JOIN pg_catalog.pg_partition_tree(t.oid) AS p ON p.isleaf\n    \
+             LOOP\n        \
+                 EXECUTE pg_catalog.format('ALTER TABLE %s SET (\n{parameters}\n)', part);\n    \
+             END LOOP;\n\
+         END\n\
+         $parts$;\n"
+    )
 }
 
 /// As an identifier of SQL.
