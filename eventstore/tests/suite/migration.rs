@@ -4,8 +4,11 @@ use eventstore::{ErrorKind, Filter, NewEvent, Privilege};
 use futures_util::future::join_all;
 use serde_json::json;
 use testutil::TestSchema;
+use testutil::proxy::{Proxy, Toward};
+use tokio::time::timeout;
 
 use crate::fixture::{self, Log, builder};
+use crate::subscriptions::LONG;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn many_handles_migrate_at_once() {
@@ -190,6 +193,34 @@ async fn a_migration_that_would_hold_up_appends_gives_up_and_can_be_repeated() {
     at_work.rollback().await.unwrap();
     store.migrate().await.unwrap();
     store.append([NewEvent::new("T", json!({"n": 2}))]).await.unwrap();
+}
+
+/// A migrator that is stopped in the middle, or cut off without a word, has the lock of the log.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_migrator_that_falls_silent_holds_up_appends_for_seconds_only() {
+    let schema = TestSchema::new();
+    let mut client = testutil::connect(schema.primary()).await.unwrap();
+    client.batch_execute(&fixture::made_by_version(schema.name(), 9)).await.unwrap();
+    let proxy = Proxy::before(schema.primary()).await.unwrap();
+    let cut_off = fixture::store().primary(proxy.dsn()).schema(schema.name()).connect().await.unwrap();
+    let at_work = client.transaction().await.unwrap();
+    let lock = format!("LOCK TABLE {}.events IN SHARE UPDATE EXCLUSIVE MODE", schema.name());
+    at_work.batch_execute(&lock).await.unwrap();
+    let migrating = tokio::spawn(async move { cut_off.migrate().await });
+    let sql = testutil::connect(schema.primary()).await.unwrap();
+    let waits = format!(
+        "SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted AND relation = '{}.events'::regclass)",
+        schema.name()
+    );
+    let is_waiting = async { while !sql.query_one(&waits, &[]).await.unwrap().get::<_, bool>(0) {} };
+    timeout(LONG, is_waiting).await.expect("nobody migrates");
+    proxy.stall(Toward::Both);
+    at_work.rollback().await.unwrap();
+    let store = builder(&schema).connect().await.unwrap();
+    let appended = async { while store.append([NewEvent::new("T", json!({}))]).await.is_err() {} };
+    timeout(LONG, appended).await.expect("appends wait for a migrator that says nothing");
+    migrating.abort();
+    store.migrate().await.unwrap();
 }
 
 /// What a log's schema consists of, so that no change of it goes unnoticed. To accept one, copy what the test prints.
