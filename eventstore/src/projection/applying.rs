@@ -1,14 +1,11 @@
 //! One transaction that has the tables of a generation know of events.
 
-use tokio_postgres::types::Type;
-
 use crate::error::Error;
 use crate::event::RecordedEvent;
 use crate::filter::Filter;
 use crate::lent::{Fault, Lent, commit, guarded, in_time, in_time_of, judged};
 use crate::projection::calls::{Begun, Calls, Swap};
 use crate::projection::definition::{Projection, quoted};
-use crate::sql;
 use crate::subscription::Batch;
 use crate::token::Token;
 
@@ -38,7 +35,7 @@ pub(super) async fn make<P: Projection>(
         let (name, mark) = (quoted(&schema), calls.views.mark().replace('\'', "''"));
         let create = format!("CREATE SCHEMA {name}; COMMENT ON SCHEMA {name} IS '{mark}'");
         in_time(calls.borrower(), transaction.batch_execute(&create)).await?;
-        let path = transaction.query_typed(sql::projection::PATH, &[(&schema, Type::TEXT)]);
+        let path = calls.view_first(&transaction, &schema);
         in_time(calls.borrower(), path).await?;
         guarded(projection.create(&transaction), calls.borrower()).await?;
     }

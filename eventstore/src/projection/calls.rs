@@ -92,6 +92,15 @@ impl Calls {
         rows.first().map_or(Ok(None), |row| row.try_get(0))
     }
 
+    /// Puts a schema first in the search path, before the role's own.
+    pub(super) async fn view_first(
+        &self,
+        transaction: &Transaction<'_>,
+        schema: &str,
+    ) -> Result<(), tokio_postgres::Error> {
+        transaction.query_typed(projection::PATH, &[(&schema, Type::TEXT)]).await.map(|_| ())
+    }
+
     /// Puts the generation's schema first in the search path.
     pub(super) async fn begin(
         &self,
