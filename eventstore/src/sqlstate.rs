@@ -15,6 +15,9 @@ pub(crate) const SYNCHRONOUS_WAIT: &str = "SyncRepWaitForLSN";
 /// The role lacks a right.
 pub(crate) const INSUFFICIENT_PRIVILEGE: &str = "42501";
 
+/// A lock was not to be had in time.
+pub(crate) const LOCK_NOT_AVAILABLE: &str = "55P03";
+
 /// Sorts an error of the driver. The text of the server's message is kept; its detail and context, where values
 /// may stand, are not.
 pub(crate) fn classify(error: &tokio_postgres::Error, server: &str) -> Error {

@@ -1,5 +1,6 @@
 //! What JSON the log keeps: what JSONB can store, exactly as it was given.
 
+use std::error::Error as _;
 use std::io;
 
 use serde::Serialize as _;
@@ -7,6 +8,7 @@ use serde_json::ser::{CompactFormatter, Formatter, Serializer};
 use serde_json::{Number, Value};
 
 use crate::error::Error;
+use crate::position::Position;
 
 /// The deepest nesting that `serde_json` reads back: its limit of 128 counts the one that fails.
 const MAX_DEPTH: usize = 127;
@@ -49,6 +51,17 @@ fn check_text(text: &str, what: &str) -> Result<(), Error> {
         )));
     }
     Ok(())
+}
+
+/// An event whose content can not be read. Appends of this library refuse such content; a call by hand does not.
+pub(crate) fn unreadable(server: &str, position: Position, error: &tokio_postgres::Error) -> Error {
+    // serde_json's message never quotes the text.
+    let cause = error.source().map_or_else(|| error.to_string(), ToString::to_string);
+    Error::invalid(format!(
+        "{server}: the event at position {position} can not be read: its payload or metadata is JSON that this library does not \
+         append ({cause}); expected numbers that fit in 64 bits and at most {MAX_DEPTH} levels. It was written by hand; \
+         docs/operations.md says how to put it right"
+    ))
 }
 
 /// Writes JSON so that it comes back the same from JSONB.

@@ -14,5 +14,6 @@ pub use event_type::EventType;
 pub(crate) use json::check_stored as check_json;
 #[cfg(fuzzing)]
 pub(crate) use json::parse as parse_json;
+pub(crate) use json::unreadable;
 pub(crate) use json::write as write_json;
 pub use recorded::RecordedEvent;

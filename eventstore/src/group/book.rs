@@ -4,6 +4,9 @@
 //! answered. What is answered is settled in the database, and then forgotten; only then is the next of its key ready, as until then others may
 //! come to have it. When one of a key fails, or is lost, those behind it are answered as untouched: they may not go before it.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
@@ -92,7 +95,10 @@ pub(super) struct Book {
 }
 
 impl Book {
-    pub(super) fn add(&mut self, claimed: Vec<Claimed>) {
+    /// What is here already was claimed again, as its lease had run out: the earlier is lost. With how many those are, and what was behind
+    /// them and was not claimed with them, to be handed back.
+    pub(super) fn add(&mut self, claimed: Vec<Claimed>) -> (usize, Vec<Answer>) {
+        let lost = self.lose_earlier(&claimed);
         for one in claimed {
             let lost = CancellationToken::new();
             let (lease, head, attempt) = (one.lease, one.head, one.attempt);
@@ -104,6 +110,23 @@ impl Book {
                 self.behind.entry(head).or_default().push_back(one);
             }
         }
+        lost
+    }
+
+    fn lose_earlier(&mut self, claimed: &[Claimed]) -> (usize, Vec<Answer>) {
+        let earlier: Vec<Entry> =
+            claimed.iter().filter_map(|one| self.entries.remove(&one.event.position)).collect();
+        if earlier.is_empty() {
+            return (0, Vec::new());
+        }
+        let entries = &self.entries;
+        self.ready.retain(|(one, _)| entries.contains_key(&one.event.position));
+        let mut behind = Vec::new();
+        for entry in &earlier {
+            entry.lost.cancel();
+            behind.extend(self.release_behind(entry.head));
+        }
+        (earlier.iter().filter(|entry| entry.stage != Stage::Answered).count(), behind)
     }
 
     pub(super) fn ready(&self) -> usize {
@@ -246,85 +269,4 @@ impl Book {
 
 fn untouched() -> Outcome {
     Outcome::Untouched { pause: Duration::ZERO }
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::{Value, json};
-    use time::OffsetDateTime;
-
-    use super::*;
-    use crate::event::{EventId, EventType};
-
-    /// Positions 1 to 3 of one key, and 4 of none.
-    fn book(lease: Uuid) -> Book {
-        let claimed = |position: u64, head: u64| Claimed {
-            event: RecordedEvent {
-                position: Position::new(position),
-                id: EventId::generate(),
-                event_type: EventType::stored("T"),
-                occurred_at: OffsetDateTime::UNIX_EPOCH,
-                recorded_at: OffsetDateTime::UNIX_EPOCH,
-                payload: json!({}),
-                metadata: Value::Null,
-            },
-            head: Position::new(head),
-            attempt: 1,
-            lease,
-        };
-        let mut book = Book::default();
-        book.add(vec![claimed(1, 1), claimed(2, 1), claimed(3, 1), claimed(4, 4)]);
-        book
-    }
-
-    fn handed(book: &mut Book) -> Option<u64> {
-        book.hand_over().map(|(claimed, _)| claimed.event.position.get())
-    }
-
-    fn positions(answers: &[Answer]) -> Vec<u64> {
-        answers.iter().map(|answer| answer.position.get()).collect()
-    }
-
-    #[test]
-    fn the_next_of_a_key_is_ready_when_the_one_before_is_settled() {
-        let (lease, at) = (Uuid::now_v7(), Position::new);
-        let mut book = book(lease);
-        assert_eq!([handed(&mut book), handed(&mut book), handed(&mut book)], [Some(1), Some(4), None]);
-        assert_eq!(positions(&book.answer(at(1), lease, Outcome::Done)), [1]);
-        assert_eq!(handed(&mut book), None, "not before it is settled");
-        assert!(book.answer(at(1), lease, Outcome::Done).is_empty(), "answered already");
-        assert_eq!(book.settled(at(1), lease, true), []);
-        assert_eq!(handed(&mut book), Some(2));
-        assert_eq!(book.in_flight(), 2);
-    }
-
-    #[test]
-    fn what_fails_or_is_refused_takes_those_behind_it_along() {
-        let (lease, at) = (Uuid::now_v7(), Position::new);
-        let mut failed = book(lease);
-        handed(&mut failed);
-        let why = Outcome::Parked { why: String::new() };
-        assert_eq!(positions(&failed.answer(at(1), lease, why)), [1, 2, 3]);
-        let mut refused = book(lease);
-        handed(&mut refused);
-        refused.answer(at(1), lease, Outcome::Done);
-        assert_eq!(positions(&refused.settled(at(1), lease, false)), [2, 3]);
-        let mut lost = book(lease);
-        handed(&mut lost);
-        assert_eq!(lost.lost(at(1), Uuid::now_v7()), (false, Vec::new()), "of another claim");
-        let (is_news, behind) = lost.lost(at(1), lease);
-        assert_eq!((is_news, positions(&behind)), (true, vec![2, 3]));
-    }
-
-    #[test]
-    fn leases_last_while_nobody_has_an_event_and_for_as_long_as_it_may_take() {
-        let lease = Uuid::now_v7();
-        let mut book = book(lease);
-        handed(&mut book);
-        let count = |book: &Book, limit| book.leases(limit).0.len();
-        assert_eq!((count(&book, Duration::from_secs(60)), count(&book, Duration::ZERO)), (4, 3));
-        let mut released = positions(&book.release_all());
-        released.sort_unstable();
-        assert_eq!((released, count(&book, Duration::from_secs(60))), (vec![1, 2, 3, 4], 0));
-    }
 }

@@ -4,13 +4,14 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde_json::Value;
 use tokio_postgres::Row;
-use tokio_postgres::types::{Json, Type};
+use tokio_postgres::types::Type;
 use uuid::Uuid;
 
 use crate::deadline;
 use crate::error::Error;
-use crate::event::{EventId, EventType, RecordedEvent};
+use crate::event::{self, EventId, EventType, RecordedEvent};
 use crate::group::book::{Answer, Claimed, Outcome};
 use crate::pool::{self, Param, Pool};
 use crate::position::Position;
@@ -183,15 +184,14 @@ impl Calls {
         };
         let mut claims = Claims::default();
         for row in &rows {
-            match claimed_event(row, lease) {
-                Ok(Some(event)) => claims.claimed.push(event),
-                Ok(None) => {
+            match self.claimed(row, lease)? {
+                Some(event) => claims.claimed.push(event),
+                None => {
                     let ms: Option<i32> = row.try_get(1).map_err(|error| self.fault(&error))?;
                     claims.next = ms.map(|ms| Duration::from_millis(u64::try_from(ms).unwrap_or(0)));
                     let fed: Option<i64> = row.try_get(2).map_err(|error| self.fault(&error))?;
                     claims.fed = fed.map(Position::from_sql);
                 }
-                Err(error) => return Err(self.fault(&error)),
             }
         }
         Ok(claims)
@@ -248,6 +248,18 @@ impl Calls {
         pool::read(&self.primary, sql, params, deadline::after(self.timeout)).await
     }
 
+    /// None of the last row, which tells of the group.
+    fn claimed(&self, row: &Row, lease: Uuid) -> Result<Option<Claimed>, Error> {
+        let position: Option<i64> = row.try_get(0).map_err(|error| self.fault(&error))?;
+        let Some(position) = position.map(Position::from_sql) else { return Ok(None) };
+        let content = |column| {
+            let server = self.primary.server();
+            row.try_get::<_, Value>(column).map_err(|error| event::unreadable(server, position, &error))
+        };
+        let content = (content(7)?, content(8)?);
+        claimed_event(row, (position, lease), content).map(Some).map_err(|error| self.fault(&error))
+    }
+
     fn fault(&self, error: &tokio_postgres::Error) -> Error {
         sqlstate::classify(error, self.primary.server())
     }
@@ -258,8 +270,11 @@ pub(super) fn positions(rows: &[Row]) -> Result<Vec<Position>, tokio_postgres::E
     rows.iter().map(|row| row.try_get(0).map(Position::from_sql)).collect()
 }
 
-fn claimed_event(row: &Row, lease: Uuid) -> Result<Option<Claimed>, tokio_postgres::Error> {
-    let Some(position) = row.try_get::<_, Option<i64>>(0)?.map(Position::from_sql) else { return Ok(None) };
+fn claimed_event(
+    row: &Row,
+    (position, lease): (Position, Uuid),
+    (payload, metadata): (Value, Value),
+) -> Result<Claimed, tokio_postgres::Error> {
     let head = Position::from_sql(row.try_get(2)?);
     let attempts: i32 = row.try_get(1)?;
     let event = RecordedEvent {
@@ -268,12 +283,12 @@ fn claimed_event(row: &Row, lease: Uuid) -> Result<Option<Claimed>, tokio_postgr
         event_type: EventType::stored(row.try_get(6)?),
         occurred_at: row.try_get(5)?,
         recorded_at: row.try_get(4)?,
-        payload: row.try_get::<_, Json<_>>(7)?.0,
-        metadata: row.try_get::<_, Json<_>>(8)?.0,
+        payload,
+        metadata,
     };
     // Those that follow count when they are handed over.
     let attempt = if head == position { attempts } else { attempts.saturating_add(1) };
-    Ok(Some(Claimed { event, head, attempt, lease }))
+    Ok(Claimed { event, head, attempt, lease })
 }
 
 fn in_ms(duration: Duration) -> f64 {

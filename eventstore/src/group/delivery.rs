@@ -15,8 +15,8 @@ use crate::error::{Error, ErrorKind};
 use crate::event::RecordedEvent;
 use crate::group::book::{Answer, Claimed, Outcome};
 use crate::group::calls::{Calls, SettleArguments, positions};
+use crate::group::command::Command;
 use crate::group::membership::Backoff;
-use crate::group::task::Command;
 use crate::sqlstate;
 
 /// How much of a reason is kept.

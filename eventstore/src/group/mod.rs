@@ -51,6 +51,7 @@ mod book;
 mod call;
 mod calls;
 mod claiming;
+mod command;
 mod delivery;
 mod feeding;
 mod membership;

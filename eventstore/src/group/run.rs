@@ -16,6 +16,9 @@ use crate::error::Error;
 use crate::group::{Delivery, Worker};
 use crate::panic;
 
+/// How long one that was given up may take to stop: without an await it goes on.
+const STOPS_WITHIN: Duration = Duration::from_secs(1);
+
 type Handler = dyn Fn(Delivery) -> BoxFuture<'static, Result<(), String>> + Send + Sync;
 
 /// Events that are being handled; awaiting it has them handled until it is told to end. See [`Worker::run`].
@@ -93,11 +96,12 @@ async fn work(worker: Arc<Worker>, handler: Arc<Handler>, stop: CancellationToke
             delivery = worker.next() => delivery?,
         };
         let span = info_span!("handle", group = worker.name, position = delivery.position.get());
-        handle(delivery, &handler, worker.time_limit).instrument(span).await;
+        handle(delivery, &handler, &worker).instrument(span).await;
     }
 }
 
-async fn handle(delivery: Delivery, handler: &Arc<Handler>, time_limit: Duration) {
+async fn handle(delivery: Delivery, handler: &Arc<Handler>, worker: &Worker) {
+    let time_limit = worker.time_limit;
     let (handler, mine) = (Arc::clone(handler), delivery.clone());
     let mut running = AbortOnDrop(tokio::spawn(async move { handler(mine).await }.in_current_span()));
     let answered = tokio::select! {
@@ -109,8 +113,11 @@ async fn handle(delivery: Delivery, handler: &Arc<Handler>, time_limit: Duration
             }
             Ok(Err(error)) => delivery.failed(panic_text(error)).await,
             Err(_) => {
-                // Before anybody else can have it.
+                // Before anybody else can have it, and while the lease still lasts: what is said later is refused.
                 running.0.abort();
+                if timeout(STOPS_WITHIN.min(worker.lease / 3), &mut running.0).await.is_err() {
+                    warn!("a handler that has taken too long does not stop");
+                }
                 delivery.failed(format!("it took longer than {time_limit:?}")).await
             }
         },

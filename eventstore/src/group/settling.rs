@@ -16,12 +16,11 @@ use crate::group::delivery::lease_lost;
 use crate::group::membership::Membership;
 use crate::group::ops::Underway;
 use crate::position::Position;
+use crate::sqlstate::LOCK_NOT_AVAILABLE;
 use crate::telemetry::GroupGauges;
 
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
-/// The SQLSTATE of a lock that was not to be had in time.
-const LOCKED: &str = "55P03";
 
 /// Who waits to hear that an answer was settled, if anybody does.
 pub(super) type Reply = Option<oneshot::Sender<Result<(), Error>>>;
@@ -113,7 +112,7 @@ async fn settle(calls: Arc<Calls>, answers: Vec<(Answer, Reply)>, patience: Dura
     let told: Vec<Answer> = answers.iter().map(|(answer, _)| answer.clone()).collect();
     let (until, mut in_doubt) = (Instant::now() + patience, false);
     let result = match persist(&calls, &told, until, &mut in_doubt).await {
-        Err(error) if error.sqlstate() == Some(LOCKED) && told.len() > 1 => {
+        Err(error) if error.sqlstate() == Some(LOCK_NOT_AVAILABLE) && told.len() > 1 => {
             let mut held = Vec::new();
             for one in &told {
                 match persist(&calls, std::slice::from_ref(one), Instant::now(), &mut in_doubt).await {
@@ -139,7 +138,7 @@ async fn persist(
         match calls.settle(told).await {
             Err(error)
                 if error.kind() == ErrorKind::Unavailable
-                    && error.sqlstate() != Some(LOCKED)
+                    && error.sqlstate() != Some(LOCK_NOT_AVAILABLE)
                     && Instant::now() + pause < until =>
             {
                 debug!(%error, "what came of events is said again");

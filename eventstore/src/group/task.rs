@@ -15,9 +15,10 @@ use uuid::Uuid;
 
 use crate::deadline;
 use crate::error::Error;
-use crate::group::book::{Book, Outcome};
+use crate::group::book::{Book, Claimed, Outcome};
 use crate::group::calls::Pulse;
 use crate::group::claiming::{Claim, Claiming, Demand};
+use crate::group::command::Command;
 use crate::group::delivery::{Delivery, lease_lost};
 use crate::group::feeding::{Effect, Feeding};
 use crate::group::membership::Membership;
@@ -34,20 +35,6 @@ use crate::token::Token;
 const GATHERINGS: usize = 4;
 /// How long handing back may take when a member ends: its leases run out anyway.
 const END_WITHIN: Duration = Duration::from_secs(3);
-
-/// What takers and deliveries say.
-pub(super) enum Command {
-    /// Somebody wants an event.
-    Take(oneshot::Sender<Result<Delivery, Error>>),
-    /// What came of one.
-    Answer {
-        position: Position,
-        lease: Uuid,
-        outcome: Outcome,
-        reply: Reply,
-    },
-    End(oneshot::Sender<()>),
-}
 
 /// Everything that only the task touches.
 pub(super) struct Task {
@@ -226,10 +213,26 @@ impl Task {
                     self.feeding.is_fed_up_to(fed, &self.membership);
                 }
                 self.gauges.claims(claims.claimed.len());
-                self.book.add(claims.claimed);
+                self.keep(claims.claimed);
             }
             Err(error) => self.fail_takers(&error),
         }
+    }
+
+    /// After an outage a claim may have come before the heartbeat: what it found is still held here, under leases that had run out.
+    fn keep(&mut self, claimed: Vec<Claimed>) {
+        let (lost, behind) = self.book.add(claimed);
+        for _ in 0..lost {
+            self.gauges.loses_lease();
+        }
+        if lost > 0 {
+            warn!(
+                lost,
+                group = self.membership.name,
+                "leases had run out, and what was under them was claimed again"
+            );
+        }
+        self.settling.add_all(behind);
     }
 
     fn fail_takers(&mut self, error: &Error) {
@@ -316,7 +319,7 @@ impl Task {
         }
         self.fail_takers(&Error::closed());
         while let Some(claim) = self.claiming.next().await {
-            self.book.add(claim.result.map(|claims| claims.claimed).unwrap_or_default());
+            self.keep(claim.result.map(|claims| claims.claimed).unwrap_or_default());
         }
         self.settling.add_all(self.book.release_all());
         loop {

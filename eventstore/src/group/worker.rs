@@ -2,12 +2,14 @@
 
 use std::fmt;
 use std::future::Future;
+use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 
 use crate::error::Error;
+use crate::group::command::Command;
 use crate::group::membership::Membership;
-use crate::group::task::{Command, Task};
+use crate::group::task::Task;
 use crate::group::{Delivery, Run};
 use crate::tail::Feed;
 use crate::token::Token;
@@ -16,18 +18,20 @@ use crate::token::Token;
 /// [`run`](Self::run). Dropping it hands back what is not answered, in the background.
 pub struct Worker {
     pub(super) commands: mpsc::UnboundedSender<Command>,
-    pub(super) time_limit: std::time::Duration,
+    pub(super) time_limit: Duration,
+    pub(super) lease: Duration,
     pub(super) name: String,
 }
 
 impl Worker {
     pub(super) fn new(membership: Membership, feed: Feed, fed: Token) -> Self {
         let (commands, received) = mpsc::unbounded_channel();
-        let (time_limit, name) = (membership.time_limit, membership.name.clone());
+        let (time_limit, lease) = (membership.time_limit, membership.terms.lease);
+        let name = membership.name.clone();
         let members = membership.store.inner().members.clone();
         let task = Task::new(membership, (feed, fed), received, commands.downgrade());
         members.spawn(task.run());
-        Self { commands, time_limit, name }
+        Self { commands, time_limit, lease, name }
     }
 
     /// The next event, as soon as there is one for this worker. Those who ask at the same time share one statement.

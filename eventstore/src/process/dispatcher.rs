@@ -1,8 +1,8 @@
 //! The dispatcher: one task that claims what is due, has it done, and says what came of it. States and failures: see the [module](super).
 //!
-//! Few statements may be under way: a claim a lane, a settling, and a heartbeat. What ends while they are makes up the next.
+//! Few statements may be under way: a claim a lane, two settlings, and a heartbeat. What ends while they are makes up the next.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,8 +20,9 @@ use crate::process::definition::Process;
 use crate::process::handling::{Ended as Worked, Hand};
 use crate::process::held::Held;
 use crate::process::manager::ProcessManager;
-use crate::process::outcomes::Outcomes;
+use crate::process::outcomes::{Backlog, Rows};
 use crate::process::queue::Queue;
+use crate::process::saying::Said;
 use crate::process::statements::{Ended, Failed, Statements};
 use crate::process::work::{Answer, Lane, Outcome, Work};
 use crate::telemetry::ProcessGauges;
@@ -37,7 +38,7 @@ pub(super) struct Dispatcher<P> {
     hands: JoinSet<Worked>,
     /// What each task of these is at.
     tasks: HashMap<Id, (Uuid, Uuid, Lane)>,
-    outcomes: Outcomes,
+    outcomes: Backlog,
     statements: Statements,
     stop: CancellationToken,
     /// When it was told to.
@@ -59,7 +60,7 @@ impl<P: Process> Dispatcher<P> {
             held: Held::default(),
             hands: JoinSet::new(),
             tasks: HashMap::new(),
-            outcomes: Outcomes::default(),
+            outcomes: Backlog::default(),
             stop,
             stopped_at: None,
         }
@@ -100,26 +101,35 @@ impl<P: Process> Dispatcher<P> {
     }
 
     /// Everything that can be begun now. Where leases may have run out, after an outage, it is first asked which of them still hold: nothing
-    /// is begun that others may have, and nothing claimed that is held here.
+    /// is begun that others may have, and nothing claimed that is held here. What somebody locks holds up nothing but itself.
     fn begin(&mut self, is_stopping: bool) {
         let lease = self.hand.manager.lease;
         if self.held.has_older_than(lease) {
             self.beat(Duration::ZERO);
-        } else {
+        }
+        if !self.held.has_doubtful(lease) {
             for nth in 0..self.queues.len() {
-                while let Some(work) = self.queues[nth].begins() {
-                    if self.held.is_kept(&work) {
-                        self.hand_out(work);
-                    } else {
-                        self.queues[nth].has_ended();
-                    }
-                }
+                self.begin_work(nth, lease);
                 if !is_stopping {
                     self.claim(nth);
                 }
             }
         }
         self.settle();
+    }
+
+    fn begin_work(&mut self, nth: usize, lease: Duration) {
+        while let Some(work) = self.queues[nth].begins() {
+            if !self.held.is_kept(&work) {
+                self.queues[nth].has_ended();
+            } else if self.held.is_older_than(&work.id, lease) {
+                // Its row is locked, and its lease is over: once it is free anybody may have it.
+                self.queues[nth].has_ended();
+                self.answer(work.id, work.lease, Outcome::Untouched);
+            } else {
+                self.hand_out(work);
+            }
+        }
     }
 
     /// Others are asked after when it is time.
@@ -149,9 +159,12 @@ impl<P: Process> Dispatcher<P> {
     /// Says what came of work: at once where nothing more is about to end, else with what ends soon.
     fn settle(&mut self) {
         let is_all = self.queues.iter().all(Queue::is_idle);
-        let enough = self.hand.manager.profile.batch;
-        if let Some(answers) = self.outcomes.begin(enough, is_all) {
-            self.statements.settle(answers);
+        let (enough, lease) = (self.hand.manager.profile.batch, self.hand.manager.lease);
+        for rows in [Rows::Any, Rows::Locked] {
+            let answers = self.outcomes.of(rows).begin(enough, is_all || rows == Rows::Locked);
+            if let Some(answers) = answers {
+                self.statements.settle(rows, answers, lease);
+            }
         }
     }
 
@@ -163,14 +176,14 @@ impl<P: Process> Dispatcher<P> {
     fn has_ended(&mut self, ended: Ended) -> Result<(), Error> {
         match ended {
             Ended::Claim { lane, wanted, began, result } => self.has_claimed(lane, (wanted, began), result),
-            Ended::Settle { answers, result } => self.has_settled(answers, result),
+            Ended::Settle { rows, said } => self.has_settled(rows, said),
             Ended::Beat { asked, began, result } => self.has_beaten(&asked, began, result),
             Ended::Rest(Failed::Claim(lane)) => {
                 self.queue(lane).has_claimed(Vec::new(), None);
                 Ok(())
             }
-            Ended::Rest(Failed::Settle) => {
-                self.outcomes.has_rested();
+            Ended::Rest(Failed::Settle(rows)) => {
+                self.outcomes.of(rows).has_rested();
                 Ok(())
             }
             Ended::Rest(Failed::Beat) => {
@@ -202,22 +215,46 @@ impl<P: Process> Dispatcher<P> {
         }
     }
 
-    fn has_settled(&mut self, answers: Vec<Answer>, result: Result<Vec<Uuid>, Error>) -> Result<(), Error> {
-        let held = match result {
-            Ok(held) => held,
-            Err(error) => {
-                self.outcomes.have_failed(answers);
-                return self.rest(Failed::Settle, error);
-            }
+    fn has_settled(&mut self, rows: Rows, said: Said) -> Result<(), Error> {
+        let may_be_said = self.outcomes.of(rows).were_said();
+        if !said.locked.is_empty() {
+            self.wait_for_locks(rows, said.locked, may_be_said);
+        }
+        self.have_been_said(said.settled, &said.held, may_be_said);
+        let Some((answers, error)) = said.failed else {
+            self.statements.has_answered();
+            return Ok(());
         };
-        let may_be_said = self.outcomes.were_said();
-        self.statements.has_answered();
+        self.outcomes.of(rows).have_failed(answers);
+        self.rest(Failed::Settle(rows), error)
+    }
+
+    /// Somebody locks these rows. At the end they are waited for no longer than a lease; whoever has them next does them again.
+    fn wait_for_locks(&mut self, rows: Rows, answers: Vec<Answer>, may_be_said: bool) {
+        let (process, count) = (self.hand.manager.process.name(), answers.len());
+        if self.stopped_at.is_some_and(|stopped| stopped.elapsed() > self.hand.manager.lease) {
+            warn!(process, count, "what came of work was not said, as somebody locks it");
+            for answer in answers {
+                self.held.forget(&answer.id, answer.lease);
+            }
+            return;
+        }
+        if rows == Rows::Any {
+            warn!(process, count, "what came of work can not be said yet, as somebody locks it");
+        }
+        if self.outcomes.of(Rows::Locked).are_locked(answers, may_be_said) {
+            self.statements.settle_later();
+        }
+    }
+
+    fn have_been_said(&mut self, answers: Vec<Answer>, held: &HashSet<Uuid>, may_be_said: bool) {
         for answer in answers {
             self.held.forget(&answer.id, answer.lease);
             match &answer.outcome {
                 Outcome::Running { pause, .. } => self.queue(Lane::Checks).is_due_in(*pause),
                 Outcome::Failed { pause, .. } => self.queue(answer.lane).is_due_in(*pause),
-                _ => {}
+                Outcome::Untouched => self.queue(answer.lane).may_claim(),
+                Outcome::Done | Outcome::Parked { .. } => {}
             }
             // Or it was said the first time.
             if held.contains(&answer.id) || may_be_said {
@@ -227,7 +264,6 @@ impl<P: Process> Dispatcher<P> {
                 warn!(process, id = %answer.id, "the lease of work was lost before it was said what came of it");
             }
         }
-        Ok(())
     }
 
     fn has_beaten(
@@ -245,8 +281,8 @@ impl<P: Process> Dispatcher<P> {
         for (id, lease) in ids.iter().zip(leases) {
             match still.get(id) {
                 Some(true) => self.held.is_leased_since(id, *lease, began),
-                // Somebody locks it, to say what came of it or to take its place: the next one tells.
-                Some(false) => {}
+                // To say what came of it, or to take its place: the next one tells.
+                Some(false) => self.held.is_locked(id, *lease),
                 None => self.held.lose(id, *lease),
             }
         }
@@ -254,8 +290,9 @@ impl<P: Process> Dispatcher<P> {
         for queue in &mut self.queues {
             queue.drop_lost(|id| held.has(id));
         }
-        if self.held.has_older_than(self.hand.manager.lease) {
-            self.statements.beat_later();
+        let lease = self.hand.manager.lease;
+        if self.held.has_older_than(lease) {
+            self.statements.beat_later(lease);
         }
         Ok(())
     }
@@ -281,7 +318,7 @@ impl<P: Process> Dispatcher<P> {
 
     fn answer(&mut self, id: Uuid, lease: Uuid, outcome: Outcome) {
         if let Some(answer) = self.held.answer(id, lease, outcome) {
-            self.outcomes.push(answer);
+            self.outcomes.of(Rows::Any).push(answer);
         }
     }
 

@@ -9,6 +9,9 @@ use uuid::Uuid;
 
 use crate::process::work::{Answer, Lane, Outcome, Work};
 
+/// A row that so many heartbeats in a row have found locked was not just being settled.
+const KEPT_LOCKED: u32 = 2;
+
 #[derive(Debug)]
 enum Stage {
     /// Waits for its turn.
@@ -25,6 +28,8 @@ struct Entry {
     stage: Stage,
     /// When it is known to have been leased last.
     leased: Instant,
+    /// How many heartbeats in a row have found its row locked, so that they could not make the lease last longer.
+    found_locked: u32,
 }
 
 /// All that is leased here, by what becomes of it.
@@ -51,7 +56,7 @@ impl Held {
     /// Claimed by a statement that began then. What is here already was claimed again, as its lease had run out: the earlier is given up.
     pub(super) fn add(&mut self, work: &Work, leased: Instant) {
         let (lease, lane, attempt) = (work.lease, work.lane, work.attempt);
-        let entry = Entry { lease, lane, attempt, stage: Stage::Kept, leased };
+        let entry = Entry { lease, lane, attempt, stage: Stage::Kept, leased, found_locked: 0 };
         self.of_lane[lane as usize] += 1;
         if let Some(earlier) = self.entries.insert(work.id, entry) {
             self.of_lane[earlier.lane as usize] -= 1;
@@ -100,19 +105,40 @@ impl Held {
 
     /// Those whose leases are that old.
     pub(super) fn older_than(&self, age: Duration) -> (Vec<Uuid>, Vec<Uuid>) {
-        let old = self.entries.iter().filter(|(_, entry)| entry.leased.elapsed() >= age);
+        let old = self.entries.iter().filter(|(_, entry)| entry.is_older_than(age));
         old.map(|(id, entry)| (*id, entry.lease)).unzip()
     }
 
     /// Whether any lease may have run out.
     pub(super) fn has_older_than(&self, age: Duration) -> bool {
-        let limit = Instant::now().checked_sub(age);
-        limit.is_some_and(|limit| self.entries.values().any(|entry| entry.leased <= limit))
+        self.entries.values().any(|entry| entry.is_older_than(age))
+    }
+
+    /// The same but for those that somebody keeps locked: nobody can claim these meanwhile.
+    pub(super) fn has_doubtful(&self, age: Duration) -> bool {
+        self.entries.values().any(|entry| entry.is_older_than(age) && entry.found_locked < KEPT_LOCKED)
+    }
+
+    pub(super) fn is_older_than(&self, id: &Uuid, age: Duration) -> bool {
+        self.entries.get(id).is_some_and(|entry| entry.is_older_than(age))
     }
 
     pub(super) fn is_leased_since(&mut self, id: &Uuid, lease: Uuid, leased: Instant) {
         if let Some(entry) = self.entries.get_mut(id).filter(|entry| entry.lease == lease) {
-            entry.leased = leased;
+            (entry.leased, entry.found_locked) = (leased, 0);
         }
+    }
+
+    /// A heartbeat has found its row locked.
+    pub(super) fn is_locked(&mut self, id: &Uuid, lease: Uuid) {
+        if let Some(entry) = self.entries.get_mut(id).filter(|entry| entry.lease == lease) {
+            entry.found_locked += 1;
+        }
+    }
+}
+
+impl Entry {
+    fn is_older_than(&self, age: Duration) -> bool {
+        self.leased.elapsed() >= age
     }
 }

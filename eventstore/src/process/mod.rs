@@ -41,6 +41,7 @@
 //!   was claimed so often without a word is parked.
 //! - What was started is not done by its deadline: it has failed.
 //! - A reaction fails: tried again; then its event is parked in the group, and those of its instance wait behind it.
+//! - Somebody locks the row of a piece of work: what came of that one is said when it is free, and all others go on.
 //! - The primary does not answer: everything waits. What was carried out meanwhile is said when it answers.
 //! - A failover loses events: the work that followed from them is lost with them.
 //! - The server's clock jumps forwards: wake-ups come early.
@@ -57,6 +58,7 @@ mod queue;
 mod reacting;
 mod reaction;
 mod run;
+mod saying;
 mod statements;
 mod status;
 mod work;

@@ -1,4 +1,6 @@
 //! What is still to be said: pure, no IO.
+//!
+//! What somebody locks is said apart from the rest, so that it holds up nothing but itself.
 
 use std::time::Duration;
 
@@ -8,6 +10,36 @@ use crate::process::work::Answer;
 
 /// How long an outcome may wait for others to be said with it.
 const GATHER_FOR: Duration = Duration::from_millis(5);
+
+/// Which outcomes are meant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Rows {
+    /// Whatever comes.
+    Any,
+    /// Those whose rows somebody locks.
+    Locked,
+}
+
+/// All that was not said yet.
+#[derive(Debug, Default)]
+pub(super) struct Backlog {
+    any: Outcomes,
+    locked: Outcomes,
+}
+
+impl Backlog {
+    pub(super) fn of(&mut self, rows: Rows) -> &mut Outcomes {
+        match rows {
+            Rows::Any => &mut self.any,
+            Rows::Locked => &mut self.locked,
+        }
+    }
+
+    /// When there is something to be said at the latest. What is locked is said after rests.
+    pub(super) fn ripe_at(&self) -> Option<Instant> {
+        self.any.ripe_at()
+    }
+}
 
 /// Outcomes that were not said yet. One statement at a time says them; what comes meanwhile makes up the next.
 #[derive(Debug, Default)]
@@ -44,17 +76,24 @@ impl Outcomes {
 
     /// To be said again, with what has come since, after a [rest](Self::has_rested). What holds already is not held any more, and does no harm.
     pub(super) fn have_failed(&mut self, answers: Vec<Answer>) {
-        self.is_in_doubt = true;
+        (self.is_under_way, self.is_in_doubt) = (true, true);
         self.waiting.splice(0..0, answers);
         self.since.get_or_insert_with(Instant::now);
+    }
+
+    /// Their rows are locked, and they may have been said before: to be said after a [rest](Self::has_rested). True if that is to be begun.
+    pub(super) fn are_locked(&mut self, answers: Vec<Answer>, is_in_doubt: bool) -> bool {
+        self.is_in_doubt |= is_in_doubt;
+        self.waiting.extend(answers);
+        self.since.get_or_insert_with(Instant::now);
+        !std::mem::replace(&mut self.is_under_way, true)
     }
 
     pub(super) fn has_rested(&mut self) {
         self.is_under_way = false;
     }
 
-    /// When there is something to be said at the latest.
-    pub(super) fn ripe_at(&self) -> Option<Instant> {
+    fn ripe_at(&self) -> Option<Instant> {
         self.since.filter(|_| !self.is_under_way).map(|first| first + GATHER_FOR)
     }
 }

@@ -1,4 +1,4 @@
-//! The statements of a dispatcher that are under way: a claim a lane, a settling, and a heartbeat.
+//! The statements of a dispatcher that are under way: a claim a lane, a settling of what comes and one of what somebody locks, and a heartbeat.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -12,6 +12,8 @@ use uuid::Uuid;
 
 use crate::error::Error;
 use crate::process::calls::{Calls, Claims};
+use crate::process::outcomes::Rows;
+use crate::process::saying::{Said, say};
 use crate::process::work::{Answer, Lane};
 
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
@@ -26,8 +28,8 @@ pub(super) enum Ended {
         result: Result<Claims, Error>,
     },
     Settle {
-        answers: Vec<Answer>,
-        result: Result<Vec<Uuid>, Error>,
+        rows: Rows,
+        said: Said,
     },
     Beat {
         asked: (Vec<Uuid>, Vec<Uuid>),
@@ -42,7 +44,7 @@ pub(super) enum Ended {
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Failed {
     Claim(Lane),
-    Settle,
+    Settle(Rows),
     Beat,
 }
 
@@ -74,11 +76,11 @@ impl Statements {
         }));
     }
 
-    pub(super) fn settle(&self, answers: Vec<Answer>) {
+    pub(super) fn settle(&self, rows: Rows, answers: Vec<Answer>, lease: Duration) {
         let calls = Arc::clone(&self.calls);
         self.under_way.push(Box::pin(async move {
-            let result = calls.settle(&answers).await;
-            Ended::Settle { answers, result }
+            let said = say(&calls, answers, lease).await;
+            Ended::Settle { rows, said }
         }));
     }
 
@@ -122,10 +124,15 @@ impl Statements {
         Ok(())
     }
 
-    /// A heartbeat has found leases that somebody locks: whoever does may take a while.
-    pub(super) fn beat_later(&mut self) {
+    /// A heartbeat has found leases that somebody locks: whoever does may take a while, and the others are to last.
+    pub(super) fn beat_later(&mut self, lease: Duration) {
         self.is_beating = true;
-        self.rest_for(LONGEST_PAUSE, Failed::Beat);
+        self.rest_for(LONGEST_PAUSE.min(lease / 3), Failed::Beat);
+    }
+
+    /// The same of what was to be said.
+    pub(super) fn settle_later(&self) {
+        self.rest_for(LONGEST_PAUSE, Failed::Settle(Rows::Locked));
     }
 
     fn rest_for(&self, pause: Duration, failed: Failed) {

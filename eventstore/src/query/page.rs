@@ -142,6 +142,8 @@ fn always() -> bool {
 #[derive(Debug)]
 pub(crate) enum Undecodable {
     Column(tokio_postgres::Error),
+    /// What the event there holds.
+    Content(Position, tokio_postgres::Error),
     NoHeader,
     OutOfOrder(Position, Position),
 }
@@ -194,14 +196,17 @@ impl Page {
                     return Err(Undecodable::OutOfOrder(last.position, position));
                 }
             }
+            let json = |column: usize| {
+                row.try_get::<_, Value>(column).map_err(|error| Undecodable::Content(position, error))
+            };
             events.push(RecordedEvent {
                 position,
                 id: EventId::from(row.try_get::<_, Uuid>(1)?),
                 event_type: EventType::stored(event_type),
                 occurred_at: row.try_get(3)?,
                 recorded_at: row.try_get(2)?,
-                payload: row.try_get::<_, Value>(5)?,
-                metadata: row.try_get::<_, Value>(6)?,
+                payload: json(5)?,
+                metadata: json(6)?,
             });
         }
         let (head, header) = header.ok_or(Undecodable::NoHeader)?;

@@ -8,6 +8,7 @@ use tracing::{Instrument as _, debug, info_span};
 
 use crate::consistency::Consistency;
 use crate::error::Error;
+use crate::event;
 use crate::filter::Path;
 use crate::pool::{self, Param, Pool};
 use crate::query::arguments::PageArguments;
@@ -201,6 +202,7 @@ async fn run_with(
         Undecodable::Column(error) => {
             Error::internal(format!("{}: a page can not be read: {error}", pool.server()))
         }
+        Undecodable::Content(position, error) => event::unreadable(pool.server(), position, &error),
         Undecodable::NoHeader => Error::internal("a page came without its header"),
         Undecodable::OutOfOrder(first, second) => {
             Error::internal(format!("a page came out of order: position {second} after {first}"))

@@ -44,6 +44,7 @@ mod pressure;
 mod privileges;
 mod process;
 mod process_manager_faults;
+mod process_manager_locks;
 mod process_managers;
 mod process_script;
 mod projection_swaps;

@@ -17,7 +17,7 @@ use crate::process_script::{Script, begin, manager, next, settled, step, telling
 use crate::subscriptions::{LONG, log_with, soon};
 
 /// Tells of each command, and does not end before it may.
-fn gated() -> (Script, mpsc::UnboundedReceiver<Command>, Arc<Semaphore>) {
+pub(crate) fn gated() -> (Script, mpsc::UnboundedReceiver<Command>, Arc<Semaphore>) {
     let (told, handled) = mpsc::unbounded_channel();
     let gate = Arc::new(Semaphore::new(0));
     let may_end = Arc::clone(&gate);
