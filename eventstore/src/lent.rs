@@ -37,28 +37,34 @@ impl From<Error> for Fault {
     }
 }
 
-/// A connection with a transaction of the application's. Unless that has come to its end it is closed, and not used again.
-pub(crate) struct Lent(Option<Box<dyn PooledConnection>>);
+/// A connection with a transaction of the application's. Unless that has come to its end the connection is closed, and not used again; what
+/// the server is doing for it is cancelled, as the session lasts until that has ended.
+pub(crate) struct Lent {
+    connection: Option<Box<dyn PooledConnection>>,
+    pool: Arc<dyn Pool>,
+}
 
 impl Lent {
     pub(crate) async fn of(borrower: Borrower<'_>) -> Result<Self, Error> {
         borrower.store.check_open()?;
-        let primary: &Arc<dyn Pool> = borrower.store.inner().servers.primary();
-        Ok(Self(Some(primary.acquire(borrower.store.read_deadline()).await?)))
+        let pool = Arc::clone(borrower.store.inner().servers.primary());
+        let connection = Some(pool.acquire(borrower.store.read_deadline()).await?);
+        Ok(Self { connection, pool })
     }
 
     pub(crate) fn client(&mut self) -> &mut Client {
-        self.0.as_mut().expect("it is there until it has ended").client_mut()
+        self.connection.as_mut().expect("it is there until it has ended").client_mut()
     }
 
     pub(crate) fn has_ended(mut self) {
-        self.0 = None;
+        self.connection = None;
     }
 }
 
 impl Drop for Lent {
     fn drop(&mut self) {
-        if let Some(connection) = self.0.take() {
+        if let Some(connection) = self.connection.take() {
+            self.pool.cancel(connection.client().cancel_token());
             connection.discard();
         }
     }

@@ -11,7 +11,7 @@ use deadpool_postgres::{
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use tokio::task::JoinHandle;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 use tokio_postgres::types::Type;
 use tokio_postgres::{CancelToken, Client, Config, Row};
 
@@ -19,6 +19,9 @@ use crate::error::{Error, ErrorKind};
 use crate::pool::{Connector, Param, Pool, PooledConnection, exhausted, types, values};
 use crate::settings::Settings;
 use crate::sqlstate;
+
+/// What the clock counts in, and a little more.
+const TICK: Duration = Duration::from_millis(2);
 
 /// Connections to one server, kept by deadpool.
 #[derive(Debug)]
@@ -97,9 +100,11 @@ impl Pool for DeadPool {
         let create = self.connector.patience().min(left);
         let timeouts =
             Timeouts { wait: Some(left.min(self.acquire_timeout)), create: Some(create), recycle: None };
-        match self.pool.timeout_get(&timeouts).await {
-            Ok(object) => Ok(Box::new(Borrowed { object, prepares: self.prepares })),
-            Err(error) => Err(self.error(error)),
+        // Whoever has waited first has less time left to connect. Waiting has a limit of its own, which comes a moment before.
+        match timeout_at(deadline + TICK, self.pool.timeout_get(&timeouts)).await {
+            Ok(Ok(object)) => Ok(Box::new(Borrowed { object, prepares: self.prepares })),
+            Ok(Err(error)) => Err(self.error(error)),
+            Err(_) => Err(self.error(PoolError::Timeout(TimeoutType::Create))),
         }
     }
 

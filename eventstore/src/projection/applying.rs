@@ -6,6 +6,7 @@ use crate::filter::Filter;
 use crate::lent::{Fault, Lent, commit, guarded, in_time, in_time_of, judged};
 use crate::projection::calls::{Begun, Calls, Swap};
 use crate::projection::definition::{Projection, quoted};
+use crate::query::{PageRequest, Source};
 use crate::subscription::Batch;
 use crate::token::Token;
 
@@ -86,10 +87,17 @@ pub(super) async fn swap(
     let mut lent = Lent::of(calls.borrower()).await?;
     let transaction = in_time(calls.borrower(), lent.client().transaction()).await?;
     let mut swap = in_time(calls.borrower(), calls.swap(&transaction, generation, None)).await?;
-    if let Swap::Behind(Some(live)) = swap
-        && calls.store.query(filter).after(own).until(live).limit(1).await?.is_empty()
-    {
-        swap = in_time(calls.borrower(), calls.swap(&transaction, generation, Some(live))).await?;
+    if let Swap::Behind(Some(live)) = swap {
+        let missing = PageRequest {
+            low: own.position(),
+            high: Some(live),
+            witnesses: Some(own).filter(|own| !own.is_start()).into_iter().collect(),
+            ..PageRequest::new(Source::filter(filter.check()?))
+        };
+        let missing = calls.store.reader().page_in(&transaction, &missing);
+        if in_time_of(calls.borrower(), missing).await?.events.is_empty() {
+            swap = in_time(calls.borrower(), calls.swap(&transaction, generation, Some(live))).await?;
+        }
     }
     in_time(calls.borrower(), transaction.commit()).await?;
     lent.has_ended();

@@ -1,5 +1,7 @@
 //! The statements of a projector, on the primary.
 
+use std::time::Duration;
+
 use tokio_postgres::types::Type;
 use tokio_postgres::{Row, Transaction};
 
@@ -11,6 +13,8 @@ use crate::projection::definition::{Views, quoted};
 use crate::sql::{self, projection};
 use crate::sqlstate;
 use crate::store::EventStore;
+
+const LONGEST_LOCK_WAIT: Duration = Duration::from_secs(1);
 
 /// A projection, as its projector calls it.
 #[derive(Debug, Clone)]
@@ -87,7 +91,9 @@ impl Calls {
         transaction: &Transaction<'_>,
         generation: i32,
     ) -> Result<Option<bool>, tokio_postgres::Error> {
-        let params: [Param<'_>; 2] = [(&self.name, Type::TEXT), (&generation, Type::INT4)];
+        let limit = self.lock_limit();
+        let params: [Param<'_>; 3] =
+            [(&self.name, Type::TEXT), (&generation, Type::INT4), (&limit, Type::TEXT)];
         let rows = transaction.query_typed(&self.sql(projection::MAKE), &params).await?;
         rows.first().map_or(Ok(None), |row| row.try_get(0))
     }
@@ -108,8 +114,14 @@ impl Calls {
         generation: i32,
     ) -> Result<Begun, tokio_postgres::Error> {
         let (live, built) = (self.views.live(), self.views.of_generation(generation));
-        let params: [Param<'_>; 4] =
-            [(&self.name, Type::TEXT), (&generation, Type::INT4), (&live, Type::TEXT), (&built, Type::TEXT)];
+        let limit = self.lock_limit();
+        let params: [Param<'_>; 5] = [
+            (&self.name, Type::TEXT),
+            (&generation, Type::INT4),
+            (&live, Type::TEXT),
+            (&built, Type::TEXT),
+            (&limit, Type::TEXT),
+        ];
         let rows = transaction.query_typed(&self.sql(projection::BEGIN_APPLY), &params).await?;
         let Some(row) = rows.first() else { return Ok(Begun::Gone) };
         Ok(if row.try_get(0)? { Begun::Paused } else { Begun::At(Position::from_sql(row.try_get(1)?)) })
@@ -123,9 +135,13 @@ impl Calls {
         generation: i32,
         nothing_up_to: Option<Position>,
     ) -> Result<Swap, tokio_postgres::Error> {
-        let nothing_up_to = nothing_up_to.unwrap_or_default().to_sql();
-        let params: [Param<'_>; 3] =
-            [(&self.name, Type::TEXT), (&generation, Type::INT4), (&nothing_up_to, Type::INT8)];
+        let (nothing_up_to, limit) = (nothing_up_to.unwrap_or_default().to_sql(), self.lock_limit());
+        let params: [Param<'_>; 4] = [
+            (&self.name, Type::TEXT),
+            (&generation, Type::INT4),
+            (&nothing_up_to, Type::INT8),
+            (&limit, Type::TEXT),
+        ];
         let rows = transaction.query_typed(&self.sql(projection::SWAP), &params).await?;
         let Some(row) = rows.first() else { return Ok(Swap::Gone) };
         let old: i32 = match row.try_get(0)? {
@@ -161,8 +177,9 @@ impl Calls {
         &self,
         transaction: &Transaction<'_>,
     ) -> Result<Result<Vec<i32>, String>, tokio_postgres::Error> {
-        let rows =
-            transaction.query_typed(&self.sql(projection::DELETE), &[(&self.name, Type::TEXT)]).await?;
+        let limit = self.lock_limit();
+        let params: [Param<'_>; 2] = [(&self.name, Type::TEXT), (&limit, Type::TEXT)];
+        let rows = transaction.query_typed(&self.sql(projection::DELETE), &params).await?;
         let Some(row) = rows.first() else { return Ok(Err(String::new())) };
         let verdict: String = row.try_get(0)?;
         if verdict == "deleted" { row.try_get(1).map(Ok) } else { Ok(Err(verdict)) }
@@ -185,6 +202,13 @@ impl Calls {
 
     pub(super) fn fault(&self, error: &tokio_postgres::Error) -> Error {
         sqlstate::classify(error, self.store.inner().servers.primary().server())
+    }
+
+    /// How long a lock is waited for, in milliseconds: a statement that takes longer than a read may is given up, and whoever holds the lock
+    /// is then waited for again.
+    fn lock_limit(&self) -> String {
+        let limit = (self.store.settings().query_timeout / 2).min(LONGEST_LOCK_WAIT);
+        limit.as_millis().max(1).to_string()
     }
 
     fn sql(&self, sql: &str) -> String {

@@ -25,7 +25,7 @@ use crate::projection::generation::Generation;
 /// that is live; [`Closed`](crate::ErrorKind::Closed). Servers that do not answer are waited for, and so is another projector that runs it.
 ///
 /// # Cancellation
-/// Dropping it rolls back what is being applied.
+/// Dropping it rolls back what is being applied; a statement that is under way is cancelled on the server.
 #[must_use = "nothing is applied until it is awaited"]
 pub struct ProjectorRun {
     running: BoxFuture<'static, Result<(), Error>>,

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::{Instant, timeout_at};
+use tokio_postgres::{Row, Transaction};
 use tracing::{Instrument as _, debug, info_span};
 
 use crate::consistency::Consistency;
@@ -19,6 +20,7 @@ use crate::query::{Page, PageRequest, Source};
 use crate::routing::Servers;
 use crate::settings::{ReplicaFallback, Settings};
 use crate::sql::Statements;
+use crate::sqlstate;
 use crate::token::Token;
 use crate::visibility::once_visible;
 
@@ -149,10 +151,29 @@ impl Reader {
             return Err(Error::unavailable(format!("{} is a standby at the moment", pool.server())));
         }
         self.servers.saw_primary((begun, &known), page.head, page.log);
+        self.judge_primary(page, request)
+    }
+
+    /// A page from the primary, as a transaction there sees it: whoever holds locks in it must not wait for another connection.
+    pub(crate) async fn page_in(
+        &self,
+        transaction: &Transaction<'_>,
+        request: &PageRequest,
+    ) -> Result<Page, Error> {
+        let (server, finder) = (self.servers.primary().server(), request.finder());
+        let sql = self.statements.page(finder, request.direction);
+        let arguments = PageArguments::new(request, finder);
+        let rows = transaction.query_typed(sql, &arguments.as_params()).await;
+        let rows = rows.map_err(|error| sqlstate::classify(&error, server))?;
+        self.judge_primary(decoded(&rows, request, server)?, request)
+    }
+
+    fn judge_primary(&self, page: Page, request: &PageRequest) -> Result<Page, Error> {
+        let server = self.servers.primary().server();
         match self.judge(page, request)? {
             Answer::Good(page) => Ok(page),
-            Answer::Behind => Err(diverged(furthest(&request.witnesses), pool.server())),
-            Answer::Diverged(token) => Err(diverged(token, pool.server()).by_another_event()),
+            Answer::Behind => Err(diverged(furthest(&request.witnesses), server)),
+            Answer::Diverged(token) => Err(diverged(token, server).by_another_event()),
         }
     }
 
@@ -198,11 +219,13 @@ async fn run_with(
 ) -> Result<Page, Error> {
     let span = info_span!("read_page", server = pool.server(), limit = request.limit);
     let rows = pool::read(pool, sql, arguments, deadline).instrument(span).await?;
-    Page::decode(&rows, request.direction, request.limit).map_err(|why| match why {
-        Undecodable::Column(error) => {
-            Error::internal(format!("{}: a page can not be read: {error}", pool.server()))
-        }
-        Undecodable::Content(position, error) => event::unreadable(pool.server(), position, &error),
+    decoded(&rows, request, pool.server())
+}
+
+fn decoded(rows: &[Row], request: &PageRequest, server: &str) -> Result<Page, Error> {
+    Page::decode(rows, request.direction, request.limit).map_err(|why| match why {
+        Undecodable::Column(error) => Error::internal(format!("{server}: a page can not be read: {error}")),
+        Undecodable::Content(position, error) => event::unreadable(server, position, &error),
         Undecodable::NoHeader => Error::internal("a page came without its header"),
         Undecodable::OutOfOrder(first, second) => {
             Error::internal(format!("a page came out of order: position {second} after {first}"))

@@ -6,12 +6,13 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::Poll;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use eventstore::{Consistency, ErrorKind, EventStore, Filter, NewEvent};
 use futures_util::future::join_all;
 use serde_json::json;
 use testutil::checker::{self, Action, Answer, Append, Checker, Digest, Outcome, Read, Recorder};
+use testutil::proxy::{Proxy, Toward};
 use tokio::time::timeout;
 
 use crate::fixture::{self, Log};
@@ -268,4 +269,25 @@ async fn a_read_that_finds_all_connections_in_use_says_so() {
     blocker.rollback().await.unwrap();
     let served = futures_util::StreamExt::next(&mut both).await;
     assert_eq!(served.unwrap().unwrap().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_read_that_waits_for_a_connection_and_then_opens_one_keeps_its_deadline() {
+    let log = Log::new().await;
+    let proxy = Proxy::before(log.schema.primary()).await.unwrap();
+    let mut settings = fixture::settings();
+    (settings.pool_size, settings.connect_timeout) = (1, Duration::from_secs(60));
+    let builder = fixture::store().primary(proxy.dsn()).schema(log.schema.name()).settings(settings);
+    let store = builder.connect().await.unwrap();
+    store.query(&Filter::all()).await.unwrap();
+    proxy.stall(Toward::Both);
+    let read = |ms: u64| store.query(&Filter::all()).timeout(Duration::from_millis(ms)).into_future();
+    let began = Instant::now();
+    // The second one waits for the first to be given up, and then for a connection in place of that.
+    let (first, second) = tokio::join!(read(1_500), read(2_000));
+    let took = began.elapsed();
+    let [first, second] = [first, second].map(Result::unwrap_err);
+    assert_eq!([first.kind(), second.kind()], [ErrorKind::Unavailable; 2]);
+    assert!(second.to_string().contains("timed out opening a connection"), "{second}");
+    assert!(took < Duration::from_millis(2_900), "{took:?}");
 }

@@ -1,10 +1,10 @@
 //! What roles call by hand: arrays that PostgreSQL takes and the store never sends.
 
-use eventstore::Filter;
+use eventstore::{ErrorKind, Filter, Start};
 use tokio_postgres::Client;
 
 use crate::guarded::{Guarded, refusal};
-use crate::subscriptions::append;
+use crate::subscriptions::{append, log_with, next, soon};
 
 /// The columns of an append of two events in two requests. The second one has something in every column of conditions, and the first one refuses it.
 const COLUMNS: [(&str, &str); 27] = [
@@ -145,4 +145,35 @@ async fn no_arguments_of_a_call_by_hand_break_the_order_or_plant_keys() {
     let numbers: Vec<_> = seen.iter().map(|event| event.payload["n"].as_u64().unwrap()).collect();
     assert_eq!(numbers, [1, 101, 3]);
     guarded.end().await;
+}
+
+#[tokio::test]
+async fn an_event_that_can_not_be_read_is_named_and_readers_go_on_once_it_is_put_right() {
+    let log = log_with(soon()).await;
+    append(&log.store, 0..2).await;
+    let owner = log.sql().await;
+    owner.batch_execute(&format!("SET search_path = {}", log.schema.name())).await.unwrap();
+    let too_large = "jsonb '{\"n\": 1e400}'";
+    let too_deep = "(repeat('{\"a\":', 200) || '1' || repeat('}', 200))::jsonb";
+    for (position, payload) in [(3, too_large), (4, too_deep)] {
+        let payloads = format!("ARRAY[{payload}, jsonb '{{}}']");
+        owner.batch_execute(&append_with(&[("p_payload", &payloads)])).await.unwrap();
+        let mut following = log.store.subscription("s").ephemeral().start(Start::Beginning).await.unwrap();
+        let refused = [
+            log.store.query(&Filter::all()).await.unwrap_err(),
+            next(&mut following).await.err().expect("nobody can read that"),
+        ];
+        for error in refused {
+            assert_eq!(error.kind(), ErrorKind::Invalid, "{error}");
+            let named = format!("the event at position {position} can not be read");
+            assert!(error.to_string().contains(&named), "{error}");
+        }
+        let put_right = format!(
+            "BEGIN; ALTER TABLE events DISABLE TRIGGER refuse_change, DISABLE TRIGGER refuse_change_of_row;
+             UPDATE events SET payload = '{{\"n\": 0}}' WHERE position = {position};
+             ALTER TABLE events ENABLE ALWAYS TRIGGER refuse_change, ENABLE ALWAYS TRIGGER refuse_change_of_row; COMMIT"
+        );
+        owner.batch_execute(&put_right).await.unwrap();
+        assert_eq!(log.store.query(&Filter::all()).await.unwrap().len(), position);
+    }
 }
