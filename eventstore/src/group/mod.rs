@@ -39,6 +39,8 @@
 //!   as it may be what killed them; and with it, it may be, what was claimed together with it each time.
 //! - The primary does not answer: everything waits, with growing pauses. What was said meanwhile is said when it answers, unless the
 //!   lease has run out by then.
+//! - It does not answer for longer than a lease, and a member then claims again what it still has: the earlier delivery is lost, and the later
+//!   one is handed over.
 //! - The primary crashes: claims are not flushed, and may be forgotten; what had been claimed is claimed again. Answers are flushed.
 //! - A failover loses events: the work lies in the same database and lost the same. The group goes on from there.
 //! - The server's clock jumps: forwards, leases run out early; backwards, a lease that ends beyond any that is given counts as over.

@@ -91,6 +91,49 @@ async fn dropping_a_run_ends_the_statement_that_is_under_way() {
     timeout(LONG, async { while sleeping().await > 0 {} }).await.expect("it is rolled back");
 }
 
+/// Tells how long its transactions wait for locks.
+struct Asking(mpsc::UnboundedSender<String>);
+
+impl Asking {
+    async fn ask(&self, transaction: &Transaction<'_>) -> Result<(), ApplyError> {
+        let limit = transaction.query_one("SHOW lock_timeout", &[]).await?;
+        Ok(self.0.send(limit.get(0))?)
+    }
+}
+
+impl Projection for Asking {
+    fn name(&self) -> &str {
+        "asking"
+    }
+
+    fn filter(&self) -> Filter {
+        odd()
+    }
+
+    async fn create(&self, transaction: &Transaction<'_>) -> Result<(), ApplyError> {
+        self.ask(transaction).await
+    }
+
+    async fn apply(&self, transaction: &Transaction<'_>, _: &[&RecordedEvent]) -> Result<(), ApplyError> {
+        self.ask(transaction).await
+    }
+}
+
+#[tokio::test]
+async fn how_long_the_application_waits_for_locks_is_its_own_affair() {
+    let log = log_with(settings()).await;
+    append(&log.store, [1]).await;
+    let dsn = format!("{} options='-c lock_timeout=7s'", log.schema.primary());
+    let builder = fixture::store().primary(dsn).schema(log.schema.name()).settings(settings());
+    let (tell, mut told) = mpsc::unbounded_channel();
+    let running = builder.connect().await.unwrap().projection(Asking(tell)).run().into_future();
+    let running = tokio::spawn(running);
+    for of in ["create", "apply"] {
+        assert_eq!(timeout(LONG, told.recv()).await.unwrap().unwrap(), "7s", "{of}");
+    }
+    running.abort();
+}
+
 /// A version of sum that sees next to nothing, and waits before it says so.
 struct Rare {
     began: mpsc::UnboundedSender<()>,

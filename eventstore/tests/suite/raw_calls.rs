@@ -159,10 +159,8 @@ async fn an_event_that_can_not_be_read_is_named_and_readers_go_on_once_it_is_put
         let payloads = format!("ARRAY[{payload}, jsonb '{{}}']");
         owner.batch_execute(&append_with(&[("p_payload", &payloads)])).await.unwrap();
         let mut following = log.store.subscription("s").ephemeral().start(Start::Beginning).await.unwrap();
-        let refused = [
-            log.store.query(&Filter::all()).await.unwrap_err(),
-            next(&mut following).await.unwrap_err(),
-        ];
+        let refused =
+            [log.store.query(&Filter::all()).await.unwrap_err(), next(&mut following).await.unwrap_err()];
         for error in refused {
             assert_eq!(error.kind(), ErrorKind::Invalid, "{error}");
             let named = format!("the event at position {position} can not be read");
