@@ -6,6 +6,7 @@ use eventstore::{
 };
 use serde_json::json;
 use testutil::TestSchema;
+use tokio::time::timeout;
 use tokio_postgres::Transaction;
 
 use crate::fixture;
@@ -192,8 +193,12 @@ async fn applications_have_the_search_path_of_their_role() {
         };
         assert_eq!(found(&format!("\"{view}\".paths")).await, [format!("{view}, {OWN}")]);
         assert_eq!(found(&table).await, [OWN]);
-        store.delete_projection("paths").await.unwrap();
-        store.delete_recomputed("paths").await.unwrap();
+        // Who has ended lets go in the background.
+        let deleted = async {
+            while store.delete_projection("paths").await.is_err() {}
+            while store.delete_recomputed("paths").await.is_err() {}
+        };
+        timeout(LONG, deleted).await.expect("they are held by nobody");
         store.close().await.unwrap();
     }
 }
