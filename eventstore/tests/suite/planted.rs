@@ -1,6 +1,8 @@
 //! Functions and operators that others plant where PostgreSQL looks for them: in a schema that is named like the role. Whoever runs projections may
 //! create schemas.
 
+use std::time::Duration;
+
 use eventstore::{
     ApplyError, EventStore, Filter, NewEvent, Projection, Recomputed, RecordedEvent, Settings, Token,
 };
@@ -178,7 +180,7 @@ async fn applications_have_the_search_path_of_their_role() {
 
         let projector = store.projection(Paths { table: String::new() });
         let projecting = Running::begin(|stop| projector.run().until(stop));
-        let recomputer = store.recomputed(Paths { table: table.clone() });
+        let recomputer = store.recomputed(Paths { table: table.clone() }).every(Duration::ZERO);
         let recomputing = Running::begin(|stop| recomputer.run().until(stop));
         let token = append(&store, [round * 2 + 1]).await;
         projector.wait_for(token, LONG).await.unwrap();
