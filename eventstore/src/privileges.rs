@@ -91,7 +91,7 @@ impl EventStore {
     ///
     /// # Errors
     /// [`Invalid`](crate::ErrorKind::Invalid) if there is no such role, if it is the log's owner (who may do everything) or PUBLIC, if the
-    /// caller has not the owner's rights, if others may put objects into the log's schema, or if the log has yet to be migrated; [`Unavailable`](crate::ErrorKind::Unavailable),
+    /// caller has not the owner's rights, if the log is of a role that the caller has no reason to trust (see `docs/security.md`), if others may put objects into the log's schema, or if the log has yet to be migrated; [`Unavailable`](crate::ErrorKind::Unavailable),
     /// [`Closed`](crate::ErrorKind::Closed).
     ///
     /// # Cancellation

@@ -78,8 +78,9 @@ impl EventStore {
     ///
     /// # Errors
     /// [`Invalid`](crate::ErrorKind::Invalid) if the schema was made by a newer library that this one does not work
-    /// with, if an applied migration was changed, if the log does not index a path that the builder names, or if it is to be
-    /// brought up to date by somebody who has not its owner's rights;
+    /// with, if an applied migration was changed, if the log does not index a path that the builder names, if it is to be
+    /// brought up to date by somebody who has not its owner's rights, or if it belongs to a role that an administrator of the
+    /// database would have to become, or trust, without having named it (see `docs/security.md`);
     /// [`Unavailable`](crate::ErrorKind::Unavailable) if the primary can not be reached, or another migration does
     /// not end.
     ///
