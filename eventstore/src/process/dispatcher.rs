@@ -200,14 +200,13 @@ impl<P: Process> Dispatcher<P> {
         result: Result<Claims, Error>,
     ) -> Result<(), Error> {
         match result {
-            Ok(Claims { work, next }) => {
+            Ok(Claims { mut work, next }) => {
                 self.statements.has_answered();
-                for one in &work {
-                    self.held.add(one, began);
-                }
                 let poll_every = self.hand.manager.profile.poll_every;
                 let dry_for = (work.len() < wanted)
                     .then(|| next.unwrap_or(poll_every).clamp(SHORTEST_DRY.min(poll_every), poll_every));
+                let outcomes = self.outcomes.of(Rows::Any);
+                work.retain(|one| self.held.add(one, began).map(|answer| outcomes.push(answer)).is_none());
                 self.queue(lane).has_claimed(work, dry_for);
                 Ok(())
             }
@@ -259,7 +258,7 @@ impl<P: Process> Dispatcher<P> {
             // Or it was said the first time.
             if held.contains(&answer.id) || may_be_said {
                 self.gauges.settles(answer.lane.name(), answer.outcome.name());
-            } else {
+            } else if !self.held.has(&answer.id) {
                 let process = self.hand.manager.process.name();
                 warn!(process, id = %answer.id, "the lease of work was lost before it was said what came of it");
             }

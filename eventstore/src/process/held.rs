@@ -17,7 +17,8 @@ enum Stage {
     /// Waits for its turn.
     Kept,
     Running(AbortHandle),
-    Answered,
+    /// With what is to be said of it.
+    Answered(Outcome),
 }
 
 #[derive(Debug)]
@@ -53,16 +54,25 @@ impl Held {
         self.entries.contains_key(id)
     }
 
-    /// Claimed by a statement that began then. What is here already was claimed again, as its lease had run out: the earlier is given up.
-    pub(super) fn add(&mut self, work: &Work, leased: Instant) {
+    /// Claimed by a statement that began then. What is here already was claimed again, as its lease had run out: the earlier is given up. Where it
+    /// was done, which could not be said, and nobody has had it since, that is to be said now, and it is not to be begun.
+    pub(super) fn add(&mut self, work: &Work, leased: Instant) -> Option<Answer> {
         let (lease, lane, attempt) = (work.lease, work.lane, work.attempt);
         let entry = Entry { lease, lane, attempt, stage: Stage::Kept, leased, found_locked: 0 };
         self.of_lane[lane as usize] += 1;
-        if let Some(earlier) = self.entries.insert(work.id, entry) {
-            self.of_lane[earlier.lane as usize] -= 1;
-            if let Stage::Running(task) = earlier.stage {
-                task.abort();
+        let earlier = self.entries.insert(work.id, entry)?;
+        self.of_lane[earlier.lane as usize] -= 1;
+        // Whoever claims it makes an attempt.
+        let is_next = (lane, attempt) == (earlier.lane, earlier.attempt + 1);
+        match earlier.stage {
+            Stage::Answered(outcome) if is_next && outcome.holds_later() => {
+                self.answer(work.id, lease, outcome)
             }
+            Stage::Running(task) => {
+                task.abort();
+                None
+            }
+            Stage::Kept | Stage::Answered(_) => None,
         }
     }
 
@@ -82,7 +92,7 @@ impl Held {
     /// What is to be said of it; nothing if it is not held under this lease any more.
     pub(super) fn answer(&mut self, id: Uuid, lease: Uuid, outcome: Outcome) -> Option<Answer> {
         let entry = self.entries.get_mut(&id).filter(|entry| entry.lease == lease)?;
-        entry.stage = Stage::Answered;
+        entry.stage = Stage::Answered(outcome.clone());
         Some(Answer { id, lease, lane: entry.lane, attempt: entry.attempt, outcome })
     }
 
@@ -140,5 +150,53 @@ impl Held {
 impl Entry {
     fn is_older_than(&self, age: Duration) -> bool {
         self.leased.elapsed() >= age
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::*;
+    use crate::position::Position;
+
+    fn work(lane: Lane, attempt: u32) -> Work {
+        Work {
+            id: Uuid::nil(),
+            lease: Uuid::now_v7(),
+            lane,
+            attempt,
+            cause: Position::START,
+            key: Value::Null,
+            name: String::new(),
+            payload: Value::Null,
+            reference: None,
+            check_every: None,
+            is_late: false,
+        }
+    }
+
+    #[test]
+    fn what_is_done_and_claimed_again_is_said_unless_somebody_has_had_it_since() {
+        let (commands, checks) = (Lane::Commands, Lane::Checks);
+        for (outcome, again, is_said) in [
+            (Outcome::Done, work(commands, 2), true),
+            (Outcome::Done, work(commands, 3), false),
+            (Outcome::Done, work(commands, 1), false),
+            (Outcome::Done, work(checks, 2), false),
+            (Outcome::Parked { why: String::new() }, work(commands, 2), true),
+            (Outcome::Failed { pause: Duration::ZERO, why: String::new() }, work(commands, 2), false),
+            (Outcome::Untouched, work(commands, 2), false),
+        ] {
+            let (mut held, first) = (Held::default(), work(commands, 1));
+            assert_eq!(held.add(&first, Instant::now()), None);
+            held.answer(first.id, first.lease, outcome.clone()).unwrap();
+            let said = held.add(&again, Instant::now());
+            let (lease, lane, attempt) = (again.lease, again.lane, again.attempt);
+            let answer = Answer { id: first.id, lease, lane, attempt, outcome };
+            assert_eq!(said, is_said.then_some(answer), "{again:?}");
+            assert_eq!(held.is_kept(&again), !is_said, "{again:?}");
+            assert_eq!(held.len(commands) + held.len(checks), 1);
+        }
     }
 }

@@ -88,6 +88,14 @@ impl Outcome {
         }
     }
 
+    /// Whether it holds for a later attempt too, which is then not to be made.
+    pub(super) fn holds_later(&self) -> bool {
+        match self {
+            Self::Done | Self::Running { .. } | Self::Parked { .. } => true,
+            Self::Failed { .. } | Self::Untouched => false,
+        }
+    }
+
     /// As metrics name it.
     pub(super) fn name(&self) -> &'static str {
         match self {

@@ -6,7 +6,6 @@ use eventstore::Profile;
 use serde_json::json;
 use tokio::time::timeout;
 use tokio_postgres::Client;
-use uuid::Uuid;
 
 use crate::fixture::Log;
 use crate::process_manager_faults::gated;
@@ -54,19 +53,10 @@ async fn what_somebody_locks_is_said_when_it_is_free_and_the_others_go_on() {
         gate.add_permits(1);
         until(&log, &sql, "name <> 'Locked'", 0).await;
     }
-    let id: Uuid = sql
-        .query_one(&format!("SELECT id FROM {}.process_work", log.schema.name()), &[])
-        .await
-        .unwrap()
-        .get(0);
-    // Once it is free it may be claimed again before it is said that it was done, as its lease was over.
-    gate.add_permits(1);
     locking.batch_execute("ROLLBACK").await.unwrap();
     assert_eq!(settled(&log.store).await, 0);
     running.end().await;
-    while let Ok(again) = handled.try_recv() {
-        assert_eq!((again.id, again.attempt), (id, 2));
-    }
+    assert!(handled.try_recv().is_err(), "each was carried out once");
 }
 
 #[tokio::test]
