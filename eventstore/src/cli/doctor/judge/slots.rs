@@ -28,7 +28,7 @@ pub(super) fn judge(look: &Look) -> Vec<Finding> {
 
 fn of_slot(look: &Look, slot: &Slot) -> Option<Finding> {
     let (name, kept) = (&slot.name, bytes(slot.kept_bytes));
-    let drop = format!("SELECT pg_drop_replication_slot('{}');", name.replace('\'', "''"));
+    let drop = format!("SELECT pg_catalog.pg_drop_replication_slot('{}');", name.replace('\'', "''"));
     match slot.wal_status.as_str() {
         "lost" => {
             let what = format!("slot {name} was given up by the server");
