@@ -140,9 +140,15 @@ async fn a_group_that_was_deleted_does_not_come_back() {
     append(&log.store, [1, 3]).await;
     let worker = begin(group(&log.store)).await;
     next(&worker).await.done().await.unwrap();
-    // As if it had been taken for dead.
-    log.sql().await.batch_execute(&format!("DELETE FROM {}.group_members", log.schema.name())).await.unwrap();
-    log.store.delete_group("g").await.unwrap();
+    // As if it had been taken for dead, unless a heartbeat comes between.
+    let (sql, forget) = (log.sql().await, format!("DELETE FROM {}.group_members", log.schema.name()));
+    let deleted = async {
+        sql.batch_execute(&forget).await.unwrap();
+        while log.store.delete_group("g").await.is_err() {
+            sql.batch_execute(&forget).await.unwrap();
+        }
+    };
+    timeout(LONG, deleted).await.unwrap();
     let refused = timeout(LONG, async {
         loop {
             if let Err(error) = worker.next().await {
