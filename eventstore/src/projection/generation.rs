@@ -67,7 +67,7 @@ impl<P: Projection> Generation<P> {
 
     /// Waits until nobody else runs it, and makes what is not there. `None` if it is gone.
     async fn stand_by(&self) -> Result<Option<Subscription>, Error> {
-        let pause = self.calls.store.settings().heartbeat_every / 2;
+        let pause = (self.calls.store.settings().heartbeat_every / 2).min(LONGEST_PAUSE);
         let name = format!("projection/{}#{}", self.calls.name, self.number);
         let mut attempts = 0;
         loop {
@@ -109,7 +109,7 @@ impl<P: Projection> Generation<P> {
     }
 
     async fn follow(&mut self, mut subscription: Subscription) -> Result<(), Error> {
-        let look_every = self.calls.store.settings().heartbeat_every;
+        let look_every = self.calls.store.settings().heartbeat_every.min(LONGEST_PAUSE);
         loop {
             let began = Instant::now();
             let batch = tokio::select! {
