@@ -277,7 +277,7 @@ mod tests {
         let replica = connection::connect(&servers.replicas[0]).await.unwrap();
         replica.batch_execute("SELECT pg_wal_replay_pause()").await.unwrap();
         let session = connection::connect(&servers.primary).await.unwrap();
-        session.batch_execute("CREATE TABLE t AS SELECT generate_series(1, 10000)").await.unwrap();
+        session.batch_execute("CREATE TABLE public.t AS SELECT generate_series(1, 10000)").await.unwrap();
         let bytes = servers.lag(&servers.replicas[0]).await.unwrap();
         assert!(bytes > 100_000, "{bytes}");
         let said = servers.fallen_behind(1, &servers.replicas[0]).await.to_string();
