@@ -252,7 +252,17 @@ pub(crate) fn run(command: &mut Command, owner: Owner) -> Result<(), ClusterErro
     if output.status.success() {
         return Ok(());
     }
-    Err(ClusterError::program(&program, String::from_utf8_lossy(&output.stderr)))
+    Err(ClusterError::program(&program, shortened(&String::from_utf8_lossy(&output.stderr))))
+}
+
+/// A full disk is told once for each file.
+fn shortened(said: &str) -> String {
+    const LINES: usize = 10;
+    let lines: Vec<&str> = said.lines().collect();
+    match lines.len().checked_sub(LINES) {
+        Some(more @ 1..) => format!("{}\n… and {more} lines more", lines[..LINES].join("\n")),
+        _ => said.to_owned(),
+    }
 }
 
 fn append(file: &Path, text: &str) -> Result<(), ClusterError> {
@@ -261,4 +271,17 @@ fn append(file: &Path, text: &str) -> Result<(), ClusterError> {
     opened
         .and_then(|mut opened| opened.write_all(text.as_bytes()))
         .map_err(ClusterError::io(format!("writing {}", file.display())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_program_repeats_for_each_file_is_cut_short() {
+        let said: Vec<String> = (1..=12).map(|file| format!("cp: {file}: No space left on device")).collect();
+        assert_eq!(shortened(&said[..10].join("\n")), said[..10].join("\n"));
+        let short = shortened(&said.join("\n"));
+        assert!(short.ends_with("cp: 10: No space left on device\n… and 2 lines more"), "{short}");
+    }
 }

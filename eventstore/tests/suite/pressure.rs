@@ -26,6 +26,8 @@ async fn log_with_few_connections() -> (Log, EventStore) {
     let log = Log::new().await;
     let mut settings = fixture::settings();
     settings.pool_size = POOL;
+    // A thousand wait for them on a machine that may have other things to do, and a pool need not be fair.
+    (settings.acquire_timeout, settings.query_timeout) = (Duration::from_secs(60), Duration::from_secs(60));
     let name = log.schema.name();
     let named = |dsn: &str| format!("{dsn} application_name={name}");
     let (primary, replica) = (named(log.schema.primary()), named(log.schema.replica()));

@@ -36,9 +36,11 @@ pub(crate) enum Variant {
 }
 
 impl Variant {
-    /// As `tuning/` has it, but for what a standby of any other variant may not have less of than its primary had.
+    /// As `tuning/` has it, but for what a standby of any other variant may not have less of than its primary had, and for what
+    /// would leave gigabytes of WAL in each copy.
     pub(super) fn to_fill() -> Self {
-        Self::Without(Change(vec!["max_worker_processes".to_owned()]))
+        let left_out = ["max_worker_processes", "max_wal_size", "min_wal_size"];
+        Self::Without(Change(left_out.map(str::to_owned).to_vec()))
     }
 
     pub(crate) fn name(&self) -> String {
@@ -126,6 +128,8 @@ mod tests {
         let (primary, replica) = names(&Variant::Without(change.clone()));
         assert!(primary == all - 2 && !replica.iter().any(|name| name == "shared_buffers"), "{replica:?}");
         assert_eq!(Variant::Without(change).name(), "without shared_buffers+max_wal_size");
+        // Each copy would have the WAL files that are kept.
+        assert!(!names_of(&Variant::to_fill().texts().0).any(|name| name.ends_with("_wal_size")));
     }
 
     #[test]
