@@ -11,7 +11,7 @@ use tokio::time::timeout;
 use tokio_postgres::Transaction;
 
 use crate::fixture::{self, Log};
-use crate::projections::{Sum, run, settings, shown, until};
+use crate::projections::{Rare, Sum, run, settings, shown, until};
 use crate::subscriptions::{LONG, append, log_with, odd};
 
 /// A handle with a name by which its sessions are found on the server.
@@ -134,40 +134,6 @@ async fn how_long_the_application_waits_for_locks_is_its_own_affair() {
     running.abort();
 }
 
-/// A version of sum that sees next to nothing, and waits before it says so.
-struct Rare {
-    began: mpsc::UnboundedSender<()>,
-    gate: Arc<Semaphore>,
-}
-
-impl Projection for Rare {
-    fn name(&self) -> &str {
-        "sum"
-    }
-
-    fn version(&self) -> u32 {
-        2
-    }
-
-    fn filter(&self) -> Filter {
-        Filter::where_all([("n", 7)])
-    }
-
-    async fn create(&self, transaction: &Transaction<'_>) -> Result<(), ApplyError> {
-        Sum::version(2).create(transaction).await
-    }
-
-    async fn apply(
-        &self,
-        transaction: &Transaction<'_>,
-        events: &[&RecordedEvent],
-    ) -> Result<(), ApplyError> {
-        self.began.send(())?;
-        self.gate.acquire().await?.forget();
-        Sum::version(2).apply(transaction, events).await
-    }
-}
-
 #[tokio::test]
 async fn a_generation_takes_over_on_the_only_connection_that_there_is() {
     let log = log_with(settings()).await;
@@ -180,7 +146,7 @@ async fn a_generation_takes_over_on_the_only_connection_that_there_is() {
     one.heartbeat_every = Duration::from_secs(3_600);
     let (began, mut begun) = mpsc::unbounded_channel();
     let gate = Arc::new(Semaphore::new(0));
-    let rare = Rare { began, gate: Arc::clone(&gate) };
+    let rare = Rare { gate: Some((began, Arc::clone(&gate))) };
     let second = tokio::spawn(named(&log, one).await.projection(rare).run().into_future());
     timeout(LONG, begun.recv()).await.unwrap().unwrap();
     // The live one goes on, by what the new one does not see.

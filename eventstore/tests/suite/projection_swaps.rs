@@ -2,11 +2,10 @@
 
 use std::future::IntoFuture as _;
 
-use eventstore::{ApplyError, ErrorKind, Filter, Projection, RecordedEvent, Start};
+use eventstore::{ErrorKind, Start};
 use tokio::time::timeout;
-use tokio_postgres::Transaction;
 
-use crate::projections::{Sum, run, settings, shown, status, until};
+use crate::projections::{Rare, Sum, run, settings, shown, status, until};
 use crate::subscriptions::{LONG, append, log_with, next, numbers, odd};
 
 #[tokio::test]
@@ -39,42 +38,13 @@ async fn a_later_version_is_built_beside_the_live_one_and_takes_its_place() {
     second.abort();
 }
 
-/// A version of sum that sees next to nothing.
-struct Rare;
-
-impl Projection for Rare {
-    fn name(&self) -> &str {
-        "sum"
-    }
-
-    fn version(&self) -> u32 {
-        2
-    }
-
-    fn filter(&self) -> Filter {
-        Filter::where_all([("n", 7)])
-    }
-
-    async fn create(&self, transaction: &Transaction<'_>) -> Result<(), ApplyError> {
-        Sum::version(2).create(transaction).await
-    }
-
-    async fn apply(
-        &self,
-        transaction: &Transaction<'_>,
-        events: &[&RecordedEvent],
-    ) -> Result<(), ApplyError> {
-        Sum::version(2).apply(transaction, events).await
-    }
-}
-
 #[tokio::test]
 async fn a_version_that_sees_less_takes_over_from_a_busy_one() {
     let log = log_with(settings()).await;
     append(&log.store, 0..50).await;
     let first = run(&log.store, &Sum::version(1));
     until(&log, |status| status.len() == 1 && status[0].events_behind == 0).await;
-    let second = tokio::spawn(log.store.projection(Rare).run().into_future());
+    let second = tokio::spawn(log.store.projection(Rare::default()).run().into_future());
     let mut n = 51;
     let swapped = async {
         while status(&log).await.iter().all(|generation| generation.version == 1 || !generation.is_live) {

@@ -11,6 +11,7 @@ use eventstore::{
 };
 use testutil::proxy::{DropWhen, Proxy};
 use tokio::sync::Semaphore;
+use tokio::sync::mpsc::UnboundedSender;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_postgres::Transaction;
@@ -81,6 +82,43 @@ impl Projection for Sum {
         }
         self.gate.acquire().await?.forget();
         Ok(())
+    }
+}
+
+/// A version of sum that sees next to nothing.
+#[derive(Default)]
+pub(crate) struct Rare {
+    /// Where there is one, it says that it has begun, and waits before it applies anything.
+    pub(crate) gate: Option<(UnboundedSender<()>, Arc<Semaphore>)>,
+}
+
+impl Projection for Rare {
+    fn name(&self) -> &str {
+        "sum"
+    }
+
+    fn version(&self) -> u32 {
+        2
+    }
+
+    fn filter(&self) -> Filter {
+        Filter::where_all([("n", 7)])
+    }
+
+    async fn create(&self, transaction: &Transaction<'_>) -> Result<(), ApplyError> {
+        Sum::version(2).create(transaction).await
+    }
+
+    async fn apply(
+        &self,
+        transaction: &Transaction<'_>,
+        events: &[&RecordedEvent],
+    ) -> Result<(), ApplyError> {
+        if let Some((began, gate)) = &self.gate {
+            began.send(())?;
+            gate.acquire().await?.forget();
+        }
+        Sum::version(2).apply(transaction, events).await
     }
 }
 
