@@ -59,7 +59,10 @@ pub(super) async fn apply<P: Projection>(
         Begun::Gone => Applied::Gone,
         Begun::Paused => Applied::Paused,
         // It was committed when the connection died.
-        Begun::At(position) if position >= up_to.position() => Applied::Committed,
+        Begun::At(position) if position >= up_to.position() => {
+            batch.is_committed(up_to);
+            Applied::Committed
+        }
         Begun::At(position) => {
             let first = events.iter().position(|event| event.position > position).unwrap_or(events.len());
             if first < events.len() {

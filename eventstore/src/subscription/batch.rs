@@ -59,7 +59,7 @@ impl Batch {
     ///
     /// # Errors
     /// [`LeaseLost`](crate::ErrorKind::LeaseLost) if the subscription is held by somebody else now: nothing was committed;
-    /// [`HistoryDiverged`](crate::ErrorKind::HistoryDiverged) if the events were lost in a failover;
+    /// [`HistoryDiverged`](crate::ErrorKind::HistoryDiverged) if a failover lost the events, or what was committed before: start again;
     /// [`Invalid`](crate::ErrorKind::Invalid) for an [ephemeral](crate::Subscribe::ephemeral) subscription;
     /// [`Unavailable`](crate::ErrorKind::Unavailable): committed or not, do it again; [`Closed`](crate::ErrorKind::Closed).
     ///

@@ -188,8 +188,9 @@ impl Task {
             .map(read)
             .collect::<Result<_, _>>()
             .map_err(|error| sqlstate::classify(&error, self.primary.server()))?;
-        for link in &links {
+        for (link, before) in links.iter().zip(&places) {
             match held.iter().find(|(holder, _)| *holder == link.holder) {
+                Some((_, position)) if *position < before.committed => link.is_behind(*position),
                 Some((_, position)) => link.is_committed(*position),
                 None => link.is_lost(),
             }

@@ -2,6 +2,7 @@
 
 use std::sync::{Mutex, PoisonError};
 
+use time::OffsetDateTime;
 use tokio_postgres::types::Type;
 use tokio_postgres::{GenericClient, Row};
 use tokio_util::sync::CancellationToken;
@@ -15,6 +16,7 @@ use crate::sql::{self, subscription};
 use crate::sqlstate;
 use crate::store::EventStore;
 use crate::subscription::Start;
+use crate::subscription::places::{Claim, Places};
 use crate::telemetry::SubscriptionGauges;
 use crate::token::Token;
 use crate::visibility::once_visible;
@@ -31,15 +33,29 @@ pub(crate) struct Link {
     gauges: SubscriptionGauges,
 }
 
-/// How far a subscription is.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Places {
-    /// The end of what was handed over.
-    pub(super) handed: Token,
-    /// Up to here nothing else matches.
-    pub(super) reached: Token,
-    /// The checkpoint, as far as it is known here.
-    committed: Position,
+/// What the statement that commits is told.
+struct Commit<'a> {
+    name: &'a str,
+    holder: Uuid,
+    position: i64,
+    event_id: Uuid,
+    known: i64,
+    claimed: Option<i64>,
+    claimed_on: Option<OffsetDateTime>,
+}
+
+impl Commit<'_> {
+    fn as_params(&self) -> [Param<'_>; 7] {
+        [
+            (&self.name, Type::TEXT),
+            (&self.holder, Type::UUID),
+            (&self.position, Type::INT8),
+            (&self.event_id, Type::UUID),
+            (&self.known, Type::INT8),
+            (&self.claimed, Type::INT8),
+            (&self.claimed_on, Type::TIMESTAMPTZ),
+        ]
+    }
 }
 
 impl Link {
@@ -81,8 +97,7 @@ impl Link {
         let row = rows.first().ok_or_else(|| Error::internal("a subscription was held without an answer"))?;
         let place = granted(name, row)
             .map_err(|why| why.unwrap_or_else(|error| sqlstate::classify(&error, primary.server())))?;
-        let places = Places { handed: place, reached: place, committed: place.position() };
-        let (places, lost) = (Mutex::new(places), CancellationToken::new());
+        let (places, lost) = (Mutex::new(Places::at(place)), CancellationToken::new());
         let gauges = store.metrics().consumers.subscription(name);
         Ok((Self { store: store.clone(), name: name.to_owned(), holder, places, lost, gauges }, place))
     }
@@ -121,14 +136,23 @@ impl Link {
         self.lost.cancel();
     }
 
+    /// Its checkpoint is before a place where it was: a failover lost what was committed.
+    pub(super) fn is_behind(&self, position: Position) {
+        self.lock().behind = Some(position);
+        self.lost.cancel();
+    }
+
     pub(super) fn was_lost(&self) -> bool {
         self.lost.is_cancelled()
     }
 
-    /// Returns when it is.
+    /// Returns when it is, or its checkpoint has gone back.
     pub(super) async fn lost(&self) -> Error {
         self.lost.cancelled().await;
-        self.lease_lost()
+        match self.places().behind {
+            Some(position) => self.gone_back(position),
+            None => self.lease_lost(),
+        }
     }
 
     pub(super) async fn commit(&self, token: Token) -> Result<(), Error> {
@@ -138,9 +162,8 @@ impl Link {
 
     async fn commit_now(&self, token: Token) -> Result<(), Error> {
         let inner = self.store.inner();
-        let (position, id) = (token.position().to_sql(), token.event_id().uuid());
-        let params = self.commit_params(&position, &id);
-        let sql = sql::for_schema(subscription::COMMIT, &inner.schema);
+        let (commit, sql) = (self.commit_of(token), sql::for_schema(subscription::COMMIT, &inner.schema));
+        let params = commit.as_params();
         let rows = pool::read(inner.servers.primary(), &sql, &params, self.store.read_deadline()).await?;
         self.verdict(&rows, token)?;
         self.is_committed(token.position());
@@ -157,21 +180,41 @@ impl Link {
     }
 
     async fn commit_in_now<C: GenericClient + Sync>(&self, client: &C, token: Token) -> Result<(), Error> {
-        let (position, id) = (token.position().to_sql(), token.event_id().uuid());
-        let params = self.commit_params(&position, &id);
-        let values: Vec<_> = params.iter().map(|(value, ty)| (*value, ty.clone())).collect();
+        let commit = self.commit_of(token);
+        let values: Vec<_> = commit.as_params().map(|(value, ty)| (value, ty)).into();
         let sql = sql::for_schema(subscription::COMMIT, &self.store.inner().schema);
-        let rows = client.query_typed(&sql, &values).await;
-        self.verdict(&rows.map_err(|error| sqlstate::classify(&error, "the caller's transaction"))?, token)
+        let classify = |error| sqlstate::classify(&error, "the caller's transaction");
+        let rows = client.query_typed(&sql, &values).await.map_err(classify)?;
+        self.verdict(&rows, token)?;
+        if let Some(server_began) = rows.first().and_then(|row| row.try_get(2).ok()) {
+            self.lock().claim(Claim { position: token.position(), server_began });
+        }
+        Ok(())
     }
 
-    fn commit_params<'a>(&'a self, position: &'a i64, id: &'a Uuid) -> [Param<'a>; 4] {
-        [(&self.name, Type::TEXT), (&self.holder, Type::UUID), (position, Type::INT8), (id, Type::UUID)]
+    fn commit_of(&self, token: Token) -> Commit<'_> {
+        let places = self.places();
+        let claim = places.claim_before(token.position());
+        Commit {
+            name: &self.name,
+            holder: self.holder,
+            position: token.position().to_sql(),
+            event_id: token.event_id().uuid(),
+            known: places.committed.to_sql(),
+            claimed: claim.map(|claim| claim.position.to_sql()),
+            claimed_on: claim.map(|claim| claim.server_began),
+        }
     }
 
     fn verdict(&self, rows: &[Row], token: Token) -> Result<(), Error> {
         match rows.first().and_then(|row| row.try_get(0).ok()) {
             Some("committed") => Ok(()),
+            Some("behind") => {
+                let position = rows.first().and_then(|row| row.try_get(1).ok()).unwrap_or_default();
+                let position = Position::from_sql(position);
+                self.is_behind(position);
+                Err(self.gone_back(position))
+            }
             Some("lost") => {
                 self.is_lost();
                 Err(self.lease_lost())
@@ -199,6 +242,19 @@ impl Link {
             ErrorKind::LeaseLost,
             format!("subscription {:?} is held by somebody else now, or was reset", self.name),
         )
+    }
+
+    fn gone_back(&self, position: Position) -> Error {
+        let error = Error::diverged(
+            position,
+            format!(
+                "the checkpoint of subscription {:?} is at position {position} again: a failover lost what was committed \
+                 after it. Start it again, and it goes on from there",
+                self.name
+            ),
+        );
+        // Waiting does not bring it back.
+        self.store.inner().known.explain(error.by_another_event())
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Places> {

@@ -29,12 +29,16 @@
 //! - A failover loses events that were handed over: the subscription ends as [`HistoryDiverged`](crate::ErrorKind::HistoryDiverged).
 //!   Its checkpoint lies in the same database and lost what it said of them, so that a new start goes on from where log and checkpoint agree. A
 //!   checkpoint that the log does not have (of a database put back from a backup, say) is refused in the same way, and never skipped.
+//! - A failover loses commits of the checkpoint, with what was done in the same transactions, and not the events: going on after these would
+//!   leave a hole. The checkpoint is before a place where it was, which commits and heartbeats see: the subscription ends in the same way,
+//!   and a new start hands the events over again.
 //! - Servers do not answer: waited for; the subscription goes on by itself.
 
 mod batch;
 mod call;
 mod heart;
 mod link;
+mod places;
 mod start;
 mod status;
 mod stream;

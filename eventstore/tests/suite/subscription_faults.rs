@@ -1,5 +1,6 @@
 //! Subscriptions whose holder, connections or servers fail.
 
+use std::future::IntoFuture as _;
 use std::time::Duration;
 
 use eventstore::{ErrorKind, EventStore, Start};
@@ -181,6 +182,91 @@ async fn what_a_failover_lost_is_told_and_the_next_start_goes_on_from_where_log_
     };
     assert_eq!(store.subscription_status("s").await.unwrap().unwrap().checkpoint, kept);
     assert_eq!(take(&mut again, 1).await.0, [5]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_checkpoint_that_a_failover_lost_is_told_though_the_events_are_there() {
+    let mut cluster = start(1).await;
+    let both =
+        testutil::whichever_takes_writes([cluster.primary(), &cluster.replicas()[0]].map(Server::port));
+    let connect = async |heartbeat_every| {
+        let mut settings = soon();
+        (settings.append_timeout, settings.heartbeat_every) = (Duration::from_secs(60), heartbeat_every);
+        fixture::store().primary(&both).schema(SCHEMA).settings(settings).connect().await.unwrap()
+    };
+    let (store, beating) = (connect(NEVER).await, connect(Duration::from_millis(50)).await);
+    store.migrate().await.unwrap();
+    let begin = |store: &EventStore, name| store.subscription(name).start(Start::Beginning).into_future();
+    let mut beats = begin(&beating, "beats").await.unwrap();
+    let mut commits = begin(&store, "commits").await.unwrap();
+    let mut transacts = begin(&store, "transacts").await.unwrap();
+    let (primary, replica) = (cluster.primary().dsn(), cluster.replicas()[0].dsn());
+    let mut client = testutil::connect(&primary).await.unwrap();
+    for n in [1, 3] {
+        append(&store, [n]).await;
+        let batches =
+            [take(&mut beats, 1).await.1, take(&mut commits, 1).await.1, take(&mut transacts, 1).await.1];
+        testutil::replayed(&primary, &replica).await.unwrap();
+        if n == 3 {
+            // It has both events, and will not have the second commits.
+            testutil::cut_off(&replica).await.unwrap();
+        }
+        let [beaten, committed, transacted] = batches;
+        beaten.commit().await.unwrap();
+        committed.commit().await.unwrap();
+        let transaction = client.transaction().await.unwrap();
+        transacted.commit_in(&transaction).await.unwrap();
+        transaction.commit().await.unwrap();
+    }
+    tokio::task::block_in_place(|| cluster.primary_mut().crash());
+    testutil::promote(&replica).await.unwrap();
+
+    append(&store, [5]).await;
+    let diverged = |error: eventstore::Error| {
+        assert_eq!(error.kind(), ErrorKind::HistoryDiverged, "{error}");
+        assert!(error.to_string().contains("is at position 1 again"), "{error}");
+    };
+    let told = async {
+        loop {
+            if let Err(error) = next(&mut beats).await {
+                break error;
+            }
+        }
+    };
+    diverged(timeout(LONG, told).await.expect("its heartbeat tells it"));
+    let (_, batch) = take(&mut commits, 1).await;
+    diverged(batch.commit().await.unwrap_err());
+    diverged(next(&mut commits).await.unwrap_err());
+    let (_, batch) = take(&mut transacts, 1).await;
+    let mut client = testutil::connect(&replica).await.unwrap();
+    let transaction = client.transaction().await.unwrap();
+    diverged(batch.commit_in(&transaction).await.unwrap_err());
+    transaction.rollback().await.unwrap();
+    commits.close().await;
+    assert_eq!(take(&mut begin(&store, "commits").await.unwrap(), 2).await.0, [3, 5]);
+}
+
+#[tokio::test]
+async fn what_the_caller_rolled_back_may_be_passed_over_and_done_again() {
+    let log = log_with(soon()).await;
+    let mut subscription = log.store.subscription("s").start(Start::Beginning).await.unwrap();
+    let mut batches = Vec::new();
+    for n in [1, 3, 5] {
+        append(&log.store, [n]).await;
+        batches.push(take(&mut subscription, 1).await.1);
+    }
+    let mut client = log.sql().await;
+    for (nth, is_to_be) in [(0, true), (1, false), (1, false), (2, false), (1, true), (2, true)] {
+        let transaction = client.transaction().await.unwrap();
+        batches[nth].commit_in(&transaction).await.unwrap();
+        if is_to_be {
+            transaction.commit().await.unwrap();
+        } else {
+            transaction.rollback().await.unwrap();
+        }
+    }
+    let status = log.store.subscription_status("s").await.unwrap().unwrap();
+    assert_eq!(status.checkpoint, batches[2].token());
 }
 
 async fn start(replicas: usize) -> Cluster {
