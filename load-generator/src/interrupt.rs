@@ -7,9 +7,11 @@ use crate::error::RunError;
 
 /// Before the load the first signal ends everything; during it, it ends the schedule, and what ran is reported; a second one
 /// ends the process.
+#[derive(Default)]
 pub(crate) struct Interrupt(CancellationToken);
 
 impl Interrupt {
+    /// Takes the place of what the signals would do by themselves.
     pub(crate) fn listen() -> Result<Self, RunError> {
         let listen = |kind| signal(kind).map_err(RunError::io("listening for signals"));
         let (mut interrupt, mut terminate) =

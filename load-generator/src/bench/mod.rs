@@ -29,6 +29,7 @@ use eventstore::Settings;
 use crate::engine::{BENCH_PATHS, Books, Engine, EngineName};
 use crate::environment;
 use crate::error::RunError;
+use crate::interrupt::Interrupt;
 use crate::output::{Output, Place};
 use crate::servers::Servers;
 use rounds::Case;
@@ -130,6 +131,7 @@ impl BenchName {
 struct Stage {
     plan: BenchPlan,
     servers: Arc<Servers>,
+    interrupt: Interrupt,
 }
 
 /// Carries it out and reports.
@@ -137,12 +139,13 @@ pub(crate) async fn run(plan: BenchPlan) -> Result<(), RunError> {
     let output = Output::open(plan.json.as_deref())?;
     let picture = plan.picture.as_deref().map(Place::open).transpose()?;
     refuse_same(&output, picture.as_ref())?;
-    let servers = Arc::new(Servers::find(plan.primary.as_ref(), &plan.replicas).await?);
+    let interrupt = Interrupt::listen()?;
+    let servers = Arc::new(interrupt.or_stop(Servers::find(plan.primary.as_ref(), &plan.replicas)).await?);
     let settings = environment::settings(&servers.primary).await.ok_or_else(|| {
         RunError::new("the server's settings can not be read, without which the figures mean nothing")
     })?;
     let each = if plan.bench == BenchName::All { BenchName::EACH.to_vec() } else { vec![plan.bench] };
-    let stage = Stage { plan, servers };
+    let stage = Stage { plan, servers, interrupt };
     let mut report = report::Report::new(&stage.plan, stage.servers.replicas.len(), settings);
     report.note(stage.servers.doubt());
     let mut failed = Ok(());
@@ -177,7 +180,7 @@ fn refuse_same(output: &Output, picture: Option<&Place>) -> Result<(), RunError>
 impl Stage {
     /// One benchmark, as far as it comes.
     async fn measure(&self, bench: BenchName, report: &mut report::Report) -> Result<(), RunError> {
-        let (cases, notes) = self.prepare(bench).await?;
+        let (cases, notes) = self.interrupt.or_stop(self.prepare(bench)).await?;
         let (measured, failed) = rounds::run(self, bench.as_str(), &cases).await;
         report.add(bench.as_str(), &cases, measured, notes);
         failed

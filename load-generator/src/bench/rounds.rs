@@ -115,8 +115,11 @@ async fn one_round(
             let nth = (nth + round) % case.contestants.len();
             let contestant = &case.contestants[nth];
             bar.set_message(format!("{bench}, round {}: {}, {}", round + 1, case.name, contestant.name));
-            stage.servers.settle().await?;
-            measured[nth].add((contestant.measure)(stage.plan.duration).await?);
+            let measure = async {
+                stage.servers.settle().await?;
+                (contestant.measure)(stage.plan.duration).await
+            };
+            measured[nth].add(stage.interrupt.or_stop(measure).await?);
             bar.inc(1);
         }
     }
@@ -146,6 +149,7 @@ mod tests {
 
     use super::*;
     use crate::bench::{BenchName, BenchPlan};
+    use crate::interrupt::Interrupt;
     use crate::servers::Servers;
 
     fn stage(rounds: usize) -> Stage {
@@ -161,7 +165,7 @@ mod tests {
             json: None,
             picture: None,
         };
-        Stage { plan, servers: Arc::new(Servers::none()) }
+        Stage { plan, servers: Arc::new(Servers::none()), interrupt: Interrupt::default() }
     }
 
     /// Two that measure in turn: 0, 1, 2 and so on, and fail from `until` on.
@@ -190,5 +194,26 @@ mod tests {
         assert!(measured[0].iter().all(|of| of.latencies.len() == 2 && of.retries.len() == 2));
         let (measured, failed) = run(&stage(3), "append", &two(1)).await;
         assert!(failed.is_err() && measured[0].iter().all(|of| of.rates.is_empty()));
+    }
+
+    #[tokio::test]
+    async fn an_interruption_in_a_late_round_takes_none_of_the_complete_ones() {
+        let stage = stage(3);
+        let (done, token) = (Arc::new(AtomicUsize::new(0)), stage.interrupt.token().clone());
+        // The third measurement is told to end, and would never do so by itself.
+        let endless = Contestant::new("one", move |_| {
+            let (nth, token) = (done.fetch_add(1, Ordering::Relaxed), token.clone());
+            async move {
+                if nth == 2 {
+                    token.cancel();
+                    std::future::pending::<()>().await;
+                }
+                Ok(Sample::of_rate(nth as f64))
+            }
+        });
+        let case = Case { name: "one".to_owned(), clients: None, contestants: vec![endless] };
+        let (measured, failed) = run(&stage, "append", &[case]).await;
+        assert_eq!(failed.unwrap_err().to_string(), "interrupted before it was done");
+        assert_eq!(measured[0][0].rates, [0.0, 1.0]);
     }
 }

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::observe::ServerStats;
+use crate::observe::stats::Role;
 
 /// Its counters before and after. Each difference is `None` if a side is missing, or if the counter went back, which it does
 /// when the server crashes or somebody resets it.
@@ -15,8 +16,12 @@ pub(crate) struct ServerReport {
 }
 
 impl ServerReport {
-    /// Timed and requested ones that began.
+    /// Timed and requested ones that began; of a standby, the restartpoints that are complete, which PostgreSQL counts from 17 on: what
+    /// it counts as timed there is mostly a look, each 15 seconds, whether the WAL has a new checkpoint.
     pub(crate) fn checkpoints(&self) -> Option<u64> {
+        if self.after.as_ref()?.role == Role::Standby {
+            return self.grown(|stats| stats.restartpoints);
+        }
         let timed = self.grown(|stats| stats.checkpoints_timed)?;
         Some(timed + self.grown(|stats| stats.checkpoints_requested)?)
     }
@@ -92,6 +97,17 @@ mod tests {
         }
         let standby = ServerStats { wal_bytes: None, ..stats(2) };
         assert_eq!(report(Some(stats(1)), Some(standby)).wal_bytes(), None);
+    }
+
+    #[test]
+    fn a_standby_makes_restartpoints() {
+        let standby = |restartpoints| ServerStats { role: Role::Standby, restartpoints, ..stats(9) };
+        assert_eq!(report(Some(standby(Some(1))), Some(standby(Some(3)))).checkpoints(), Some(2));
+        // Before 17.
+        assert_eq!(
+            report(Some(standby(None)), Some(ServerStats { role: Role::Standby, ..stats(13) })).checkpoints(),
+            None
+        );
     }
 
     #[test]
