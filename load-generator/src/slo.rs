@@ -48,6 +48,17 @@ pub(crate) struct Check {
 }
 
 impl Slo {
+    /// With a limit of rejections where no limit says how much must be done. A request that is rejected at once has no latency and is no
+    /// error: without that, a rate of which most is rejected could hold.
+    pub(crate) fn with_rejections(mut self) -> Self {
+        let says_how_much = |limit: &Limit| matches!(limit.figure, Figure::Rejected | Figure::Rate);
+        if !self.0.iter().any(says_how_much) {
+            let (value, text) = (0.01, "rejected<1%".to_owned());
+            self.0.push(Limit { figure: Figure::Rejected, bound: Bound::Below, value, text });
+        }
+        self
+    }
+
     pub(crate) fn check(&self, report: &Report) -> SloReport {
         let checks: Vec<Check> = self.0.iter().map(|limit| limit.check(report)).collect();
         SloReport { held: checks.iter().all(|check| check.held), checks }
@@ -165,6 +176,25 @@ mod tests {
             let pointed: String = text.chars().skip(column).collect();
             assert!(lines[2].ends_with('^') && pointed.starts_with(at), "{refused}");
         }
+    }
+
+    #[test]
+    fn what_is_mostly_rejected_does_not_hold_where_nothing_else_is_said() {
+        let with = |limits: &str| limits.parse::<Slo>().unwrap().with_rejections();
+        for (limits, expected) in [
+            ("p99<20ms,errors<0.1%", "p99<20ms,errors<0.1%,rejected<1%"),
+            ("p99<20ms,rejected<50%", "p99<20ms,rejected<50%"),
+            ("rate>=100", "rate>=100"),
+        ] {
+            assert_eq!(with(limits).to_string(), expected);
+        }
+        let added = with("errors<100%");
+        assert_eq!(added.to_string().parse::<Slo>().unwrap(), added, "it is what it says");
+        let mut report = crate::report::sample::sample();
+        report.requests.rejected = report.requests.scheduled / 2;
+        assert!(!added.check(&report).held);
+        report.requests.rejected = 0;
+        assert!(added.check(&report).held);
     }
 
     #[test]

@@ -17,7 +17,7 @@ use crate::slo::Slo;
 #[command(after_help = "\
 Examples:
   load-generator capacity
-  load-generator capacity --slo 'p99<50ms,errors<0.1%' --from 1000 --json capacity.json
+  load-generator capacity --slo 'p99<50ms,errors<0.1%,rejected<1%' --from 1000 --json capacity.json
   load-generator capacity --read-ratio 0.8 --precision 2% --confirm-for 60s
   load-generator capacity --engines eventstore,cte --picture capacity.svg
 
@@ -87,6 +87,8 @@ pub(super) struct OverloadArgs {
 #[derive(Debug, Args)]
 struct SearchArgs {
     /// Limits that must hold; `run --help` says what there is
+    ///
+    /// Where they name neither rejected nor rate, rejected<1% is one of them: what is rejected at once has no latency and is no error
     #[arg(
         long,
         value_name = "LIMITS",
@@ -181,7 +183,7 @@ impl SearchArgs {
     fn into_plan(self, load: Plan, engines: Vec<EngineName>) -> CapacityPlan {
         CapacityPlan {
             load,
-            slo: self.slo,
+            slo: self.slo.with_rejections(),
             engines,
             from: self.from,
             most: self.most,
@@ -244,5 +246,30 @@ fn factor(text: &str) -> Result<f64, String> {
     match text.parse() {
         Ok(factor) if (0.1..=100.0).contains(&factor) => Ok(factor),
         _ => Err("expected a number from 0.1 to 100, such as 1.2".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+    use crate::cli::{Cli, resolve};
+
+    #[test]
+    fn what_is_mostly_rejected_is_no_capacity() {
+        let limits = |line: &str| {
+            let typed = Cli::command().try_get_matches_from(line.split(' ')).unwrap();
+            match resolve(&typed).unwrap() {
+                Command::Capacity(plan) => plan.slo.to_string(),
+                Command::Overload(plan) => plan.capacity.slo.to_string(),
+                other => panic!("expected a search, got {other:?}"),
+            }
+        };
+        for command in ["capacity", "overload"] {
+            let line = format!("load-generator {command} --slo p99<20ms,errors<0.1%");
+            assert_eq!(limits(&line), "p99<20ms,errors<0.1%,rejected<1%");
+        }
+        assert_eq!(limits("load-generator capacity --slo p99<20ms,rejected<50%"), "p99<20ms,rejected<50%");
     }
 }

@@ -4,7 +4,7 @@
 pub(super) const SHORT: &str = "\
 Examples:
   load-generator --rate 300                      300 requests/s for a minute, on servers of its own
-  load-generator --rate 300 --slo 'p99<20ms,errors<0.1%' --html report.html
+  load-generator --rate 300 --slo 'p99<20ms,errors<0.1%,rejected<1%' --html report.html
   load-generator capacity                        the highest rate that holds limits
   load-generator compare before.json after.json
 
@@ -14,7 +14,7 @@ Examples:
 pub(super) const LONG: &str = "\
 Examples:
   load-generator --rate 300                      300 requests/s for a minute, on servers of its own
-  load-generator --rate 300 --slo 'p99<20ms,errors<0.1%' --html report.html
+  load-generator --rate 300 --slo 'p99<20ms,errors<0.1%,rejected<1%' --html report.html
   load-generator --ramp 100..2000/60s --csv seconds.csv
   load-generator --rate 300 --spike 3000@20s/5s --arrivals poisson --explain
   load-generator --clients 64 --read-ratio 0.5   a closed loop; half of the requests are queries
@@ -36,7 +36,7 @@ Exit status: 0 the run was carried out (read the report for how it went), 1 it c
 /// After `run -h`.
 pub(super) const RUN_SHORT: &str = "\
 Examples:
-  load-generator run --rate 300 --slo 'p99<20ms,errors<0.1%' --html report.html --json result.json
+  load-generator run --rate 300 --slo 'p99<20ms,errors<0.1%,rejected<1%' --html report.html --json result.json
   load-generator run --steps 500,1000,2000/20s --read-ratio 0.8
   load-generator run --scenario seats --audit
 
@@ -46,7 +46,7 @@ Examples:
 pub(super) const RUN_LONG: &str = "\
 Examples:
   load-generator run --rate 300 --duration 30s
-  load-generator run --rate 300 --slo 'p99<20ms,errors<0.1%' --html report.html --json result.json
+  load-generator run --rate 300 --slo 'p99<20ms,errors<0.1%,rejected<1%' --html report.html --json result.json
   load-generator run --steps 500,1000,2000/20s --read-ratio 0.8
   load-generator run --rate 300 --burst 500/10s --explain
   load-generator run --rate 300 --record morning.csv

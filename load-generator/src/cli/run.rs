@@ -60,7 +60,7 @@ pub(super) struct RunArgs {
     /// know what can be lent; one that has more stays as it is
     #[arg(long, default_value_t = 100_000, value_name = "EVENTS", value_parser = clap::value_parser!(u64).range(..=1_000_000_000_000), help_heading = "Servers")]
     preload: u64,
-    /// Limits that must hold, or the exit status is 3: 'p99<20ms,errors<0.1%'
+    /// Limits that must hold, or the exit status is 3: 'p99<20ms,errors<0.1%,rejected<1%'
     ///
     /// Latencies: p50, p99, p99.9 or any other percentile, mean and max. service.p99 is without the wait for a worker,
     /// lend_book.p99 is of one operation (--explain names all). With a unit: 20ms.
@@ -68,8 +68,8 @@ pub(super) struct RunArgs {
     /// Shares of what was scheduled, in percent: errors (time-outs too), rejected, timeouts, late (offered over 1 ms after they were due),
     /// conflicts. And rate, completed requests a second: 'rate>290'.
     ///
-    /// With <, <=, > or >=. What was not measured holds no limit. Limit errors too: requests that fail at once have short
-    /// latencies. Quote limits: shells take < and > for themselves
+    /// With <, <=, > or >=. What was not measured holds no limit. Limit errors and rejections too: requests that fail at once have
+    /// short latencies, and rejected ones have none. Quote limits: shells take < and > for themselves
     #[arg(long, value_name = "LIMITS", help_heading = "Verdict")]
     slo: Option<Slo>,
     /// Check at the end that every promise was kept, or the exit status is 4

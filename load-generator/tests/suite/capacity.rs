@@ -48,7 +48,7 @@ fn the_highest_rate_that_may_be_tried_is_found_where_nothing_limits_it() {
     let rates: Vec<_> =
         found["probes"].as_array().unwrap().iter().map(|probe| probe["rate"].as_f64()).collect();
     assert_eq!(rates, [Some(200.0), Some(400.0), Some(400.0)]);
-    assert_eq!((&report["slo"], &report["queue"]), (&"errors<1%".into(), &1_000.into()));
+    assert_eq!((&report["slo"], &report["queue"]), (&"errors<1%,rejected<1%".into(), &1_000.into()));
     assert_eq!(report["environment"]["servers"], "none");
     let picture = std::fs::read_to_string(picture.path()).unwrap();
     assert!(picture.starts_with("<svg") && picture.trim_end().ends_with("</svg>"), "{picture}");
