@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use testutil::Session;
-use tokio::time::timeout;
 use tokio_postgres::Error;
 
 use crate::connection;
@@ -40,15 +39,5 @@ impl Link {
     /// Gives the connection up: one that was silent may stay silent for minutes after its server is back.
     pub(crate) fn lose(&mut self) {
         self.session = None;
-    }
-
-    /// Whether the server answers in time.
-    pub(crate) async fn answers(&mut self) -> bool {
-        let asking = async { self.open().await?.batch_execute("SELECT 1").await };
-        let answers = matches!(timeout(ANSWER_WITHIN, asking).await, Ok(Ok(())));
-        if !answers {
-            self.lose();
-        }
-        answers
     }
 }

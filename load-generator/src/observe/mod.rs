@@ -12,10 +12,12 @@
 mod backlog;
 mod diary;
 mod figures;
+mod lag;
 mod link;
 mod mark;
 mod observer;
 mod primary;
+mod replica;
 mod report;
 mod stats;
 mod version;

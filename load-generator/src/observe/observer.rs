@@ -20,8 +20,10 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::observe::diary::Diary;
+use crate::observe::lag::Lag;
 use crate::observe::link::Link;
 use crate::observe::primary::Primary;
+use crate::observe::replica::Replica;
 use crate::observe::{Mark, named};
 use crate::servers::Servers;
 
@@ -54,17 +56,15 @@ impl Watched {
 /// The last look.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Observation {
-    /// How far the furthest replica is behind, as the primary measures it, or how old the WAL is that it lacks; `None` where the
-    /// primary does not know.
+    /// How far the furthest replica is behind, as the primary measures it, or how old the WAL is that it lacks; `None` where that is
+    /// not known of each.
     pub(crate) lag: Option<Duration>,
-    /// The same in bytes of WAL. It grows also while a replica is silent.
-    pub(crate) lag_bytes: Option<u64>,
     /// Taken for granted before the first look.
     pub(crate) primary_answers: bool,
 }
 
 impl Observation {
-    const NOTHING_YET: Self = Self { lag: None, lag_bytes: None, primary_answers: true };
+    const NOTHING_YET: Self = Self { lag: None, primary_answers: true };
 }
 
 impl Observer {
@@ -74,8 +74,9 @@ impl Observer {
         let mut links = named(servers).map(|(name, dsn)| Link::new(name, dsn));
         let primary = links.next().expect("the primary is always named, and first");
         let watching = Watching {
-            primary: Primary::new(primary, schema, servers.replicas.len()),
-            replicas: links.collect(),
+            primary: Primary::new(primary, schema),
+            replicas: links.map(Replica::new).collect(),
+            lag: Lag::default(),
             from,
             latest: sender,
             diary: Diary::default(),
@@ -110,7 +111,8 @@ impl Observer {
 /// What the task has.
 struct Watching {
     primary: Primary,
-    replicas: Vec<Link>,
+    replicas: Vec<Replica>,
+    lag: Lag,
     from: Instant,
     latest: watch::Sender<Observation>,
     diary: Diary,
@@ -138,18 +140,17 @@ impl Watching {
     /// Everything seen is marked at the time when it was asked for.
     async fn look(&mut self) {
         let at_s = since(self.from, Instant::now());
-        let replicas: Vec<_> = self.replicas.iter_mut().map(Link::answers).collect();
-        let (answer, replicas) = tokio::join!(self.primary.look(), join_all(replicas));
+        let replicas: Vec<_> = self.replicas.iter_mut().map(Replica::look).collect();
+        let (answer, answers) = tokio::join!(self.primary.look(), join_all(replicas));
 
-        for (replica, answers) in self.replicas.iter().zip(replicas) {
+        for (replica, answers) in self.replicas.iter().zip(answers) {
             self.diary.answered(at_s, replica.name(), answers);
         }
         self.diary.answered(at_s, self.primary.name(), answer.is_some());
-        self.latest.send_replace(Observation {
-            lag: answer.as_ref().and_then(|answer| answer.lag),
-            lag_bytes: answer.as_ref().and_then(|answer| answer.lag_bytes),
-            primary_answers: answer.is_some(),
-        });
+        let replayed: Vec<Option<u64>> = self.replicas.iter().map(Replica::replayed).collect();
+        let standbys = answer.as_ref().map(|answer| answer.standbys);
+        let lag = standbys.and_then(|standbys| self.lag.of(Instant::now(), standbys, &replayed));
+        self.latest.send_replace(Observation { lag, primary_answers: answer.is_some() });
         if let Some(answer) = answer {
             self.diary.read(at_s, answer.reading);
         }
@@ -164,7 +165,28 @@ pub(crate) fn since(from: Instant, at: Instant) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use testutil::Cluster;
+
     use super::*;
+    use crate::connection;
+
+    /// The other one streams all the while.
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_named_replica_that_does_not_stream_falls_behind_beside_one_that_does() {
+        let start = || Cluster::builder().replicas(2).start();
+        let cluster = tokio::task::spawn_blocking(start).await.unwrap().unwrap();
+        let (primary, named) = (cluster.primary().dsn(), cluster.replicas()[0].dsn());
+        testutil::cut_off(&named).await.unwrap();
+        let session = connection::connect(&primary).await.unwrap();
+        session.batch_execute("CREATE TABLE public.t AS SELECT generate_series(1, 10000)").await.unwrap();
+        let servers = Servers::find(Some(&primary), &[named]).await.unwrap();
+        let observer = Observer::start(&servers, "public", Instant::now());
+        let mut latest = observer.latest.clone();
+        let is_behind = |seen: &Observation| seen.lag.is_some_and(|lag| lag > Duration::from_millis(900));
+        let seen = timeout(Duration::from_secs(20), latest.wait_for(is_behind)).await.is_ok();
+        assert!(seen, "{:?}", observer.watched().latest());
+        observer.stop().await;
+    }
 
     #[test]
     fn times_before_the_measurement_are_negative() {

@@ -1,14 +1,14 @@
 //! What the primary is asked each second.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::time::timeout;
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Error, Row};
 
-use crate::observe::backlog::Backlog;
 use crate::observe::diary::{Checkpoints, Reading, Work};
 use crate::observe::figures::{Figures, rows};
+use crate::observe::lag::Standbys;
 use crate::observe::link::{ANSWER_WITHIN, Link};
 use crate::observe::version::Version;
 
@@ -16,26 +16,19 @@ use crate::observe::version::Version;
 pub(super) struct Primary {
     link: Link,
     schema: String,
-    /// How many replicas there should be.
-    replicas: u64,
     /// Known from the first answer on.
     version: Option<Version>,
-    backlog: Backlog,
 }
 
 /// Its answer.
 pub(super) struct Answer {
-    /// Of the replica that is furthest behind; `None` if there is none, if one of them does not stream from here, or if our role may not
-    /// see it.
-    pub(super) lag: Option<Duration>,
-    pub(super) lag_bytes: Option<u64>,
+    pub(super) standbys: Standbys,
     pub(super) reading: Reading,
 }
 
 impl Primary {
-    pub(super) fn new(link: Link, schema: &str, replicas: usize) -> Self {
-        let (schema, replicas) = (schema.to_owned(), replicas as u64);
-        Self { link, schema, replicas, version: None, backlog: Backlog::default() }
+    pub(super) fn new(link: Link, schema: &str) -> Self {
+        Self { link, schema: schema.to_owned(), version: None }
     }
 
     pub(super) fn name(&self) -> &str {
@@ -72,16 +65,14 @@ impl Primary {
             Figures::of(session, include_str!("sql/last_checkpoint.sql"), &[]),
             rows(session, include_str!("sql/autovacuum.sql"), &in_schema),
         )?;
-        let lag_bytes = lag.count("bytes");
-        let measured =
-            lag.number("seconds").and_then(|seconds| Duration::try_from_secs_f64(seconds.max(0.0)).ok());
-        let behind = lag.count("written").zip(lag_bytes);
-        let behind = behind.map(|(written, bytes)| self.backlog.behind(Instant::now(), written, bytes));
-        // One that does not stream may be behind by anything.
-        let are_all_there = lag.count("standbys").is_some_and(|standbys| standbys >= self.replicas);
+        let delay = lag.number("seconds");
         Ok(Answer {
-            lag: measured.max(behind).filter(|_| are_all_there),
-            lag_bytes: lag_bytes.filter(|_| are_all_there),
+            standbys: Standbys {
+                count: lag.count("standbys").unwrap_or_default(),
+                written: lag.count("written"),
+                missing: lag.count("bytes"),
+                delay: delay.and_then(|seconds| Duration::try_from_secs_f64(seconds.max(0.0)).ok()),
+            },
             reading: Reading {
                 server: last.text("server").unwrap_or_default(),
                 checkpoints: checkpoints(&counted, &last),
