@@ -83,6 +83,22 @@ pub(crate) struct Measured {
     pub(crate) hitches: Vec<Hitch>,
 }
 
+impl Measured {
+    /// Whether it was told to end before any of its requests was answered or failed.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.is_interrupted && self.counts.latency.count() == 0
+    }
+
+    /// The load after this one was told to end before it began, or is empty. What it cost the servers stays in the counts of warm-ups.
+    pub(crate) fn end_before(&mut self, next: Option<Self>) {
+        self.is_interrupted = true;
+        if let Some(next) = next {
+            self.offers.warmup = self.offers.warmup.plus(next.offers.warmup);
+            self.hdr_failed = self.hdr_failed.take().or(next.hdr_failed);
+        }
+    }
+}
+
 impl Turn {
     pub(crate) const ONLY: Self = Self { repeat: 1, seconds_before: 0, start_at: None };
 }

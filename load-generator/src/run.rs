@@ -115,7 +115,8 @@ pub(crate) async fn run(plan: Plan) -> Result<Verdict, RunError> {
     verdict.unless(outputs.publish(&report).and(audited).and(failed))
 }
 
-/// Each repeat in turn. What was measured is given also where a later one could not be made, with the reason.
+/// Each repeat in turn. What was measured is given also where a later one could not be made, with the reason. One that was told to end
+/// before it measured anything is no repeat: the one before it is the last, and is marked as interrupted.
 async fn offer_all(
     plan: &Plan,
     stage: &Stage,
@@ -125,6 +126,10 @@ async fn offer_all(
     let mut loads: Vec<Measured> = Vec::new();
     let mut seconds_before = 0;
     for repeat in 1..=plan.repeats {
+        if let Some(last) = loads.last_mut().filter(|_| stop.is_cancelled()) {
+            last.end_before(None);
+            break;
+        }
         let turn = Turn { repeat, seconds_before, start_at: plan.start_at.filter(|_| repeat == 1) };
         let load = match load::offer(plan, stage, turn, &mut watchers, stop).await {
             Ok(load) => load,
@@ -133,7 +138,10 @@ async fn offer_all(
         };
         seconds_before += load.timeline.len() as u64;
         let is_last = load.is_interrupted;
-        loads.push(load);
+        match loads.last_mut() {
+            Some(last) if load.is_empty() => last.end_before(Some(load)),
+            _ => loads.push(load),
+        }
         if is_last {
             break;
         }
@@ -199,4 +207,69 @@ fn record(plan: &Plan, outputs: &mut Outputs) -> Result<(), RunError> {
         choice: Some(planned.choice),
     });
     recorded::write(place, requests)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::live::Phase;
+    use crate::plan::{Rate, Timing};
+    use crate::shape::Shape;
+
+    fn plan() -> Plan {
+        let rate = Rate::try_from(100.0).unwrap();
+        Plan {
+            timing: Timing::Shape(Shape::constant(rate, Duration::from_millis(200))),
+            warmup: Duration::from_millis(500),
+            repeats: 3,
+            engine: EngineName::Null,
+            preload: 500,
+            ..Plan::for_tests()
+        }
+    }
+
+    #[tokio::test]
+    async fn a_repeat_that_is_stopped_in_its_warm_up_is_none() {
+        let plan = plan();
+        let servers = Arc::new(Servers::none());
+        let stage = Stage::set_up(&plan, &servers, &Registry::new()).await.unwrap();
+        let (ticks, mut told) = mpsc::unbounded_channel::<live::Tick>();
+        let stop = CancellationToken::new();
+        let stopping = stop.clone();
+        let stopped = tokio::spawn(async move {
+            while let Some(tick) = told.recv().await {
+                if matches!(tick.phase, Phase::Measuring { .. }) {
+                    stopping.cancel();
+                }
+            }
+        });
+        let watchers = Watchers { ticks: Some(ticks), ..Watchers::default() };
+        let (loads, failed) = offer_all(&plan, &stage, watchers, &stop).await.unwrap();
+        stopped.await.unwrap();
+        assert!(failed.is_none(), "{failed:?}");
+        let measured: Vec<u64> = loads.iter().map(|load| load.offers.measured.scheduled).collect();
+        assert_eq!(measured, [20]);
+        assert!(loads[0].is_interrupted);
+        let report = Report::new(&plan, &loads, Circumstances::of_probe(Environment::default()));
+        assert!(report.repeats.is_empty(), "{:?}", report.repeats);
+        assert!(report.marks.iter().any(|mark| mark.kind == observe::MarkKind::Interrupted));
+    }
+
+    #[tokio::test]
+    async fn what_a_stopped_warm_up_cost_the_servers_is_counted() {
+        let plan = plan();
+        let servers = Arc::new(Servers::none());
+        let stage = Stage::set_up(&plan, &servers, &Registry::new()).await.unwrap();
+        let stop = CancellationToken::new();
+        let mut watchers = Watchers::default();
+        let mut made = load::offer(&plan, &stage, Turn::ONLY, &mut watchers, &stop).await.unwrap();
+        let before = made.offers.warmup.scheduled;
+        assert!(before > 0 && !made.is_empty() && !made.is_interrupted);
+        stop.cancel();
+        let mut stopped = load::offer(&plan, &stage, Turn::ONLY, &mut watchers, &stop).await.unwrap();
+        assert!(stopped.is_empty(), "{:?}", stopped.offers);
+        stopped.offers.warmup.scheduled = 7;
+        made.end_before(Some(stopped));
+        assert_eq!((made.offers.warmup.scheduled, made.is_interrupted), (before + 7, true));
+    }
 }
