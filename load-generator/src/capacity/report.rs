@@ -10,10 +10,11 @@ use crate::capacity::search::{Found, Trial};
 use crate::chart::{Axis, Chart, Mark, Series, Tone};
 use crate::environment::Environment;
 use crate::histogram::milliseconds;
+use crate::median::median;
 use crate::report::Report;
 use crate::slo::{Check, Slo};
 
-/// Where less than this share of what is offered is completed, it is too much.
+/// Where less than this share of what is due is completed, it is too much.
 const SATURATED: f64 = 0.95;
 
 /// Of all engines.
@@ -93,6 +94,11 @@ impl Probe {
             broken: checked.checks.iter().filter(|check| !check.held).map(say).collect(),
         }
     }
+
+    /// As a share of what was scheduled.
+    fn completed(&self) -> f64 {
+        1.0 - self.rejected - self.errors - self.timeouts
+    }
 }
 
 impl EngineReport {
@@ -113,20 +119,31 @@ impl EngineReport {
     /// p99 at each rate up to the first that is too much. Beyond it a bounded queue keeps latency where it is, however much more is
     /// offered.
     fn unsaturated(&self) -> Vec<(f64, f64)> {
-        let is_too_much = |probe: &&Probe| probe.achieved_rate < probe.rate * SATURATED;
-        let first = self.probes.iter().filter(is_too_much).map(|probe| probe.rate).reduce(f64::min);
+        let completed = self.curve(|probe| Some(probe.completed()));
+        let first = completed.iter().find(|(_, share)| *share < SATURATED).map(|(rate, _)| *rate);
         let mut points = self.curve(|probe| probe.p99_ms);
         points.retain(|(rate, _)| first.is_none_or(|first| *rate <= first));
         points
     }
 
-    /// Each rate with the median of a percentile at it, in the order of rates.
+    /// Each rate with the median of a figure at it, in the order of rates.
     fn curve(&self, of: impl Fn(&Probe) -> Option<f64>) -> Vec<(f64, f64)> {
+        let counted = self.probes.iter().enumerate().filter(|(nth, _)| !self.is_refuted(*nth));
         let mut points: Vec<(f64, f64)> =
-            self.probes.iter().filter_map(|probe| Some((probe.rate, of(probe)?))).collect();
-        points.sort_by(|one, other| one.0.total_cmp(&other.0).then(one.1.total_cmp(&other.1)));
+            counted.filter_map(|(_, probe)| Some((probe.rate, of(probe)?))).collect();
+        points.sort_by(|one, other| one.0.total_cmp(&other.0));
         let at_one_rate = points.chunk_by(|one, other| one.0 == other.0);
-        at_one_rate.map(|points| points[points.len() / 2]).collect()
+        let medians = at_one_rate.filter_map(|points| {
+            Some((points.first()?.0, median(points.iter().map(|(_, figure)| *figure).collect())?))
+        });
+        medians.collect()
+    }
+
+    /// Whether it broke and the same rate held when it was tried again: something else was going on.
+    fn is_refuted(&self, nth: usize) -> bool {
+        let (probe, next) = (&self.probes[nth], self.probes.get(nth + 1));
+        let is_strike = !probe.held && !probe.is_confirmation;
+        is_strike && next.is_some_and(|next| next.held && !next.is_confirmation && next.rate == probe.rate)
     }
 }
 
@@ -246,5 +263,82 @@ impl fmt::Display for CapacityReport {
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn probe(rate: f64, p99_ms: f64, rejected: f64) -> Probe {
+        Probe {
+            rate,
+            achieved_rate: rate,
+            p50_ms: Some(1.0),
+            p99_ms: Some(p99_ms),
+            p999_ms: None,
+            rejected,
+            errors: 0.0,
+            timeouts: 0.0,
+            warnings: Vec::new(),
+            is_confirmation: false,
+            held: rejected < 0.01,
+            broken: Vec::new(),
+        }
+    }
+
+    fn found() -> Found {
+        Found { rate: Some(800.0), confirmed: 0, of: 0, is_ceiling: false }
+    }
+
+    fn knee_of(probes: &[Probe]) -> Option<f64> {
+        EngineReport::new("null", found(), probes.to_vec()).knee.map(|knee| knee.rate)
+    }
+
+    /// It turns up at 800 a second; beyond 1,000 a second a queue is full.
+    fn curve() -> Vec<Probe> {
+        let held = [(100.0, 1.0), (200.0, 1.0), (400.0, 1.0), (800.0, 1.1), (900.0, 9.0)];
+        let mut probes: Vec<Probe> = held.iter().map(|(rate, p99_ms)| probe(*rate, *p99_ms, 0.0)).collect();
+        probes.extend([(1_000.0, 0.2), (1_600.0, 0.5)].map(|(rate, share)| probe(rate, 90.0, share)));
+        probes
+    }
+
+    #[test]
+    fn rates_beyond_the_first_that_is_too_much_have_no_part_in_the_knee() {
+        let points = EngineReport::new("null", found(), curve()).unsaturated();
+        assert_eq!(points.last(), Some(&(1_000.0, 90.0)));
+        assert_eq!(knee_of(&curve()), Some(800.0));
+        // The last answers came late: a rate that is taken to the last of them is low, though nothing was lost.
+        let mut late = curve();
+        late[1].achieved_rate = 100.0;
+        assert_eq!(knee_of(&late), Some(800.0));
+        // What failed was not completed either.
+        for lost in [|probe: &mut Probe| probe.errors = 0.06, |probe: &mut Probe| probe.timeouts = 0.06] {
+            let mut failed = curve();
+            lost(&mut failed[3]);
+            let points = EngineReport::new("null", found(), failed).unsaturated();
+            assert_eq!(points.last(), Some(&(800.0, 1.1)));
+        }
+    }
+
+    #[test]
+    fn one_strike_does_not_move_the_knee() {
+        for nth in 0..5 {
+            let mut struck = curve();
+            struck.insert(nth, probe(struck[nth].rate, 500.0, 0.6));
+            assert_eq!(knee_of(&struck), Some(800.0), "{nth}");
+            // Also where confirmations of the same rate follow.
+            let again =
+                |held: bool, p99_ms| Probe { is_confirmation: true, held, ..probe(800.0, p99_ms, 0.0) };
+            struck.extend([again(true, 1.1), again(false, 300.0), again(true, 1.1)]);
+            assert_eq!(knee_of(&struck), Some(800.0), "{nth}");
+        }
+    }
+
+    #[test]
+    fn a_rate_that_broke_twice_counts_with_the_mean_of_both() {
+        let (one, two) = (probe(100.0, 50.0, 0.5), probe(100.0, 70.0, 0.5));
+        let report = EngineReport::new("null", found(), vec![one, two]);
+        assert_eq!(report.curve(|probe| probe.p99_ms), [(100.0, 60.0)]);
     }
 }
