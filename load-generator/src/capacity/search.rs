@@ -6,7 +6,7 @@
 //!   ▼              │                ▼                  │                         ▼              │
 //! [doubling] ──────┴─ broken twice ─▶ [bisecting] ─────┴─ close enough ─▶ [confirming] ─────────┴─ most held, and close ─▶ done
 //!                                                                          ▲     │
-//!                                                                          └─────┘ most broke: down, or the middle
+//!                                                                          └─────┘ half broke: down, or the middle
 //! ```
 //!
 //! A rate counts as broken when it broke twice: on a shared machine something else may be going on once. Where confirmations fail, the
@@ -106,7 +106,7 @@ impl Search {
                 confirming.broke += 1;
             }
             let Confirming { held, broke } = *confirming;
-            if broke * 2 > self.confirmations {
+            if broke * 2 >= self.confirmations {
                 self.disprove();
             } else if held + broke == self.confirmations {
                 self.believe(held);
@@ -158,7 +158,7 @@ impl Search {
         self.narrow();
     }
 
-    /// Most of them broke: what was thought to hold does not.
+    /// Half of them broke, or more: what was thought to hold does not.
     fn disprove(&mut self) {
         self.broken = Some(self.rate);
         match self.confirmed {
@@ -237,6 +237,22 @@ mod tests {
         for bad in 0..20 {
             let found = search(6_000.0, |trial| trial == bad).0;
             assert!(found.rate.is_some_and(|rate| rate >= 6_000.0 / 1.06), "{bad}: {found:?}");
+        }
+    }
+
+    #[test]
+    fn half_of_the_confirmations_are_not_most_of_them() {
+        for (confirmations, broken, expected) in
+            [(1, 0, true), (1, 1, false), (2, 1, false), (3, 1, true), (4, 1, true), (4, 2, false)]
+        {
+            let mut search = Search::new(100.0, 100.0, 0.05, confirmations);
+            search.tried(true);
+            for nth in 0..confirmations {
+                if search.next().is_some_and(|trial| trial.rate == 100.0) {
+                    search.tried(nth >= broken);
+                }
+            }
+            assert_eq!(search.found().rate == Some(100.0), expected, "{broken} of {confirmations}");
         }
     }
 
