@@ -24,12 +24,13 @@ impl Latencies {
     }
 
     pub(crate) fn record(&mut self, latency: Duration) {
-        self.0.saturating_record(u64::try_from(latency.as_micros()).unwrap_or(LONGEST_US));
+        self.record_many(u64::try_from(latency.as_micros()).unwrap_or(LONGEST_US), 1);
     }
 
     /// So many of the same, in microseconds.
     pub(crate) fn record_many(&mut self, us: u64, count: u64) {
-        self.0.saturating_record_n(us, count);
+        // The histogram itself tells more apart: up to the end of the last of its ranges, each of which is twice the one before.
+        self.0.saturating_record_n(us.min(LONGEST_US), count);
     }
 
     /// Each latency in microseconds with how often it was.
@@ -164,6 +165,21 @@ mod tests {
         assert!(is_about(summary.p99_ms, 990.0), "{summary:?}");
         assert!(is_about(summary.max_ms, 1_000.0), "{summary:?}");
         assert_eq!(Latencies::new().summary().max_ms, None);
+    }
+
+    #[test]
+    fn longer_than_ten_minutes_counts_as_ten_minutes() {
+        let of = |us: u64| {
+            let (mut latencies, mut many) = (Latencies::new(), Latencies::new());
+            latencies.record(Duration::from_micros(us));
+            many.record_many(us, 1);
+            assert!(latencies == many, "{us}");
+            latencies
+        };
+        for us in [LONGEST_US + 1, 1_000_000_000, 5_000_000_000, u64::MAX] {
+            assert!(of(us) == of(LONGEST_US), "{us}");
+        }
+        assert!(of(LONGEST_US * 9 / 10) != of(LONGEST_US));
     }
 
     #[test]
