@@ -18,7 +18,7 @@ const MOST_OWN_SHARE: f64 = 0.8;
 const MANY_SECONDS: f64 = 0.1;
 /// From which share of failed requests on latencies are mostly of something else than answers.
 const MANY_FAILED: f64 = 0.01;
-/// Below this share of commands that write, figures are mostly of reads.
+/// Below this share of commands that write what they were asked for, figures are mostly of refusals.
 const FEW_EFFECTIVE: f64 = 0.5;
 
 /// What is known of a run besides what its loads came to.
@@ -146,7 +146,8 @@ impl Report {
         }
         if self.effective_share.is_some_and(|share| share < FEW_EFFECTIVE) {
             doubts.push(
-                "less than half of the commands wrote something: the figures are mostly of reads".to_owned(),
+                "less than half of the commands wrote what they were asked for: the figures are mostly of refusals"
+                    .to_owned(),
             );
         }
         let silent: Vec<String> =
@@ -190,4 +191,20 @@ fn said(mark: &Mark) -> String {
 fn a_second(count: u64, during: Duration) -> f64 {
     let seconds = during.as_secs_f64();
     if seconds > 0.0 { count as f64 / seconds } else { 0.0 }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::report::sample::sample;
+
+    #[test]
+    fn refusals_that_write_events_are_not_said_to_write_nothing() {
+        let mut report = sample();
+        report.effective_share = Some(0.4);
+        let doubts = report.doubts();
+        let expected = "less than half of the commands wrote what they were asked for: the figures are mostly of refusals";
+        assert!(doubts.iter().any(|doubt| doubt == expected), "{doubts:?}");
+        report.effective_share = Some(0.5);
+        assert!(!report.doubts().iter().any(|doubt| doubt == expected));
+    }
 }
