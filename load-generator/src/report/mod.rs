@@ -156,7 +156,7 @@ pub(crate) struct Staleness {
     pub(crate) most_events: u64,
 }
 
-/// What the store's own metrics say of this run.
+/// What the store's own metrics say of this run, warm-ups included.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct StoreReport {
     /// Waiting for a connection, by pool.
