@@ -72,7 +72,7 @@ impl Metrics {
         .buckets(BUCKETS.to_vec());
         let offered = Gauge::new(
             "load_generator_offered_rate",
-            "Requests per second that are due; 0 in a closed loop and before the load",
+            "Requests per second that are due; 0 in a closed loop, before the load and after its schedule",
         )?;
         let workers = gauge("load_generator_workers", "Workers in the fixed pool; 0 where there is none")?;
         if let Pool::Fixed { workers: count, .. } = plan.pool {

@@ -82,7 +82,9 @@ pub(crate) struct Collector {
 impl Collector {
     pub(crate) fn start(collecting: Collecting) -> Self {
         let (end, ended) = oneshot::channel();
-        Self { task: tokio::spawn(Work::new(collecting).collect(ended)), end }
+        let work = Work::new(collecting);
+        work.tell_rate();
+        Self { task: tokio::spawn(work.collect(ended)), end }
     }
 
     /// All requests have ended, and none was due from then on.
@@ -257,18 +259,35 @@ impl Work {
         }
     }
 
-    fn tell(&mut self, second: &Second) {
-        let now = Instant::now();
-        let Collecting { start, measured_from, timing, .. } = &self.given;
+    /// What is done, for how long it has been and is to be.
+    fn progress(&self) -> (Phase, Duration, Duration) {
+        let Collecting { start, measured_from, timing, phase, .. } = &self.given;
         let (phase, began, length) = if self.is_measuring {
-            (self.given.phase, *measured_from, timing.length())
+            (*phase, *measured_from, timing.length())
         } else {
             (Phase::WarmUp, *start, measured_from.saturating_duration_since(*start))
         };
-        let running = now.saturating_duration_since(began);
-        let into_shape = if self.is_measuring { running.min(length) } else { Duration::ZERO };
-        let target = timing.rate_at(into_shape).map(|rate| rate * self.given.share);
-        self.given.tally.metrics().offers(target.unwrap_or_default());
+        (phase, Instant::now().saturating_duration_since(began), length)
+    }
+
+    /// Requests a second that are due after so long, at the end of the schedule too; the warm-up runs at the first rate.
+    fn rate_at(&self, running: Duration) -> Option<f64> {
+        let timing = &self.given.timing;
+        let into_shape = if self.is_measuring { running.min(timing.length()) } else { Duration::ZERO };
+        timing.rate_at(into_shape).map(|rate| rate * self.given.share)
+    }
+
+    /// For Prometheus: nothing is due once the schedule has ended, though answers may still come.
+    fn tell_rate(&self) {
+        let (_, running, length) = self.progress();
+        let rate = self.rate_at(running).filter(|_| !self.is_measuring || running < length);
+        self.given.tally.metrics().offers(rate.unwrap_or_default());
+    }
+
+    fn tell(&mut self, second: &Second) {
+        self.tell_rate();
+        let (phase, running, length) = self.progress();
+        let target = self.rate_at(running);
         let Some(ticks) = &self.given.ticks else { return };
         // The lock is not held while a summary is made: the pacer needs it for each request.
         let offered = self.given.tally.offers().measured;

@@ -28,6 +28,23 @@ fn sample(at: Instant) -> Sample {
     }
 }
 
+/// Of a load without a warm-up.
+fn collecting(plan: &Plan, tally: Arc<Tally>, start: Instant) -> Collecting {
+    Collecting {
+        tally,
+        start,
+        measured_from: start,
+        timing: plan.timing.clone(),
+        share: 1.0,
+        seconds_before: 0,
+        phase: Phase::Measuring { repeat: 1, of: 1 },
+        watched: Watched::nothing(),
+        ticks: None,
+        hdr: None,
+        parts: None,
+    }
+}
+
 #[tokio::test]
 async fn the_last_second_is_as_long_as_the_load_was() {
     let plan = Plan::for_tests();
@@ -41,19 +58,8 @@ async fn the_last_second_is_as_long_as_the_load_was() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.hlog");
     let log = HdrLog::begin(File::create(&path).unwrap(), SystemTime::UNIX_EPOCH, "").unwrap();
-    let collector = Collector::start(Collecting {
-        tally,
-        start,
-        measured_from: start,
-        timing: plan.timing.clone(),
-        share: 1.0,
-        seconds_before: 0,
-        phase: Phase::Measuring { repeat: 1, of: 1 },
-        watched: Watched::nothing(),
-        ticks: None,
-        hdr: Some((log, start)),
-        parts: None,
-    });
+    let collector =
+        Collector::start(Collecting { hdr: Some((log, start)), ..collecting(&plan, tally, start) });
     let collected = collector.finish(start + Duration::from_millis(1_250)).await.unwrap();
 
     let told: Vec<_> = collected
@@ -70,4 +76,31 @@ async fn the_last_second_is_as_long_as_the_load_was() {
         .map(|interval| (interval.length.as_secs_f64() * 1e3).round())
         .collect();
     assert_eq!(lengths, [1_000.0, 300.0]);
+}
+
+#[tokio::test]
+async fn the_rate_is_told_from_the_first_moment_to_the_end_of_the_schedule() {
+    let (plan, registry) = (Plan::for_tests(), Registry::new());
+    let told = || {
+        let families = registry.gather();
+        let of_rate = families.iter().find(|family| family.name() == "load_generator_offered_rate").unwrap();
+        of_rate.get_metric()[0].get_gauge().get_value()
+    };
+    let tally = Arc::new(Tally::new(Metrics::new(&registry, &plan).unwrap()));
+    assert_eq!(told(), 0.0);
+    let start = Instant::now();
+    let warming_up = Collecting {
+        measured_from: start + Duration::from_secs(60),
+        ..collecting(&plan, Arc::clone(&tally), start)
+    };
+    let first = Collector::start(warming_up);
+    assert_eq!(told(), 100.0, "the warm-up runs at the first rate");
+    first.finish(start).await.unwrap();
+    // The last answer comes half a second after the end of a schedule of two seconds.
+    let start = start.checked_sub(Duration::from_millis(2_500)).unwrap();
+    tally.offered(Some(1), false, Duration::ZERO);
+    tally.served(0, sample(start + Duration::from_millis(2_400))).await;
+    let second = Collector::start(collecting(&plan, tally, start));
+    second.finish(start + Duration::from_secs(2)).await.unwrap();
+    assert_eq!(told(), 0.0);
 }
