@@ -170,7 +170,9 @@ mod tests {
 
     #[test]
     fn time_outs_are_errors_in_repeats_too() {
-        let (a, mut b) = (sample(), sample());
+        let mut a = sample();
+        a.repeats.push(a.repeats[0].clone());
+        let mut b = a.clone();
         let counts = b.repeats.iter_mut().map(|repeat| &mut repeat.requests).chain([&mut b.requests]);
         for requests in counts {
             requests.timeouts = requests.scheduled / 20;

@@ -11,6 +11,9 @@ use crate::report::Report;
 /// Shares that rose by less are never worse: one error where there was none is no trend.
 const LEAST_POINTS: f64 = 0.001;
 
+/// Of fewer repeats, the least and the most say too little of what chance can do.
+const LEAST_REPEATS: usize = 3;
+
 /// By how much a figure may become worse, as a share of what it was.
 ///
 /// A latency that rose, and a rate that fell, by more than that share of its old value became worse. A share of the requests became
@@ -24,7 +27,7 @@ pub(crate) struct MaxRegression(f64);
 pub(super) struct Measured {
     /// Of all repeats together.
     value: Option<f64>,
-    /// Only where there were several, all of which have the figure.
+    /// Only where there were three or more, all of which have the figure.
     spread: Option<Spread>,
 }
 
@@ -121,7 +124,7 @@ impl Measured {
 
 impl Spread {
     fn of(values: &[f64]) -> Option<Self> {
-        (values.len() > 1).then(|| Self {
+        (values.len() >= LEAST_REPEATS).then(|| Self {
             min: values.iter().copied().fold(f64::INFINITY, f64::min),
             max: values.iter().copied().fold(f64::NEG_INFINITY, f64::max),
         })
@@ -263,6 +266,8 @@ mod tests {
         // One measurement has no spread that could excuse it.
         assert!(row("p99", once(10.0), unsteady).is_regression());
         assert!(row("p99", repeated(10.0, &[10.0]), unsteady).is_regression());
+        // Two say too little.
+        assert!(row("p99", repeated(10.0, &[9.0, 11.0]), unsteady).is_regression());
     }
 
     #[test]
