@@ -156,7 +156,7 @@ impl Work {
         }
         // What is left is not a whole second.
         let until = self.counts.last_completion.map_or(offered_until, |answered| answered.max(offered_until));
-        while self.is_measuring && self.has_more() {
+        while self.is_measuring && (self.open_from < until || self.has_more()) {
             self.close(self.open_for(until));
         }
         if let Some(parts) = &mut self.given.parts {

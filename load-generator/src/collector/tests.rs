@@ -104,3 +104,16 @@ async fn the_rate_is_told_from_the_first_moment_to_the_end_of_the_schedule() {
     second.finish(start + Duration::from_secs(2)).await.unwrap();
     assert_eq!(told(), 0.0);
 }
+
+#[tokio::test]
+async fn a_second_without_any_request_has_its_line() {
+    let plan = Plan::for_tests();
+    let tally = Arc::new(Tally::new(Metrics::new(&Registry::new(), &plan).unwrap()));
+    let start = Instant::now().checked_sub(Duration::from_millis(2_300)).unwrap();
+    tally.offered(Some(0), false, Duration::ZERO);
+    tally.served(0, sample(start)).await;
+    let collector = Collector::start(collecting(&plan, tally, start));
+    let collected = collector.finish(start + Duration::from_millis(2_250)).await.unwrap();
+    let told = collected.timeline.iter().map(|second| (second.scheduled, second.length_s.seconds()));
+    assert_eq!(told.collect::<Vec<_>>(), [(1, 1.0), (0, 1.0), (0, 0.25)]);
+}
