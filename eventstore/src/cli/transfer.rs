@@ -35,7 +35,7 @@ async fn new_file(path: &Path) -> Result<File, Failure> {
 }
 
 /// The file of an export that was broken off: without the half of a line at its end, and only if its last event is the
-/// one after which the export goes on.
+/// one after which the export goes on. What has no whole line may be anything: nothing says that it is an export.
 async fn continued(path: &Path, after: u64) -> Result<File, Failure> {
     let failure = |error| Failure::Io(path.display().to_string(), error);
     let mut file = OpenOptions::new()
@@ -52,6 +52,12 @@ async fn continued(path: &Path, after: u64) -> Result<File, Failure> {
         line.clear();
         let read = lines.read_until(b'\n', &mut line).await.map_err(failure)?;
         if !line.ends_with(b"\n") {
+            if whole == 0 && read > 0 {
+                return Err(Failure::Refused(format!(
+                    "{} has {read} bytes and no whole line; expected an export that ends with position {after}, or no file",
+                    path.display()
+                )));
+            }
             break;
         }
         whole += read as u64;

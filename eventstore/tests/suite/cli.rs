@@ -108,6 +108,11 @@ async fn a_log_is_made_moved_and_indexed() {
     assert!(code == 3 && said.contains("position 5"), "{code}: {said}");
     succeed(&mut on(&log, &format!("{export} --after 5")));
     assert_eq!(std::fs::read_to_string(&file).unwrap(), piped);
+    let other = folder.path().join("no-export");
+    std::fs::write(&other, "kept").unwrap();
+    let (code, said) = fail(&mut on(&log, &format!("export --file {} --after 5", other.display())));
+    assert!(code == 3 && said.contains("no whole line"), "{code}: {said}");
+    assert_eq!(std::fs::read_to_string(&other).unwrap(), "kept", "what is no export is left alone");
     for expected in ["10 events imported, 0 were", "0 events imported, 10 were"] {
         let output = on_copy("import --file").arg(&file).output().unwrap();
         assert!(String::from_utf8_lossy(&output.stderr).contains(expected), "{output:?}");
