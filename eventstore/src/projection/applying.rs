@@ -107,13 +107,17 @@ pub(super) async fn swap(
     Ok(swap)
 }
 
-/// Drops the tables of a generation that was replaced.
-pub(super) async fn drop_old(calls: &Calls, generation: i32) -> Result<(), Error> {
+/// Drops the tables of generations that are not there any more: of those that the live one has replaced, whoever saw to that.
+pub(super) async fn drop_orphans(calls: &Calls, live: i32) -> Result<(), Error> {
     let mut lent = Lent::of(calls.borrower()).await?;
     let transaction = in_time(calls.borrower(), lent.client().transaction()).await?;
-    in_time(calls.borrower(), calls.drop_schema(&transaction, &calls.views.of_generation(generation)))
-        .await?;
-    in_time(calls.borrower(), transaction.commit()).await?;
+    // Its tables are there; what is asked for is its lock.
+    if in_time(calls.borrower(), calls.make(&transaction, live)).await? == Some(false) {
+        in_time(calls.borrower(), calls.drop_orphans(&transaction)).await?;
+        in_time(calls.borrower(), transaction.commit()).await?;
+    } else {
+        in_time(calls.borrower(), transaction.rollback()).await?;
+    }
     lent.has_ended();
     Ok(())
 }
@@ -130,6 +134,7 @@ pub(super) async fn delete(calls: &Calls) -> Result<Result<(), String>, Error> {
                 let schema = calls.views.of_generation(generation);
                 in_time(calls.borrower(), calls.drop_schema(&transaction, &schema)).await?;
             }
+            in_time(calls.borrower(), calls.drop_orphans(&transaction)).await?;
             Ok(())
         }
     };

@@ -45,8 +45,7 @@ pub(super) enum Begun {
 /// What came of a swap.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Swap {
-    /// In the place of this one.
-    Swapped(i32),
+    Swapped,
     /// Not as far as the live one, whose checkpoint is locked now; or somebody is at work on one of both.
     Behind(Option<Position>),
     IsLive,
@@ -156,7 +155,7 @@ impl Calls {
             transaction.batch_execute(&format!("ALTER SCHEMA {live} RENAME TO {out}")).await?;
         }
         transaction.batch_execute(&format!("ALTER SCHEMA {into} RENAME TO {live}")).await?;
-        Ok(Swap::Swapped(old))
+        Ok(Swap::Swapped)
     }
 
     /// Drops a schema, if it is there and has this projection's tables.
@@ -168,6 +167,20 @@ impl Calls {
         if self.is_own(transaction, schema).await? {
             let drop = format!("SET LOCAL lock_timeout = '1s'; DROP SCHEMA {} CASCADE", quoted(schema));
             transaction.batch_execute(&drop).await?;
+        }
+        Ok(())
+    }
+
+    /// Drops the schemas of generations that are not there any more. The caller keeps the projection from being deleted meanwhile, so that
+    /// none of their numbers comes again.
+    pub(super) async fn drop_orphans(
+        &self,
+        transaction: &Transaction<'_>,
+    ) -> Result<(), tokio_postgres::Error> {
+        let (mark, live) = (self.views.mark(), self.views.live());
+        let params: [Param<'_>; 3] = [(&self.name, Type::TEXT), (&mark, Type::TEXT), (&live, Type::TEXT)];
+        for row in transaction.query_typed(&self.sql(projection::ORPHANS), &params).await? {
+            self.drop_schema(transaction, row.try_get(0)?).await?;
         }
         Ok(())
     }

@@ -28,13 +28,13 @@ pub(super) struct Generation<P> {
     calls: Calls,
     number: i32,
     is_live: bool,
-    /// Whose tables are still to be dropped.
-    replaced: Option<i32>,
+    /// Whether tables of what was replaced may still be there: also those that another process has replaced, and left.
+    is_untidy: bool,
 }
 
 impl<P: Projection> Generation<P> {
     pub(super) fn new(projector: Projector<P>, calls: Calls, number: i32) -> Self {
-        Self { projector, calls, number, is_live: false, replaced: None }
+        Self { projector, calls, number, is_live: false, is_untidy: true }
     }
 
     /// Until it is replaced, or can not go on.
@@ -110,11 +110,14 @@ impl<P: Projection> Generation<P> {
 
     async fn follow(&mut self, mut subscription: Subscription) -> Result<(), Error> {
         let look_every = self.calls.store.settings().heartbeat_every.min(LONGEST_PAUSE);
+        if self.is_live {
+            self.tidy_up().await;
+        }
         loop {
             let began = Instant::now();
             let batch = tokio::select! {
                 batch = subscription.next() => batch,
-                () = sleep(look_every), if !self.is_live || self.replaced.is_some() => {
+                () = sleep(look_every), if !self.is_live || self.is_untidy => {
                     match self.is_live {
                         true => self.tidy_up().await,
                         false => self.take_over().await?,
@@ -235,9 +238,13 @@ impl<P: Projection> Generation<P> {
         match patiently(|| applying::swap(&self.calls, self.number, (&filter, own))).await? {
             Swap::Behind(_) => {}
             Swap::Gone => return Err(self.was_replaced()),
-            Swap::IsLive => self.is_live = true,
-            Swap::Swapped(old) => {
-                (self.is_live, self.replaced) = (true, Some(old));
+            // It was swapped when the connection died.
+            Swap::IsLive => {
+                self.is_live = true;
+                self.tidy_up().await;
+            }
+            Swap::Swapped => {
+                self.is_live = true;
                 info!(projection = self.calls.name, generation = self.number, "is live");
                 self.tidy_up().await;
             }
@@ -247,11 +254,10 @@ impl<P: Projection> Generation<P> {
 
     /// Drops what was replaced, unless somebody still reads it: then at another time.
     async fn tidy_up(&mut self) {
-        let Some(old) = self.replaced else { return };
-        match applying::drop_old(&self.calls, old).await {
-            Ok(()) => self.replaced = None,
+        match applying::drop_orphans(&self.calls, self.number).await {
+            Ok(()) => self.is_untidy = false,
             Err(error) => {
-                warn!(%error, projection = self.calls.name, generation = old, "what was replaced is still there");
+                warn!(%error, projection = self.calls.name, "what was replaced is still there");
             }
         }
     }

@@ -11,6 +11,7 @@ pub(crate) const DELETE: &str = include_str!("delete.sql");
 pub(crate) const BEGIN_APPLY: &str = include_str!("begin_apply.sql");
 pub(crate) const PATH: &str = include_str!("path.sql");
 pub(crate) const IS_OWN: &str = include_str!("is_own.sql");
+pub(crate) const ORPHANS: &str = include_str!("orphans.sql");
 pub(crate) const LIST: &str = include_str!("list.sql");
 pub(crate) const REGISTER_INLINE: &str = include_str!("register_inline.sql");
 pub(crate) const UNREGISTER_INLINE: &str = include_str!("unregister_inline.sql");
