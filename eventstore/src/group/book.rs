@@ -32,6 +32,8 @@ pub(super) struct Claimed {
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Outcome {
     Done,
+    /// In a transaction of somebody else's, which has taken its row away.
+    DoneElsewhere,
     /// To be tried again after a pause.
     Failed {
         pause: Duration,
@@ -47,10 +49,14 @@ pub(super) enum Outcome {
 }
 
 impl Outcome {
+    pub(super) fn is_done(&self) -> bool {
+        matches!(self, Self::Done | Self::DoneElsewhere)
+    }
+
     /// As metrics name it.
     pub(super) fn name(&self) -> &'static str {
         match self {
-            Self::Done => "done",
+            Self::Done | Self::DoneElsewhere => "done",
             Self::Failed { .. } => "failed",
             Self::Parked { .. } => "parked",
             Self::Untouched { .. } => "untouched",
@@ -174,7 +180,7 @@ impl Book {
         };
         entry.stage = Stage::Answered;
         let (head, attempt) = (entry.head, entry.attempt);
-        let is_done = outcome == Outcome::Done;
+        let is_done = outcome.is_done();
         let mut answers = vec![Answer { position, lease, attempt, outcome }];
         if !is_done {
             answers.extend(self.release_behind(head));

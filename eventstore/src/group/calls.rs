@@ -298,7 +298,7 @@ fn in_ms(duration: Duration) -> f64 {
 impl SettleArguments {
     pub(super) fn new(group: i32, answers: &[Answer]) -> Self {
         let outcome = |answer: &Answer| match &answer.outcome {
-            Outcome::Done => ("d", Duration::ZERO, None, answer.attempt),
+            Outcome::Done | Outcome::DoneElsewhere => ("d", Duration::ZERO, None, answer.attempt),
             Outcome::Failed { pause, why } => ("f", *pause, Some(why.clone()), answer.attempt),
             Outcome::Parked { why } => ("p", Duration::ZERO, Some(why.clone()), answer.attempt),
             Outcome::Untouched { pause } => ("b", *pause, None, answer.attempt - 1),

@@ -34,8 +34,10 @@ struct Inner {
     /// Whether somebody has seen it.
     is_taken: AtomicBool,
     is_answered: AtomicBool,
-    /// It was done in a transaction of somebody else's, which may have been committed or not.
+    /// It was done in a transaction of somebody else's, who says so when that is committed.
     is_done_elsewhere: AtomicBool,
+    /// It was, or somebody else has it.
+    may_be_done_elsewhere: AtomicBool,
     task: mpsc::UnboundedSender<Command>,
     calls: Arc<Calls>,
     backoff: Backoff,
@@ -50,13 +52,15 @@ impl Delivery {
         calls: Arc<Calls>,
         (backoff, max_attempts): (Backoff, i32),
     ) -> Self {
-        let [is_taken, is_answered, is_done_elsewhere] = [(); 3].map(|()| AtomicBool::new(false));
+        let [is_taken, is_answered, is_done_elsewhere, may_be_done_elsewhere] =
+            [(); 4].map(|()| AtomicBool::new(false));
         Self(Arc::new(Inner {
             claimed,
             lost,
             is_taken,
             is_answered,
             is_done_elsewhere,
+            may_be_done_elsewhere,
             task,
             calls,
             backoff,
@@ -96,10 +100,17 @@ impl Delivery {
     /// # Cancellation
     /// Said all the same.
     pub async fn done(&self) -> Result<(), Error> {
-        let said = self.say(Outcome::Done).await;
-        match said {
+        let inner = &*self.0;
+        let is_done_elsewhere = inner.is_done_elsewhere.load(Ordering::Relaxed);
+        let outcome = if is_done_elsewhere { Outcome::DoneElsewhere } else { Outcome::Done };
+        match self.say(outcome).await {
             // The row is gone, as it should be. Had the lease been lost, the transaction would have failed.
-            Err(error) if error.kind() == ErrorKind::LeaseLost && self.is_done_elsewhere() => Ok(()),
+            Err(error)
+                if error.kind() == ErrorKind::LeaseLost
+                    && (is_done_elsewhere || inner.may_be_done_elsewhere.load(Ordering::Relaxed)) =>
+            {
+                Ok(())
+            }
             said => said,
         }
     }
@@ -120,7 +131,7 @@ impl Delivery {
         if held.map_err(|error| sqlstate::classify(&error, "the caller's transaction"))?.is_empty() {
             return Err(self.lease_lost());
         }
-        self.0.is_done_elsewhere.store(true, Ordering::Relaxed);
+        self.is_done_elsewhere();
         Ok(())
     }
 
@@ -166,13 +177,14 @@ impl Delivery {
         (self.0.calls.group, self.0.claimed.lease)
     }
 
-    /// It may be done, in a statement of somebody else's: then there is nothing left to be said.
-    pub(crate) fn may_be_done_elsewhere(&self) {
+    /// It is done, in a statement of somebody else's: there is nothing left to be said.
+    pub(crate) fn is_done_elsewhere(&self) {
         self.0.is_done_elsewhere.store(true, Ordering::Relaxed);
     }
 
-    pub(super) fn is_done_elsewhere(&self) -> bool {
-        self.0.is_done_elsewhere.load(Ordering::Relaxed)
+    /// It may be done, in a statement of somebody else's: then there is nothing left to be said.
+    pub(crate) fn may_be_done_elsewhere(&self) {
+        self.0.may_be_done_elsewhere.store(true, Ordering::Relaxed);
     }
 
     fn lease_lost(&self) -> Error {

@@ -74,9 +74,11 @@ impl Settled {
         let mut told = Told::default();
         let held: HashSet<Position> = self.result.iter().flatten().copied().collect();
         for (answer, reply) in self.answers {
-            let is_taken = held.contains(&answer.position);
+            // Nothing is left of what was done elsewhere.
+            let is_done_elsewhere = self.result.is_ok() && answer.outcome == Outcome::DoneElsewhere;
+            let is_taken = is_done_elsewhere || held.contains(&answer.position);
             told.behind.extend(book.settled(answer.position, answer.lease, is_taken));
-            told.frees += usize::from(keeps_order || answer.outcome != Outcome::Done);
+            told.frees += usize::from(keeps_order || !answer.outcome.is_done());
             let result = match &self.result {
                 Ok(_) if is_taken => {
                     gauges.settles(answer.outcome.name());

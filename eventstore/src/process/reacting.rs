@@ -41,9 +41,11 @@ impl<P: Process> Reacting<P> {
         let key = key_json(&key);
         if patiently(|| self.calls.react(cause, &key, &reaction)).await? {
             self.manager.news.send_replace(());
+            delivery.is_done_elsewhere();
+        } else {
+            // It was settled before, or somebody else has it: saying that it is done tells.
+            delivery.may_be_done_elsewhere();
         }
-        // If it was not settled now, it was before, or somebody else has it: saying that it is done tells.
-        delivery.may_be_done_elsewhere();
         Ok(())
     }
 

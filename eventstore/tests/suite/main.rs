@@ -28,6 +28,7 @@ mod grants;
 mod group_faults;
 mod group_leases;
 mod group_order;
+mod group_transactions;
 mod groups;
 mod guarded;
 mod health;

@@ -49,6 +49,16 @@ fn the_next_of_a_key_is_ready_when_the_one_before_is_settled() {
 }
 
 #[test]
+fn what_is_done_elsewhere_has_the_next_of_its_key_follow() {
+    let (lease, at) = (Uuid::now_v7(), Position::new);
+    let mut book = book(lease);
+    handed(&mut book);
+    assert_eq!(positions(&book.answer(at(1), lease, Outcome::DoneElsewhere)), [1]);
+    assert_eq!(book.settled(at(1), lease, true), []);
+    assert_eq!([handed(&mut book), handed(&mut book)], [Some(4), Some(2)]);
+}
+
+#[test]
 fn what_fails_or_is_refused_takes_those_behind_it_along() {
     let (lease, at) = (Uuid::now_v7(), Position::new);
     let mut failed = book(lease);
