@@ -95,7 +95,8 @@ impl Delivery {
     /// [`LeaseLost`](crate::ErrorKind::LeaseLost) if somebody else has claimed it since: it will be done again;
     /// [`Indeterminate`](crate::ErrorKind::Indeterminate) if the connection died and it may be either;
     /// [`Invalid`](crate::ErrorKind::Invalid) if it was answered already; [`Closed`](crate::ErrorKind::Closed);
-    /// [`Unavailable`](crate::ErrorKind::Unavailable) if the primary did not answer for as long as the lease.
+    /// [`Unavailable`](crate::ErrorKind::Unavailable) if the primary did not answer for as long as the lease, or somebody keeps its row
+    /// locked, in a transaction that has said there that it is done: then it is claimed again when its lease has run out, if it is not done.
     ///
     /// # Cancellation
     /// Said all the same.

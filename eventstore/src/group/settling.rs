@@ -1,6 +1,6 @@
 //! What was answered and is being said to the database.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::mem;
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep};
 use tracing::debug;
+use uuid::Uuid;
 
 use crate::error::{Error, ErrorKind};
 use crate::group::book::{Answer, Book, Outcome};
@@ -36,6 +37,8 @@ pub(super) struct Settling {
 pub(super) struct Settled {
     answers: Vec<(Answer, Reply)>,
     result: Result<Vec<Position>, Error>,
+    /// What could not be said although others could, and why: somebody keeps its row locked, say.
+    unsaid: HashMap<(Position, Uuid), Error>,
     /// Whether it was sent more than once: what is not there any more may be what was done by it.
     in_doubt: bool,
 }
@@ -74,28 +77,30 @@ impl Settled {
         let mut told = Told::default();
         let held: HashSet<Position> = self.result.iter().flatten().copied().collect();
         for (answer, reply) in self.answers {
+            let unsaid = self.unsaid.get(&(answer.position, answer.lease));
+            let is_said = self.result.is_ok() && unsaid.is_none();
             // Nothing is left of what was done elsewhere.
-            let is_done_elsewhere = self.result.is_ok() && answer.outcome == Outcome::DoneElsewhere;
-            let is_taken = is_done_elsewhere || held.contains(&answer.position);
+            let is_taken =
+                is_said && (answer.outcome == Outcome::DoneElsewhere || held.contains(&answer.position));
             told.behind.extend(book.settled(answer.position, answer.lease, is_taken));
             told.frees += usize::from(keeps_order || !answer.outcome.is_done());
-            let result = match &self.result {
-                Ok(_) if is_taken => {
+            let result = match (&self.result, unsaid) {
+                (Ok(_), _) if is_taken => {
                     gauges.settles(answer.outcome.name());
                     Ok(())
                 }
-                Ok(_) if self.in_doubt => Err(Error::new(
+                (Ok(_), _) if self.in_doubt => Err(Error::new(
                     ErrorKind::Indeterminate,
                     format!(
                         "the connection died while it was said what came of the event at position {}",
                         answer.position
                     ),
                 )),
-                Ok(_) => {
+                (Err(error), _) | (_, Some(error)) => Err(error.clone()),
+                (Ok(_), None) => {
                     gauges.loses_lease();
                     Err(lease_lost(answer.position))
                 }
-                Err(error) => Err(error.clone()),
             };
             match (reply, result) {
                 // Who has gone need not know.
@@ -112,21 +117,24 @@ impl Settled {
 /// somebody's who has said there that it is done, the others are settled without it.
 async fn settle(calls: Arc<Calls>, answers: Vec<(Answer, Reply)>, patience: Duration) -> Settled {
     let told: Vec<Answer> = answers.iter().map(|(answer, _)| answer.clone()).collect();
-    let (until, mut in_doubt) = (Instant::now() + patience, false);
+    let (until, mut in_doubt, mut unsaid) = (Instant::now() + patience, false, HashMap::new());
     let result = match persist(&calls, &told, until, &mut in_doubt).await {
         Err(error) if error.sqlstate() == Some(LOCK_NOT_AVAILABLE) && told.len() > 1 => {
             let mut held = Vec::new();
             for one in &told {
                 match persist(&calls, std::slice::from_ref(one), Instant::now(), &mut in_doubt).await {
                     Ok(taken) => held.extend(taken),
-                    Err(error) => debug!(%error, "what came of an event can not be said"),
+                    Err(error) => {
+                        debug!(%error, position = one.position.get(), "what came of an event can not be said");
+                        unsaid.insert((one.position, one.lease), error);
+                    }
                 }
             }
             Ok(held)
         }
         result => result,
     };
-    Settled { answers, result, in_doubt }
+    Settled { answers, result, unsaid, in_doubt }
 }
 
 async fn persist(

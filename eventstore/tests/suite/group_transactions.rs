@@ -1,6 +1,6 @@
 //! Consumer groups whose events are done in transactions of others, or locked by them.
 
-use eventstore::Start;
+use eventstore::{ErrorKind, Start};
 use prometheus::Registry;
 use serde_json::json;
 
@@ -56,4 +56,29 @@ async fn reactions_of_a_process_are_no_lost_leases_and_those_behind_them_go_on()
     assert_eq!(settled(&log.store).await, 0);
     running.end().await;
     assert_eq!(counts(&registry, "process/script"), [10.0, 10.0, 0.0], "each was claimed once, and is done");
+}
+
+#[tokio::test]
+async fn what_somebody_locks_can_not_be_said_and_is_no_lost_lease_and_the_others_are_done() {
+    let registry = Registry::new();
+    let log = counted(&registry).await;
+    append(&log.store, 0..3).await;
+    let worker = group(&log.store).start(Start::Beginning).await.unwrap();
+    let [locked, second, third] = [next(&worker).await, next(&worker).await, next(&worker).await];
+    let (mut locking, sql) = (log.sql().await, log.sql().await);
+    let transaction = locking.transaction().await.unwrap();
+    locked.done_in(&transaction).await.unwrap();
+    // Before that is committed, and with others.
+    let (said, second, third) = tokio::join!(locked.done(), second.done(), third.done());
+    let error = said.unwrap_err();
+    assert_eq!((error.kind(), error.sqlstate()), (ErrorKind::Unavailable, Some("55P03")), "{error}");
+    second.unwrap();
+    third.unwrap();
+    assert_eq!(counts(&registry, "g"), [3.0, 2.0, 0.0]);
+    transaction.rollback().await.unwrap();
+    let run_out = format!("UPDATE {}.group_work SET due_at = now()", log.schema.name());
+    assert_eq!(sql.execute(&run_out, &[]).await.unwrap(), 1, "the others are done");
+    let again = next(&worker).await;
+    assert_eq!((again.position, again.attempt()), (locked.position, 2));
+    again.done().await.unwrap();
 }
