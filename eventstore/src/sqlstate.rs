@@ -18,6 +18,9 @@ pub(crate) const INSUFFICIENT_PRIVILEGE: &str = "42501";
 /// A lock was not to be had in time.
 pub(crate) const LOCK_NOT_AVAILABLE: &str = "55P03";
 
+/// A statement was cancelled: it took longer than the role or the database allows, say.
+pub(crate) const QUERY_CANCELED: &str = "57014";
+
 /// Sorts an error of the driver. The text of the server's message is kept; its detail and context, where values
 /// may stand, are not.
 pub(crate) fn classify(error: &tokio_postgres::Error, server: &str) -> Error {
@@ -83,7 +86,7 @@ pub(crate) fn is_rolled_back(error: &tokio_postgres::Error) -> bool {
         let code = db.code().code();
         // A session that is terminated while it waits for a synchronous standby has committed already. A cancelled
         // statement (57014) of the same class is an ordinary error.
-        let terminated = class(code) == "57" && code != "57014";
+        let terminated = class(code) == "57" && code != QUERY_CANCELED;
         // A pooler answers in the server's place when it has lost it (08P01), and says no severity of its own.
         let lost = class(code) == "08";
         db.parsed_severity() == Some(Severity::Error) && !terminated && !lost

@@ -32,7 +32,7 @@ pub(super) struct Calls {
     pub(super) group: i32,
     pub(super) member: Uuid,
     label: String,
-    timeout: Duration,
+    pub(super) timeout: Duration,
     feed: String,
     claim_ordered: String,
     claim_unordered: String,
@@ -91,7 +91,7 @@ pub(super) struct Pulse {
 pub(super) struct Terms {
     pub(super) lease: Duration,
     pub(super) max_attempts: i32,
-    /// How many events that follow one under its key are claimed with it; none where no order is kept.
+    /// How many events that follow one under its key are claimed with it at most; none where no order is kept.
     pub(super) run: i32,
 }
 
@@ -165,8 +165,8 @@ impl Calls {
         }
     }
 
-    /// Leases so many events, or fewer.
-    pub(super) async fn claim(&self, limit: usize, terms: Terms) -> Result<Claims, Error> {
+    /// Leases so many events, or fewer, and with each so many that follow it where order is kept.
+    pub(super) async fn claim(&self, (limit, run): (usize, i32), terms: Terms) -> Result<Claims, Error> {
         let (lease, limit) = (Uuid::now_v7(), i32::try_from(limit).unwrap_or(i32::MAX));
         let lasts = in_ms(terms.lease);
         let mut params: Vec<Param<'_>> = vec![
@@ -177,7 +177,7 @@ impl Calls {
             (&terms.max_attempts, Type::INT4),
         ];
         let rows = if terms.keeps_order() {
-            params.insert(3, (&terms.run, Type::INT4));
+            params.insert(3, (&run, Type::INT4));
             self.call(&self.claim_ordered, &params).await?
         } else {
             self.call(&self.claim_unordered, &params).await?

@@ -15,6 +15,8 @@ use tracing::warn;
 use crate::error::{Error, ErrorKind};
 use crate::group::calls::Claims;
 use crate::group::membership::Membership;
+use crate::group::size::Size;
+use crate::sqlstate::QUERY_CANCELED;
 
 /// How many claims may be under way: one for a single taker does not keep the others waiting.
 const MOST: usize = 2;
@@ -33,6 +35,7 @@ pub(super) struct Claiming {
     /// How often something has changed that claims may see.
     changes: u64,
     pause: Duration,
+    size: Size,
 }
 
 /// What a member needs.
@@ -49,6 +52,7 @@ pub(super) struct Demand {
 /// A claim that has ended.
 pub(super) struct Claim {
     wanted: usize,
+    took: Duration,
     /// How much had changed when it was begun.
     after: u64,
     pub(super) result: Result<Claims, Error>,
@@ -63,6 +67,7 @@ impl Claiming {
             dry_since: Instant::now(),
             changes: 0,
             pause: FIRST_PAUSE,
+            size: Size::default(),
         }
     }
 
@@ -92,11 +97,15 @@ impl Claiming {
         if !is_short || self.dry_until.is_some() || self.under_way.len() >= MOST {
             return;
         }
-        let wanted = demand.takers + demand.ahead - there;
-        let (calls, terms, after) = (Arc::clone(&membership.calls), membership.terms, self.changes);
+        let (size, terms) = (self.size, membership.terms);
+        let (wanted, run) = (size.limit(demand.takers + demand.ahead - there), size.run(terms.run));
+        let (calls, after) = (Arc::clone(&membership.calls), self.changes);
         self.wanted += wanted;
-        self.under_way
-            .push(Box::pin(async move { Claim { wanted, after, result: calls.claim(wanted, terms).await } }));
+        self.under_way.push(Box::pin(async move {
+            let began = Instant::now();
+            let result = calls.claim((wanted, run), terms).await;
+            Claim { wanted, took: began.elapsed(), after, result }
+        }));
     }
 
     /// The next claim that ends; `None` if there is none under way.
@@ -111,6 +120,7 @@ impl Claiming {
         match &claim.result {
             Ok(claims) => {
                 self.pause = FIRST_PAUSE;
+                self.size.was_right(claim.took, membership.calls.timeout);
                 if !claims.claimed.is_empty() {
                     self.dry_since = Instant::now();
                 }
@@ -122,6 +132,9 @@ impl Claiming {
                 Ok(is_up_to_date)
             }
             Err(error) if error.kind() == ErrorKind::Unavailable => {
+                if error.is_timeout() || error.sqlstate() == Some(QUERY_CANCELED) {
+                    self.size.was_too_large();
+                }
                 if self.pause == FIRST_PAUSE {
                     warn!(%error, group = membership.name, "nothing can be claimed now");
                 }

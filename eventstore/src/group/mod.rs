@@ -37,6 +37,7 @@
 //! - A handler hangs and its thread with it: its lease is not made longer past the time limit, others go on, and its answer is refused.
 //! - The process dies, or stops: its leases run out, and others claim what it had. What has been claimed so often without a word is parked,
 //!   as it may be what killed them; and with it, it may be, what was claimed together with it each time.
+//! - Events are so large that a claim times out: the next one is for half as many, down to one; quick ones grow again.
 //! - The primary does not answer: everything waits, with growing pauses. What was said meanwhile is said when it answers, unless the
 //!   lease has run out by then.
 //! - It does not answer for longer than a lease, and a member then claims again what it still has: the earlier delivery is lost, and the later
@@ -62,6 +63,7 @@ mod order;
 mod pace;
 mod run;
 mod settling;
+mod size;
 mod status;
 mod task;
 mod telling;

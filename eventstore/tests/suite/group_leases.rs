@@ -1,13 +1,15 @@
-//! Workers whose leases run out while they live, and handlers that take too long.
+//! Workers whose leases run out while they live, handlers that take too long, and claims that do.
 
 use std::future::IntoFuture as _;
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
-use eventstore::{Delivery, ErrorKind, Start};
+use eventstore::{ConsumerGroup, Delivery, ErrorKind, EventStore, Start};
+use futures_util::future::join_all;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
+use crate::fixture::Log;
 use crate::groups::{group, next, number, work_off};
 use crate::subscriptions::{LONG, append, log_with, soon};
 
@@ -65,4 +67,37 @@ async fn another_attempt_is_made_when_the_handler_that_took_too_long_has_stopped
     assert_eq!(came, ["it has stopped", "another attempt"]);
     end.cancel();
     timeout(LONG, running).await.unwrap().unwrap().unwrap();
+}
+
+/// Each event that is leased takes its time, as if it were large.
+async fn slow(log: &Log) {
+    let slow = format!(
+        "CREATE FUNCTION {0}.slow() RETURNS trigger LANGUAGE plpgsql AS
+             'BEGIN PERFORM pg_catalog.pg_sleep(0.1); RETURN new; END';
+         CREATE TRIGGER slow BEFORE UPDATE ON {0}.group_work FOR EACH ROW
+             WHEN (new.lease IS DISTINCT FROM old.lease AND new.lease IS NOT NULL) EXECUTE FUNCTION {0}.slow()",
+        log.schema.name()
+    );
+    log.sql().await.batch_execute(&slow).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_claim_that_takes_too_long_is_made_for_fewer_events() {
+    type Begin = fn(&EventStore) -> ConsumerGroup;
+    let begins: [(Begin, usize); 2] = [(group, 16), (|store| group(store).exclusive(), 1)];
+    for (begin, takers) in begins {
+        let mut settings = soon();
+        settings.query_timeout = Duration::from_secs(1);
+        let log = log_with(settings).await;
+        append(&log.store, 0..32).await;
+        slow(&log).await;
+        // What a claim leased that timed out all the same is claimed again soon.
+        let worker = begin(&log.store).lease(Duration::from_secs(2)).max_attempts(1_000);
+        let worker = worker.start(Start::Beginning).await.unwrap();
+        let mut came = join_all((0..takers).map(|_| async { work_off(&worker, 1).await[0] })).await;
+        came.sort_unstable();
+        came.dedup();
+        assert_eq!(came.len(), takers, "each once: {came:?}");
+        worker.close().await;
+    }
 }
