@@ -25,7 +25,8 @@
 //! *Order.* [`ordered_by`](ConsumerGroup::ordered_by) keeps it for each value of a path: an event is claimed when all earlier ones of its key are done,
 //! or together with them, to be handed over one after the other. [`exclusive`](ConsumerGroup::exclusive) keeps it among all: one
 //! worker has work at a time. What is parked blocks its key, and nothing else. What waits for another attempt blocks its key too, and counts as
-//! work: where 4,000 events wait behind such, nothing is fed until it has succeeded or is parked.
+//! work: where 4,000 events wait behind such, nothing is fed until it has succeeded or is parked; nor,
+//! in an [`exclusive`](ConsumerGroup::exclusive) group, where they wait behind something parked, until that is replayed or dropped.
 //!
 //! *Fencing.* A lease is named by its claim. Only the claim that has leased an event last can settle it, and in order of
 //! the key; whoever was too late is told ([`LeaseLost`](crate::ErrorKind::LeaseLost)). What a handler does in the same database is fenced

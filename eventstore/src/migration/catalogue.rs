@@ -174,6 +174,15 @@ pub(super) const STEPS: &[Step] = &[
         works_with: 1,
         objects: &[include_str!("../sql/migrations/0011/1_claim_recomputes_v1.sql")],
     },
+    Step {
+        version: 12,
+        name: "bounded work behind parked events, recomputes that are forgotten at once",
+        works_with: 1,
+        objects: &[
+            include_str!("../sql/migrations/0012/1_feed_group_v1.sql"),
+            include_str!("../sql/migrations/0012/2_delete_recomputes_v1.sql"),
+        ],
+    },
 ];
 
 /// The version that this library's schema has.

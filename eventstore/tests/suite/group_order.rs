@@ -107,3 +107,36 @@ async fn an_exclusive_group_has_one_worker_at_a_time_and_keeps_the_order_of_all(
     next.done().await.unwrap();
     assert_eq!(work_off(&two, 69).await, (11..80).collect::<Vec<_>>());
 }
+
+#[tokio::test]
+async fn the_work_behind_a_parked_event_of_an_exclusive_group_stays_small() {
+    let mut settings = soon();
+    settings.max_events_per_append = 10_000;
+    let log = log_with(settings).await;
+    append(&log.store, 0..6_000).await;
+    let worker = begin(group(&log.store).exclusive()).await;
+    let first = next(&worker).await;
+    first.park("for good").await.unwrap();
+    let (sql, name) = (log.sql().await, log.schema.name());
+    let count = format!("SELECT count(*) FROM {name}.group_work");
+    let rows = async || sql.query_one(&count, &[]).await.unwrap().get::<_, i64>(0);
+    timeout(LONG, async { while rows().await <= 4_000 {} }).await.expect("it is fed");
+    let feed = format!(
+        "SELECT f.verdict FROM {name}.consumer_groups AS c
+         CROSS JOIN (SELECT position, id FROM {name}.events ORDER BY position DESC LIMIT 1) AS e
+         CROSS JOIN LATERAL {name}.feed_group_v1(c.id, c.fed, e.position, e.id, '{{}}', 4000) AS f"
+    );
+    let verdict = async || sql.query_one(&feed, &[]).await.unwrap().get::<_, String>(0);
+    let told = timeout(LONG, async {
+        loop {
+            match verdict().await {
+                busy if busy == "busy" => {}
+                told => break told,
+            }
+        }
+    });
+    assert_eq!(told.await.unwrap(), "full");
+    assert!(rows().await <= 5_000);
+    log.store.replay_parked("g", &[first.position]).await.unwrap();
+    assert_eq!(work_off(&worker, 3).await, [0, 1, 2], "it goes on");
+}

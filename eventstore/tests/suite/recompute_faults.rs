@@ -142,3 +142,44 @@ async fn what_fails_or_panics_is_tried_again_and_told_while_others_go_on() {
     assert_eq!(shown(&log).await, HashMap::from([("bad".to_owned(), 1), ("good".to_owned(), 2)]));
     running.end().await;
 }
+
+#[tokio::test]
+async fn whoever_begins_a_projection_that_is_half_deleted_begins_with_the_first_event() {
+    let log = log().await;
+    let (script, _told) = script(OPEN);
+    let recomputer = sums(&log, &log.store, &script);
+    let running = begin(&recomputer);
+    for key in ["a", "b", "c"] {
+        let token = count(&log.store, key, 1).await;
+        recomputer.wait_for(key, token, LONG).await.unwrap();
+    }
+    running.end().await;
+    // One key at a time, as if there were many.
+    let sql = log.sql().await;
+    let piece = format!("SELECT {}.delete_recomputes_v1('sums', 1)", log.schema.name());
+    let delete = async || {
+        timeout(LONG, async {
+            loop {
+                match sql.query_one(&piece, &[]).await.unwrap().get::<_, String>(0) {
+                    held if held == "held" => {}
+                    verdict => break verdict,
+                }
+            }
+        })
+        .await
+        .unwrap()
+    };
+    assert_eq!(delete().await, "more");
+    let running = begin(&recomputer);
+    until(&log, |status| status.keys == 3 && status.due + status.running == 0).await;
+    assert_eq!(sql.query_one(&piece, &[]).await.unwrap().get::<_, String>(0), "held");
+    running.end().await;
+    assert_eq!(delete().await, "more");
+    assert_eq!(status(&log).await, None, "there is no checkpoint any more");
+    // Somebody else goes on with what was broken off.
+    log.store.delete_recomputed("sums").await.unwrap();
+    let keys = format!("SELECT count(*) FROM {}.recompute_queue", log.schema.name());
+    assert_eq!(sql.query_one(&keys, &[]).await.unwrap().get::<_, i64>(0), 0);
+    assert_eq!(delete().await, "missing");
+    assert_eq!(status(&log).await, None, "looking for it has made none");
+}
