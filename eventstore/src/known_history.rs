@@ -6,6 +6,10 @@
 //! server. Before each chunk of an import. Twice a second by the watch of the primary, where there are replicas. And whenever the
 //! primary shows a head that lies below what was known before it was asked.
 //!
+//! *What is lost.* Positions have no gaps. So where the log reaches further than a token and no event stands at its position, the event
+//! was archived, which is no loss, and its token is dropped without a word. Lost is what another event stands in place of, or what lies
+//! beyond the head.
+//!
 //! *What follows.* The loss is logged and counted once, what was lost is not known any more, and all goes on: it is for whoever holds
 //! a token of the lost tail to be refused ([`HistoryDiverged`](crate::ErrorKind::HistoryDiverged)), and then the error says
 //! from where on the log is known to be lost.
@@ -48,6 +52,29 @@ pub(crate) struct Known {
     end: Position,
 }
 
+/// What a server has where it was asked, in one snapshot.
+#[derive(Debug)]
+pub(crate) struct Found {
+    /// Where its log ends.
+    pub(crate) head: Position,
+    pub(crate) events: Vec<(Position, EventId)>,
+}
+
+impl Found {
+    pub(crate) fn has(&self, token: Token) -> bool {
+        self.at(token) == Some(token.event_id())
+    }
+
+    /// Whether the event is not of this history. One that was archived may have been.
+    pub(crate) fn excludes(&self, token: Token) -> bool {
+        self.at(token).map_or(token.position() > self.head, |id| id != token.event_id())
+    }
+
+    fn at(&self, token: Token) -> Option<EventId> {
+        self.events.iter().find(|(position, _)| *position == token.position()).map(|(_, id)| *id)
+    }
+}
+
 impl KnownHistory {
     pub(crate) fn new(metrics: Arc<Metrics>) -> Self {
         Self { state: Mutex::default(), metrics }
@@ -85,10 +112,14 @@ impl KnownHistory {
     }
 
     /// Says what the primary has at the positions of the tokens that were known.
-    pub(crate) fn found(&self, known: &[Token], found: &[(Position, EventId)], when: &Known, server: &str) {
-        let is_there = |token: &Token| found.contains(&(token.position(), token.event_id()));
-        if let Some(first) = known.iter().find(|token| !is_there(token)) {
+    pub(crate) fn found(&self, known: &[Token], found: &Found, when: &Known, server: &str) {
+        if let Some(first) = known.iter().find(|token| found.excludes(**token)) {
             self.lost_from(first.position(), when, server);
+        }
+        let is_archived = |token: &Token| !found.has(*token) && !found.excludes(*token);
+        let archived: Vec<Token> = known.iter().copied().filter(is_archived).collect();
+        if !archived.is_empty() {
+            self.lock().tokens.retain(|token| !archived.contains(token));
         }
     }
 
@@ -165,13 +196,17 @@ mod tests {
         known
     }
 
+    fn found(head: u64, there: impl IntoIterator<Item = Token>) -> Found {
+        let events = there.into_iter().map(|token| (token.position(), token.event_id())).collect();
+        Found { head: Position::new(head), events }
+    }
+
     #[test]
     fn the_first_event_that_is_not_where_it_was_is_told_once_and_what_follows_it_forgotten() {
         let known = known([1, 5, 9]);
         let (asked, when) = (known.tokens(), known.now());
-        let other = (Position::new(9), EventId::generate());
-        let found =
-            [(token(1).position(), token(1).event_id()), (token(5).position(), token(5).event_id()), other];
+        let other = Token::new(Position::new(9), EventId::generate());
+        let found = found(12, [token(1), token(5), other]);
         known.found(&asked, &found, &when, "server");
         known.found(&asked, &found, &when, "server");
         assert_eq!((known.now().end.get(), known.metrics.history_losses.get()), (5, 1));
@@ -197,8 +232,21 @@ mod tests {
         assert_eq!(known.now().end.get(), 5, "a receipt of what is lost");
         known.saw(token(6), &known.now());
         known.ends_at(Position::new(5), &before, "server");
-        known.found(&asked, &[], &before, "server");
+        known.found(&asked, &found(0, []), &before, "server");
         assert_eq!((known.now().end.get(), known.metrics.history_losses.get()), (6, 1), "of the new history");
+    }
+
+    #[test]
+    fn what_was_archived_is_dropped_and_no_loss() {
+        let known = known([1, 5, 9]);
+        known.found(&known.tokens(), &found(9, [token(9)]), &known.now(), "server");
+        assert_eq!((known.tokens(), known.metrics.history_losses.get()), (vec![token(9)], 0));
+        known.found(&known.tokens(), &found(8, []), &known.now(), "server");
+        assert_eq!((known.tokens(), known.metrics.history_losses.get()), (vec![], 1), "beyond the head");
+        assert_eq!(known.metrics.history_lost_from.get(), 9);
+        known.saw(token(3), &known.now());
+        known.found(&known.tokens(), &found(0, []), &known.now(), "server");
+        assert_eq!(known.metrics.history_losses.get(), 2, "the log is empty");
     }
 
     #[test]

@@ -12,7 +12,7 @@ use uuid::Uuid;
 use crate::deadline;
 use crate::error::{Error, ErrorKind};
 use crate::event::EventId;
-use crate::known_history::KnownHistory;
+use crate::known_history::{Found, KnownHistory};
 use crate::pool::{Param, Pool, PooledConnection};
 use crate::position::Position;
 use crate::settings::Settings;
@@ -110,7 +110,7 @@ impl Session {
         let positions: Vec<i64> = tokens.iter().map(|token| token.position().to_sql()).collect();
         let params: [Param<'_>; 1] = [(&positions, Type::INT8_ARRAY)];
         let error = match timeout(self.patience, self.connection.query(sql, &params)).await {
-            Ok(Ok(rows)) => match rows.iter().map(event_at).collect::<Result<Vec<_>, _>>() {
+            Ok(Ok(rows)) => match found(&rows) {
                 Ok(_) if rows.iter().any(|row| row.try_get(2).unwrap_or(false)) => {
                     Error::unavailable(format!("{} is a standby at the moment", self.server))
                 }
@@ -189,6 +189,15 @@ impl Session {
     }
 }
 
-fn event_at(row: &Row) -> Result<(Position, EventId), tokio_postgres::Error> {
-    Ok((Position::from_sql(row.try_get(0)?), EventId::from(row.try_get::<_, Uuid>(1)?)))
+/// Each row has the head. Where there is no event its id is nil.
+fn found(rows: &[Row]) -> Result<Found, tokio_postgres::Error> {
+    let mut found = Found { head: Position::START, events: Vec::with_capacity(rows.len()) };
+    for row in rows {
+        found.head = Position::from_sql(row.try_get(3)?);
+        let id: Uuid = row.try_get(1)?;
+        if !id.is_nil() {
+            found.events.push((Position::from_sql(row.try_get(0)?), EventId::from(id)));
+        }
+    }
+    Ok(found)
 }

@@ -27,7 +27,7 @@ use uuid::Uuid;
 
 use crate::deadline;
 use crate::error::Error;
-use crate::event::EventId;
+use crate::known_history::Found;
 use crate::pool::{self, Param, Pool};
 use crate::position::Position;
 use crate::routing::{Blame, IS_PRIMARY, Replica, Servers};
@@ -50,7 +50,7 @@ struct View {
     /// How much WAL it has written, or replayed, in bytes.
     wal: Option<i64>,
     /// What stands where it was asked.
-    found: Vec<(Position, EventId)>,
+    found: Found,
 }
 
 /// What the tasks share.
@@ -128,7 +128,7 @@ impl Watched {
             let tokens: Vec<Token> = known.iter().chain(&lacks).copied().collect();
             let view = self.look(tower, &tokens).await?;
             looks += 1;
-            if looks == 1 && (view.standby || known.iter().any(|token| !view.has(*token))) {
+            if looks == 1 && (view.standby || known.iter().any(|token| view.found.excludes(*token))) {
                 tower.pool.renew();
                 continue;
             }
@@ -141,7 +141,7 @@ impl Watched {
             self.servers.saw_primary((begun, &when), view.head, view.log);
             for replica in self.servers.replicas() {
                 for token in &lacks {
-                    match view.has(*token) {
+                    match view.found.has(*token) {
                         true => replica.confirm(*token),
                         // What nobody has any more no replica can be asked for.
                         false => replica.does_not_lack(*token),
@@ -219,10 +219,10 @@ impl Watched {
         let lag = servers.heads.lag_of(head);
         let bytes = view.wal.map(|replayed| (self.written.load(Ordering::Relaxed) - replayed).max(0));
         replica.lag.lags_by(lag, servers.heads.newest().get().saturating_sub(head.get()), bytes);
-        if let Some(lack) = replica.lack().filter(|lack| view.has(lack.token)) {
+        if let Some(lack) = replica.lack().filter(|lack| view.found.has(lack.token)) {
             replica.does_not_lack(lack.token);
         }
-        if let Some(missing) = tokens.iter().find(|token| token.position() <= head && !view.has(**token)) {
+        if let Some(missing) = tokens.iter().find(|token| token.position() <= head && view.found.excludes(**token)) {
             replica.seems_to_lack(*missing);
         }
         // Found by a read while this look was under way, too.
@@ -258,17 +258,13 @@ impl View {
         let position = Position::from_sql(row.try_get(2)?);
         let head = row.try_get::<_, Option<Uuid>>(3)?;
         let ids: Vec<Option<Uuid>> = row.try_get(5)?;
-        let found = tokens.iter().zip(ids).filter_map(|(token, id)| Some((token.position(), id?.into())));
+        let events = tokens.iter().zip(ids).filter_map(|(token, id)| Some((token.position(), id?.into())));
         Ok(Self {
             standby: row.try_get(0)?,
             log: row.try_get(1)?,
             head: head.map_or(Token::START, |id| Token::new(position, id.into())),
             wal: row.try_get(4)?,
-            found: found.collect(),
+            found: Found { head: position, events: events.collect() },
         })
-    }
-
-    fn has(&self, token: Token) -> bool {
-        self.found.contains(&(token.position(), token.event_id()))
     }
 }

@@ -35,15 +35,27 @@ impl Log {
         testutil::replayed(self.schema.primary(), self.schema.replica()).await.unwrap();
     }
 
-    /// Loses the end of the log, as a failover may. The events refuse that unless their owner insists.
+    /// Loses the end of the log, as a failover may.
     pub(crate) async fn lose_after(&self, position: i64) {
+        self.delete_events(&format!("position > {position}")).await;
+    }
+
+    /// Deletes events that came after one position, up to another, as whoever archives them does.
+    pub(crate) async fn archive(&self, after: i64, to: i64) {
         let name = self.schema.name();
-        let lose = format!(
+        let newest = format!("(SELECT max(position) FROM {name}.events)");
+        self.delete_events(&format!("position > {after} AND position <= {to} AND position < {newest}")).await;
+    }
+
+    /// The events refuse that unless their owner insists.
+    async fn delete_events(&self, which: &str) {
+        let name = self.schema.name();
+        let delete = format!(
             "BEGIN; ALTER TABLE {name}.events DISABLE TRIGGER refuse_change, DISABLE TRIGGER refuse_change_of_row;
-             DELETE FROM {name}.keys WHERE position > {position}; DELETE FROM {name}.events WHERE position > {position};
+             DELETE FROM {name}.keys WHERE {which}; DELETE FROM {name}.events WHERE {which};
              ALTER TABLE {name}.events ENABLE ALWAYS TRIGGER refuse_change, ENABLE ALWAYS TRIGGER refuse_change_of_row; COMMIT"
         );
-        self.sql().await.batch_execute(&lose).await.unwrap();
+        self.sql().await.batch_execute(&delete).await.unwrap();
     }
 
     /// A plain connection to the primary.

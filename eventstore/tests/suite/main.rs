@@ -5,6 +5,7 @@
 
 mod agreement;
 mod append;
+mod archive;
 mod bad_input;
 mod cache;
 mod certificates;
