@@ -2,10 +2,14 @@
 
 use std::time::Duration;
 
+use tokio::sync::Semaphore;
+
 use crate::error::Error;
 
 /// Half of what PostgreSQL takes in one message, as sizes are estimates.
 const MAX_MESSAGE_BYTES: usize = 512 << 20;
+/// What PostgreSQL takes at most (`max_connections`).
+const MAX_CONNECTIONS: usize = 262_143;
 
 const SHORTEST_REAP: Duration = Duration::from_millis(10);
 const LONGEST_REAP: Duration = Duration::from_secs(30);
@@ -123,6 +127,7 @@ impl Settings {
             ("max_events_per_append", self.max_events_per_append),
             ("decide_attempts", self.decide_attempts),
             ("page_size", self.page_size),
+            ("max_page_bytes", self.max_page_bytes),
         ];
         if let Some((name, _)) = limits.iter().find(|(_, limit)| *limit == 0) {
             return Err(Error::invalid(format!("setting {name} is 0; expected at least 1")));
@@ -142,11 +147,20 @@ impl Settings {
             return Err(Error::invalid(format!("setting {name} is 0; nothing can be done in no time")));
         }
         let sizes = [("max_batch_bytes", self.max_batch_bytes), ("max_append_bytes", self.max_append_bytes)];
-        match sizes.iter().find(|(_, bytes)| *bytes > MAX_MESSAGE_BYTES) {
-            Some((name, bytes)) => Err(Error::invalid(format!(
+        if let Some((name, bytes)) = sizes.iter().find(|(_, bytes)| *bytes > MAX_MESSAGE_BYTES) {
+            return Err(Error::invalid(format!(
                 "setting {name} is {bytes}; expected at most {MAX_MESSAGE_BYTES}, as PostgreSQL takes less than 1 GiB in \
                  one message"
-            ))),
+            )));
+        }
+        let counts = [
+            ("pool_size", self.pool_size, MAX_CONNECTIONS),
+            ("append_queue", self.append_queue, Semaphore::MAX_PERMITS),
+        ];
+        match counts.iter().find(|(_, count, most)| count > most) {
+            Some((name, count, most)) => {
+                Err(Error::invalid(format!("setting {name} is {count}; expected at most {most}")))
+            }
             None => Ok(()),
         }
     }
@@ -180,5 +194,33 @@ impl Default for Settings {
             poll_every: Duration::from_secs(5),
             heartbeat_every: Duration::from_secs(5),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Why they are refused.
+    fn refusal(change: impl FnOnce(&mut Settings)) -> String {
+        let mut settings = Settings::default();
+        change(&mut settings);
+        settings.check().unwrap_err().to_string()
+    }
+
+    #[test]
+    fn limits_with_which_nothing_could_be_done_are_refused_by_name() {
+        Settings::default().check().unwrap();
+        let refusals = [
+            ("max_page_bytes is 0", refusal(|settings| settings.max_page_bytes = 0)),
+            ("poll_every is 0", refusal(|settings| settings.poll_every = Duration::ZERO)),
+            ("append_queue is", refusal(|settings| settings.append_queue = usize::MAX)),
+            ("pool_size is", refusal(|settings| settings.pool_size = usize::MAX)),
+            ("max_append_bytes is", refusal(|settings| settings.max_append_bytes = usize::MAX)),
+        ];
+        for (expected, refusal) in refusals {
+            assert!(refusal.contains(expected), "{refusal}");
+        }
+        Settings { append_queue: Semaphore::MAX_PERMITS, ..Settings::default() }.check().unwrap();
     }
 }

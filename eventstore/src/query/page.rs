@@ -165,9 +165,9 @@ impl Page {
         self.is_full
     }
 
-    /// Reading forwards: up to where the page has everything.
+    /// Reading forwards: up to where the page has everything. Where more would have matched and none came, nothing is passed over.
     pub(crate) fn reached(&self) -> Token {
-        self.events.last().filter(|_| self.is_full).map_or(self.complete, RecordedEvent::token)
+        if self.is_full { self.events.last().map_or(Token::START, RecordedEvent::token) } else { self.complete }
     }
 
     /// Removes events that do not match. False where others may have to take their place.
@@ -227,4 +227,41 @@ impl Page {
 
 fn token(position: Position, id: Option<Uuid>) -> Token {
     id.map_or(Token::START, |id| Token::new(position, id.into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn event(position: u64) -> RecordedEvent {
+        RecordedEvent {
+            position: Position::new(position),
+            id: EventId::generate(),
+            event_type: EventType::stored("T"),
+            occurred_at: OffsetDateTime::UNIX_EPOCH,
+            recorded_at: OffsetDateTime::UNIX_EPOCH,
+            payload: Value::Null,
+            metadata: Value::Null,
+        }
+    }
+
+    #[test]
+    fn a_page_passes_nothing_over_that_it_does_not_have() {
+        let head = event(9).token();
+        let page = |events, is_full| Page {
+            events,
+            head,
+            complete: head,
+            standby: false,
+            log: None,
+            is_full,
+            is_exact: true,
+            missing_path: None,
+            witness_ids: Vec::new(),
+        };
+        assert_eq!(page(vec![event(3)], false).reached(), head);
+        assert_eq!(page(vec![event(3)], true).reached().position(), Position::new(3));
+        assert_eq!(page(vec![], false).reached(), head);
+        assert_eq!(page(vec![], true).reached(), Token::START);
+    }
 }
