@@ -107,7 +107,7 @@ impl PageRequest {
 pub(crate) struct Page {
     pub(crate) events: Vec<RecordedEvent>,
     pub(crate) head: Token,
-    /// The end of the range that was looked at: the least of head, upper bound and bound on time.
+    /// The end of the range that was looked at: the last event at or below head, upper bound and bound on time.
     pub(crate) complete: Token,
     pub(super) standby: bool,
     /// The identity of the log.
@@ -211,6 +211,8 @@ impl Page {
         }
         let (head, header) = header.ok_or(Undecodable::NoHeader)?;
         let is_full = header.hits >= limit || header.hits > events.len();
+        // What stood at the bound was archived, and which event comes before it the statement did not look up.
+        let ends_in_gap = header.high > 0 && header.high_id.is_none();
         Ok(Self {
             events,
             head,
@@ -218,7 +220,7 @@ impl Page {
             standby: header.standby,
             log: header.log,
             is_full,
-            is_exact: header.is_exact,
+            is_exact: header.is_exact && !ends_in_gap,
             missing_path: header.missing,
             witness_ids: header.verified.unwrap_or_default(),
         })

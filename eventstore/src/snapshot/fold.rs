@@ -141,7 +141,8 @@ where
             events += page.len();
         }
         let token = pages.complete();
-        if events >= self.save_every {
+        // A state that has events in it does not begin at the start: whoever read on from there would apply them again.
+        if events >= self.save_every && !token.is_start() {
             save(&self.key, &state, token).await;
         }
         Ok(Folded { state, events, token })

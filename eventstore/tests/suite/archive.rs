@@ -2,7 +2,7 @@
 
 use std::time::{Instant, SystemTime};
 
-use eventstore::NewEvent;
+use eventstore::{Filter, NewEvent, Query, RecordedEvent};
 use futures_util::stream;
 use prometheus::Registry;
 use serde_json::json;
@@ -68,4 +68,48 @@ async fn an_import_does_not_take_archived_events_for_lost() {
     log.lose_after(4).await;
     assert_eq!(import(6).await.last_position.get(), 5);
     assert_eq!(losses(&registry), 1.0, "what lies beyond the head was not archived");
+}
+
+/// Whichever statement reads them.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bound_where_events_were_archived_leaves_nothing_out() {
+    let mut settings = fixture::settings();
+    settings.page_size = 2;
+    let log = Log::with(|builder| builder.settings(settings)).await;
+    log.store.append((1..=9).map(event)).await.unwrap();
+    let fifth = log.store.event_at(5.into()).await.unwrap().unwrap();
+    let eighth = log.store.event_at(8.into()).await.unwrap().unwrap();
+    log.archive(5, 7).await;
+    let counted = Filter::event_types(["Counted"]);
+    let odd = Filter::where_any([1, 3, 5, 7, 9].map(|n| ("n", n)));
+    let reads: [(&str, Query, &[u64]); 5] = [
+        ("all", log.store.query(&Filter::all()), &[1, 2, 3, 4, 5]),
+        ("by type", log.store.query(&counted), &[1, 2, 3, 4, 5]),
+        ("by values", log.store.query(&odd), &[1, 3, 5]),
+        ("by time", log.store.query(&counted).recorded_until(eighth.recorded_at), &[1, 2, 3, 4, 5]),
+        ("some", log.store.query(&counted).limit(4), &[1, 2, 3, 4]),
+    ];
+    for (what, read, expected) in reads {
+        let history = read.clone().until(7).await.unwrap();
+        let numbers: Vec<_> = history.iter().map(|event| event.payload["n"].as_u64().unwrap()).collect();
+        assert_eq!(numbers, expected, "{what}");
+        let complete = history.events().last().filter(|_| what == "some").unwrap_or(&fifth).token();
+        assert_eq!(history.token(), complete, "{what}");
+        let newest_first = read.backwards().until(7).await.unwrap();
+        assert_eq!(newest_first.first().map(RecordedEvent::token), Some(fifth.token()), "{what}");
+    }
+    let nothing_left = log.store.query(&counted).after(fifth.token()).until(6).await.unwrap();
+    assert_eq!((nothing_left.len(), nothing_left.token()), (0, fifth.token()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_state_of_where_events_were_archived_spoils_no_later_one() {
+    let log = Log::new().await;
+    log.store.append((1..=4).map(event)).await.unwrap();
+    log.archive(2, 3).await;
+    let counted = Filter::event_types(["Counted"]);
+    let count = |events: &mut u64, _: &RecordedEvent| *events += 1;
+    let past = log.store.fold("count", &counted, 0_u64, count).save_every(1).until(3).await.unwrap();
+    assert_eq!((past.state, past.position().get()), (2, 2));
+    assert_eq!(log.store.fold("count", &counted, 0_u64, count).await.unwrap().state, 3);
 }

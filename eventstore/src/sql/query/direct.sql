@@ -2,7 +2,7 @@
 --
 -- Guarantee: as there, where the header says that it `is_exact`. Else the caller asks the other statement, and no event is
 -- sent: a path has no keys, the page has more bytes than it may ($7), or one of the keys was not walked as far as the page
--- reaches. Events may be among them that do not match: brought by a collision, or of a type that only another item asks
+-- reaches. The caller asks it too where the bound ($2) has no id: what stood there was archived. Events may be among them that do not match: brought by a collision, or of a type that only another item asks
 -- for ($10 are those of all items, null if one takes any). The caller sorts them out.
 --
 -- Each key is walked no further than $11: so many events would fill the page if half of them have the type. One that goes on

@@ -3,7 +3,8 @@
 -- Guarantee: the page holds every match in (low, high] up to the limit ($3 events, $11 bytes), in position order; `hits`
 -- tells whether there are more. The header row (the
 -- one without an event type) tells how far the log reached in this very snapshot; by the position contract
--- the page is complete up to there, on a standby too.
+-- the page is complete up to there, on a standby too. `high` is the last event at or below the bounds: where these end, it may
+-- have been archived.
 -- Indexes: events_pkey serves head, recheck and fetch; what finds the positions is one of the files beside
 -- this one, put in for {hits}. {ascending} is ASC to read forwards and DESC to read backwards.
 WITH head AS MATERIALIZED (
@@ -29,7 +30,7 @@ WITH head AS MATERIALIZED (
 SELECT head.position, head.id, NULL::timestamptz AS recorded_at, NULL::timestamptz AS occurred_at,
        NULL::text AS event_type,
        pg_catalog.jsonb_build_object(
-           'high', b.high, 'high_id', (SELECT e.id FROM {schema}.events e WHERE e.position = b.high),
+           'high', coalesce(last.position, 0), 'high_id', last.id,
            'verified', (SELECT pg_catalog.jsonb_agg((SELECT e.id FROM {schema}.events e WHERE e.position = v.position) ORDER BY v.nth)
                         FROM pg_catalog.unnest($8::bigint[]) WITH ORDINALITY AS v(position, nth)),
            'missing', (SELECT pg_catalog.min(m.path) FROM missing m),
@@ -37,7 +38,9 @@ SELECT head.position, head.id, NULL::timestamptz AS recorded_at, NULL::timestamp
            'log', (SELECT l.id FROM {schema}.log l),
            'hits', (SELECT count(*) FROM hits)) AS payload,
        NULL::jsonb AS metadata
-FROM head, bounds AS b
+FROM head
+CROSS JOIN bounds AS b
+LEFT JOIN LATERAL (SELECT e.position, e.id FROM {schema}.events e WHERE e.position <= b.high ORDER BY e.position DESC LIMIT 1) AS last ON true
 UNION ALL
 (SELECT e.position, e.id, e.recorded_at, e.occurred_at, e.event_type, e.payload, e.metadata
  FROM (SELECT e.*,                        -- bytes of the events before this one: a page has one event at least
