@@ -62,11 +62,8 @@ impl Reader {
         let is_bound_on_lag = matches!(consistency, Consistency::MaxLag(_));
         let of_replica = match consistency {
             Consistency::MaxLag(lag) => {
-                self.know_primary(lag, deadline).await;
-                self.servers
-                    .freshness
-                    .sample(lag)
-                    .map(|sample| request.at_least(Consistency::AtLeast(sample)))
+                let sample = self.sample(lag, deadline).await;
+                sample.map(|sample| request.at_least(Consistency::AtLeast(sample)))
             }
             _ => Some(of_primary.clone()),
         };
@@ -118,23 +115,31 @@ impl Reader {
         Ok(page)
     }
 
-    /// Sees to it that there is a sample of the primary that tells who lags by more; where the primary says nothing, what is
-    /// known has to do.
-    async fn know_primary(&self, lag: Duration, deadline: Instant) {
-        let soon = share_of(deadline);
+    /// A sample of the primary that tells who lags by more. One that is known is not waited for, and renewed by others while it is
+    /// good. Those for whom there is none ask one after the other, until somebody has asked after they came.
+    async fn sample(&self, lag: Duration, deadline: Instant) -> Option<Token> {
+        let (freshness, came, soon) = (&self.servers.freshness, Instant::now(), share_of(deadline));
+        if let Some(sample) = freshness.sample(lag) {
+            if !freshness.is_known(lag) {
+                freshness.want();
+            }
+            return Some(sample);
+        }
         let asked = timeout_at(soon, async {
-            let freshness = &self.servers.freshness;
-            let _turn = freshness.turn().await;
-            if freshness.is_known(lag) {
+            let mut last = freshness.turn().await;
+            // An answer that took longer than the lag is no sample, and the next one would be none either.
+            if freshness.sample(lag).is_some() || last.is_some_and(|begun| begun >= came) {
                 return Ok(());
             }
-            self.primary_page(&PageRequest::new(Source::Nothing), soon).await.map(|_| ())
+            let begun = Instant::now();
+            let answer = self.primary_page(&PageRequest::new(Source::Nothing), soon).await;
+            *last = Some(begun);
+            answer.map(|_| ())
         });
-        if !self.servers.freshness.is_known(lag)
-            && let Ok(Err(error)) = asked.await
-        {
+        if let Ok(Err(error)) = asked.await {
             debug!(%error, "the primary does not say how far it is");
         }
+        freshness.sample(lag)
     }
 
     /// A page from the primary.

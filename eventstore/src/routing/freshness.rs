@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::{Mutex as TurnMutex, MutexGuard};
+use tokio::sync::{Mutex as TurnMutex, MutexGuard, Notify};
 use tokio::time::Instant;
 
 use crate::position::Position;
@@ -23,7 +23,8 @@ const MOST: usize = 128;
 #[derive(Debug, Default)]
 pub(crate) struct Freshness {
     samples: Mutex<VecDeque<(Instant, Token)>>,
-    turn: TurnMutex<()>,
+    turn: TurnMutex<Option<Instant>>,
+    wanted: Notify,
 }
 
 impl Freshness {
@@ -65,9 +66,19 @@ impl Freshness {
         samples.back().is_some_and(|(begun, _)| begun.elapsed() <= lag / 2)
     }
 
-    /// Held by the one who asks the primary; the others find what it has found.
-    pub(crate) async fn turn(&self) -> MutexGuard<'_, ()> {
+    /// Held by the one who asks the primary, who notes when that began; the others find what it has found.
+    pub(crate) async fn turn(&self) -> MutexGuard<'_, Option<Instant>> {
         self.turn.lock().await
+    }
+
+    /// Has the watch ask the primary, for reads to come.
+    pub(crate) fn want(&self) {
+        self.wanted.notify_one();
+    }
+
+    /// Returns when somebody wants that.
+    pub(super) async fn is_wanted(&self) {
+        self.wanted.notified().await;
     }
 }
 

@@ -4,8 +4,8 @@
 //! and says what it found. A replica that has not answered after [`PATIENCE`] is silent; the task waits on, for as
 //! long as connecting may take, and has the answer as soon as there is one. It holds nothing meanwhile.
 //!
-//! *The primary* is asked too, once a tick and whatever reads do: for the head that tells by how much replicas lag, and for the
-//! events that this handle knows, so that one which only reads notices what a failover lost. What seems to be lost is looked up
+//! *The primary* is asked too, once a tick, and as long as it answers when reads with a bound on lag will need its head before the next
+//! one: for the head that tells by how much replicas lag, and for the events that this handle knows, so that one which only reads notices what a failover lost. What seems to be lost is looked up
 //! on a new connection before it is told: the old one may lead to a server that is the primary no more. A primary that does
 //! not answer changes nothing: its reads tell their callers.
 //!
@@ -110,10 +110,15 @@ impl Drop for Watch {
 
 impl Watched {
     async fn primary(self: Arc<Self>, tower: Watchtower) {
-        let mut ticks = self.ticks();
+        let (mut ticks, mut answers) = (self.ticks(), true);
         loop {
-            ticks.tick().await;
-            if let Err(error) = self.look_at_primary(&tower).await {
+            tokio::select! {
+                _ = ticks.tick() => {}
+                () = self.servers.freshness.is_wanted(), if answers => {}
+            }
+            let looked = self.look_at_primary(&tower).await;
+            answers = looked.is_ok();
+            if let Err(error) = looked {
                 debug!(server = tower.pool.server(), %error, "the primary does not answer the watch");
             }
         }

@@ -4,9 +4,11 @@ use std::env;
 use std::time::{Duration, Instant};
 
 use eventstore::{Consistency, ErrorKind, EventStore, Filter, NewEvent, ReplicaFallback, Token};
+use futures_util::future::join_all;
 use prometheus::Registry;
 use serde_json::json;
 use testutil::Cluster;
+use testutil::proxy::{Proxy, Toward};
 use tokio::sync::watch;
 
 use crate::fixture::{self, Log};
@@ -129,6 +131,50 @@ async fn a_bound_on_lag_is_measured_by_what_the_primary_had() {
     replayed(&cluster).await;
     // Replayed, and nobody writes: no lag, whatever the age of what was replayed last.
     assert_eq!(count(&strict, Consistency::MaxLag(Duration::from_secs(5))).await.unwrap(), 2);
+}
+
+/// A store whose primary is behind a proxy, and is not watched.
+async fn behind_a_proxy(cluster: &Cluster) -> (Proxy, EventStore) {
+    let mut settings = fixture::settings();
+    (settings.replica_fallback, settings.replica_watch_every) = (ReplicaFallback::Fail, HOUR);
+    let proxy = Proxy::before(&cluster.primary().dsn()).await.unwrap();
+    let builder = fixture::store().primary(proxy.dsn()).replica(cluster.replicas()[0].dsn());
+    let store = builder.schema(SCHEMA).settings(settings).connect().await.unwrap();
+    store.migrate().await.unwrap();
+    store.append([event(1)]).await.unwrap();
+    replayed(cluster).await;
+    store.head().await.unwrap();
+    (proxy, store)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bound_on_lag_asks_nothing_of_a_silent_primary_while_enough_is_known() {
+    let cluster = start(1).await;
+    let (proxy, store) = behind_a_proxy(&cluster).await;
+    let lag = Duration::from_secs(4);
+    store.head().await.unwrap();
+    let known = tokio::time::Instant::now();
+    assert_eq!(count(&store, Consistency::MaxLag(lag)).await.unwrap(), 1);
+    proxy.stall(Toward::Both);
+    // It is time to ask again, and too early to have to.
+    tokio::time::sleep_until(known + lag * 5 / 8).await;
+    let read = tokio::time::timeout_at(known + lag, count(&store, Consistency::MaxLag(lag))).await;
+    assert_eq!(read.expect("the primary is not waited for").unwrap(), 1);
+}
+
+/// An answer that takes longer than the lag says nothing of it: nobody needs one of his own to know that.
+#[tokio::test(flavor = "multi_thread")]
+async fn reads_with_a_bound_on_lag_ask_a_slow_primary_together() {
+    let cluster = start(1).await;
+    let (proxy, store) = behind_a_proxy(&cluster).await;
+    proxy.delay(Duration::from_millis(50));
+    let before = proxy.traffic();
+    let reads = (0..20).map(|_| count(&store, Consistency::MaxLag(Duration::from_millis(20))));
+    for read in join_all(reads).await {
+        assert_eq!(read.unwrap_err().kind(), ErrorKind::Unavailable);
+    }
+    let asked = (proxy.traffic() - before).answers;
+    assert!(asked < 10, "asked {asked} times");
 }
 
 #[tokio::test(flavor = "multi_thread")]
