@@ -4,7 +4,7 @@ use std::future::IntoFuture as _;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use eventstore::{Consistency, ErrorKind, EventStore, Filter, NewEvent, Settings, Token};
+use eventstore::{Consistency, ErrorKind, EventStore, Filter, NewEvent, ReplicaFallback, Settings, Token};
 use serde_json::json;
 use testutil::{Cluster, Signal};
 use tracing_subscriber::fmt::MakeWriter;
@@ -278,6 +278,31 @@ async fn an_eventual_fold_needs_no_primary() {
     tokio::task::block_in_place(|| cluster.primary_mut().crash());
     let count = store.fold("count", &Filter::all(), 0, |count, _| *count += 1);
     assert_eq!(count.consistency(Consistency::Eventual).await.unwrap().state, 2);
+}
+
+/// As long as reading a large one takes, and longer than a fold waits for it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_snapshot_that_is_long_in_coming_speaks_not_against_the_replica() {
+    let cluster = start(1).await;
+    let mut settings = fixture::settings();
+    settings.replica_watch_every = Duration::from_secs(3_600);
+    settings.replica_fallback = ReplicaFallback::Fail;
+    let store = with_an_event(&cluster, settings).await;
+    let mut sql = testutil::connect(&cluster.primary().dsn()).await.unwrap();
+    let holder = sql.transaction().await.unwrap();
+    holder.batch_execute(&format!("LOCK TABLE {SCHEMA}.snapshots")).await.unwrap();
+    let replica = testutil::connect(&cluster.replicas()[0].dsn()).await.unwrap();
+    let is_locked = format!(
+        "SELECT count(*) FROM pg_locks WHERE mode = 'AccessExclusiveLock' AND relation = '{SCHEMA}.snapshots'::regclass"
+    );
+    let began = std::time::Instant::now();
+    while replica.query_one(&is_locked, &[]).await.unwrap().get::<_, i64>(0) == 0 {
+        assert!(began.elapsed() < Duration::from_secs(20), "the replica has no lock");
+    }
+    let count = store.fold("count", &Filter::all(), 0, |count, _| *count += 1);
+    assert_eq!(count.consistency(Consistency::Eventual).await.unwrap().state, 1);
+    assert!(store.health().await.replicas[0].in_rotation);
+    holder.rollback().await.unwrap();
 }
 
 /// It may answer as soon as it likes: what it says is of long ago.
