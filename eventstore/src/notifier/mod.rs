@@ -50,6 +50,16 @@ impl Tip {
         });
     }
 
+    /// Takes back a position that nobody has: it was lost in a failover, or never there. Wakes nobody.
+    pub(crate) fn is_not_at(&self, position: Position, reached: Position) {
+        self.head.send_if_modified(|head| {
+            if *head == position {
+                *head = reached;
+            }
+            false
+        });
+    }
+
     /// Wakes the members of a group.
     pub(crate) fn has_work(&self, group: i32) {
         self.work.send_replace(group);

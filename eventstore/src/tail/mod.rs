@@ -8,7 +8,8 @@
 //! *A round of the task.* Read the events after its place that match any of the filters (all events, where these are too many);
 //! hand each of the audience what its filter matches; wait for news ([`Tip`](crate::notifier::Tip)), for somebody to join, or
 //! for the polling interval. A poll reads the head alone, which is one index probe, and only then, if it has moved, the events.
-//! A tip that a replica has not replayed yet is asked for again after a millisecond or some, until it has.
+//! A tip that a replica has not replayed yet is asked for again after a millisecond or some, until it has; one that nobody has after a
+//! minute is taken back.
 //!
 //! *States of a feed.*
 //!
@@ -37,6 +38,7 @@
 //! *The end.* Closing the store ends tasks and listener; feeds end as closed.
 
 mod audience;
+mod chase;
 mod chunk;
 mod feed;
 mod task;

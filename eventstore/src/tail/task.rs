@@ -13,17 +13,12 @@ use crate::filter::CheckedFilter;
 use crate::position::Position;
 use crate::query::{Page, PageRequest, Source};
 use crate::tail::audience::Audience;
+use crate::tail::chase::Chase;
 use crate::tail::{Context, Join, Side};
 use crate::token::Token;
 
 /// The least time between two reads of events: under load each finds more of them.
 const GAP: Duration = Duration::from_millis(2);
-/// How long until a server is asked again that has not come as far as the tip.
-const CHASES_MS: [u64; 6] = [1, 2, 5, 10, 20, 50];
-/// After so long a tip is taken for wrong: it was lost in a failover, or nobody has it.
-const CHASE_FOR: Duration = Duration::from_secs(60);
-/// The longest that a tip is left alone.
-const LONGEST_LEAD: Duration = Duration::from_millis(5);
 /// How often those are told of progress for whom nothing came.
 const PROGRESS_EVERY: Duration = Duration::from_millis(500);
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
@@ -41,21 +36,10 @@ pub(super) struct Task {
     place: Token,
     looked_at: Instant,
     told_at: Instant,
-    chase: Option<Chase>,
-    /// The tip that was chased last, in vain or not.
-    given_up: Option<Position>,
-    /// How long the last tip took to be shown: so long the next one is left alone first.
-    replay_takes: Duration,
+    chase: Chase,
     /// A path of the filters has no keys.
     scans: bool,
     pause: Duration,
-}
-
-/// A tip that the servers have not shown yet.
-struct Chase {
-    tip: Position,
-    since: Instant,
-    times: usize,
 }
 
 /// What to look at first.
@@ -80,9 +64,7 @@ impl Task {
             place: Token::START,
             looked_at: now,
             told_at: now,
-            chase: None,
-            given_up: None,
-            replay_takes: Duration::ZERO,
+            chase: Chase::default(),
             scans: false,
             pause: FIRST_PAUSE,
         }
@@ -93,7 +75,7 @@ impl Task {
         loop {
             self.audience.look_around();
             if self.audience.is_empty() {
-                self.chase = None;
+                self.chase.ends();
                 let Some(join) = self.joining.recv().await else { return };
                 self.place = join.from;
                 self.admit(join);
@@ -121,16 +103,12 @@ impl Task {
     /// Reads what is new, and hands it out; whether there is more at once.
     async fn look(&mut self, look: Look) -> Result<bool, Error> {
         if look == Look::AtEvents {
-            let is_news = self.side == Side::Replica && self.chase.is_none();
-            let replayed = if is_news { Instant::now() + self.replay_takes } else { Instant::now() };
-            sleep_until(replayed.max(self.looked_at + GAP)).await;
+            let lead = if self.side == Side::Replica { self.chase.lead() } else { Duration::ZERO };
+            sleep_until((Instant::now() + lead).max(self.looked_at + GAP)).await;
         }
         self.looked_at = Instant::now();
         let known = *self.tip.borrow_and_update();
-        let is_chased = self.chase.as_ref().is_some_and(|chase| chase.tip == known);
-        if known > self.place.position() && !is_chased && self.given_up != Some(known) {
-            self.chase = Some(Chase { tip: known, since: self.looked_at, times: 0 });
-        }
+        self.chase.hears(known, self.place.position());
         if look == Look::AtHead && self.read(Source::Nothing).await?.head.position() <= self.place.position()
         {
             self.is_at(self.place);
@@ -159,13 +137,7 @@ impl Task {
             self.told_at = Instant::now();
             self.audience.tell_progress(self.place);
         }
-        let is_over = |chase: &mut Chase| chase.tip <= place.position() || chase.since.elapsed() > CHASE_FOR;
-        if let Some(chase) = self.chase.take_if(is_over) {
-            self.given_up = Some(chase.tip);
-            let took = self.replay_takes + chase.since.elapsed();
-            self.replay_takes =
-                if chase.times > 0 { took.min(LONGEST_LEAD) } else { self.replay_takes.mul_f64(0.9) };
-        }
+        self.chase.comes_to(self.place.position(), &self.context.tip);
     }
 
     async fn read(&self, source: Source) -> Result<Page, Error> {
@@ -187,14 +159,7 @@ impl Task {
     async fn wait(&mut self) -> Option<Look> {
         let interval = *self.poll_every.borrow_and_update();
         let poll_at = self.looked_at.checked_add(interval).unwrap_or_else(|| deadline::after(interval));
-        let next = match &mut self.chase {
-            Some(chase) => {
-                let pause = CHASES_MS[chase.times.min(CHASES_MS.len() - 1)];
-                chase.times += 1;
-                poll_at.min(Instant::now() + Duration::from_millis(pause))
-            }
-            None => poll_at,
-        };
+        let next = self.chase.pause().map_or(poll_at, |pause| poll_at.min(Instant::now() + pause));
         tokio::select! {
             join = self.joining.recv() => {
                 self.admit(join?);
