@@ -33,6 +33,7 @@ pub(crate) use watch::{Watch, Watchtower};
 
 use crate::known_history::{Known, KnownHistory};
 use crate::pool::Pool;
+use crate::position::Position;
 use crate::telemetry::HeadClock;
 use crate::token::Token;
 
@@ -71,8 +72,9 @@ impl Servers {
     pub(crate) fn saw_primary(&self, (begun, known): (Instant, &Known), head: Token, log: Option<Uuid>) {
         self.known.ends_at(head.position(), known, self.primary.server());
         self.known.saw(head, known);
-        // What was lost says nothing of how far the log is, whoever found it.
+        // What was lost says nothing of how far the log is, whoever found it. The first of it that is known need not be the first.
         if let Some(first) = self.known.lost_since(&self.losses) {
+            let first = first.min(Position::new(head.position().get().saturating_add(1)));
             self.heads.forget_from(first);
             self.freshness.forget_from(first);
         }
@@ -179,11 +181,24 @@ mod tests {
         assert_eq!((order(&servers).len(), replica.lag.in_rotation.get()), (2, 1));
     }
 
+    fn token(n: u64) -> Token {
+        Token::new(n.into(), Uuid::from_u128(n.into()).into())
+    }
+
+    #[tokio::test]
+    async fn heads_beyond_that_of_a_log_which_lost_its_end_are_forgotten() {
+        let servers = servers(0);
+        servers.known.saw(token(10), &servers.known.now());
+        // Of a receipt, which is not among the tokens any more.
+        servers.heads.saw(Position::new(8));
+        servers.saw_primary((Instant::now(), &servers.known.now()), token(6), None);
+        assert_eq!(servers.heads.newest(), Position::new(6));
+    }
+
     #[tokio::test]
     async fn a_replica_lacks_an_event_until_it_has_that_one() {
         let servers = servers(1);
         let replica = &servers.replicas()[0];
-        let token = |n: u64| Token::new(n.into(), uuid::Uuid::from_u128(n.into()).into());
         replica.seems_to_lack(token(1));
         replica.seems_to_lack(token(2));
         replica.confirm(token(2));
