@@ -251,8 +251,10 @@ impl EventStoreBuilder {
             !servers.replicas().is_empty(),
             listen_at.map(|connector| (connector, channel)),
         );
-        let heart = Heart::spawn(Arc::clone(&primary.pool), &schema, &self.settings);
-        // Connections of their own: reads that have taken every other one do not keep the watch from looking.
+        // Connections of their own: reads that have taken every other one do not make subscriptions count as dead, nor keep the watch
+        // from looking.
+        let for_heart = self.backend.pool(primary.connector.clone(), 1, &self.settings)?;
+        let heart = Heart::spawn(for_heart, &schema, &self.settings);
         let tower = |connector: &Connector| {
             let pool = self.backend.pool(connector.clone(), 1, &self.settings)?;
             Ok::<_, Error>(Watchtower { pool, connects_within: connector.patience() })

@@ -28,7 +28,9 @@ const LONGEST_REAP: Duration = Duration::from_secs(30);
 pub struct Settings {
     /// Connections to each server, at most. 8: a read takes less than a millisecond, so that 8 connections serve some ten
     /// thousand a second. More of them than twice the server's processors compete for these: with 50 clients on two
-    /// processors 16 made 9 % fewer decisions a second than 8, and 5 made 9 % more.
+    /// processors 16 made 9 % fewer decisions a second than 8, and 5 made 9 % more. Appends, heartbeats of subscriptions and the watch have
+    /// connections of their own; members of groups, process managers and recomputed projections beat on these: reads that hold all of them
+    /// for two [heartbeats](Self::heartbeat_every) make those count as dead.
     pub pool_size: usize,
     /// Whether statements are prepared, once for the life of each connection. On: planning is the greater part of a small
     /// query. Off for a pooler that lends sessions for a transaction at a time and knows no prepared statements, as

@@ -59,6 +59,33 @@ async fn one_that_counts_as_dead_is_replaced_and_commits_nothing_any_more() {
 }
 
 #[tokio::test]
+async fn reads_that_hold_every_connection_do_not_keep_the_heart_from_beating() {
+    let mut settings = soon();
+    (settings.pool_size, settings.heartbeat_every) = (2, Duration::from_millis(50));
+    let log = log_with(settings).await;
+    append(&log.store, [1]).await;
+    let _held = log.store.subscription("s").start(Start::Beginning).await.unwrap();
+    let (name, sql, mut session) = (log.schema.name(), log.sql().await, log.sql().await);
+    let blocker = session.transaction().await.unwrap();
+    blocker.batch_execute(&format!("LOCK TABLE {name}.keys")).await.unwrap();
+    let reads: Vec<_> = (0..2).map(|_| tokio::spawn(log.store.query(&odd()).into_future())).collect();
+    let all_wait = format!(
+        "SELECT count(DISTINCT pid) >= 2 FROM pg_locks WHERE NOT granted AND relation = '{name}.keys'::regclass"
+    );
+    let held = async { while !sql.query_one(&all_wait, &[]).await.unwrap().get::<_, bool>(0) {} };
+    timeout(LONG, held).await.expect("not all connections are in use");
+    let now: std::time::SystemTime =
+        sql.query_one("SELECT clock_timestamp()", &[]).await.unwrap().get(0);
+    let beats = format!("SELECT beat_at > $1 FROM {name}.subscriptions");
+    let beaten = async { while !sql.query_one(&beats, &[&now]).await.unwrap().get::<_, bool>(0) {} };
+    timeout(LONG, beaten).await.expect("its holder counts as dead");
+    blocker.rollback().await.unwrap();
+    for read in reads {
+        read.await.unwrap().unwrap();
+    }
+}
+
+#[tokio::test]
 async fn one_that_was_replaced_while_it_waits_is_told_by_its_heartbeat() {
     let mut settings = soon();
     settings.heartbeat_every = Duration::from_millis(20);
