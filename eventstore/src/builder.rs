@@ -151,6 +151,9 @@ impl EventStoreBuilder {
     /// a server that refuses the user, whose certificate is not good or which offers no TLS, or a schema made by a newer library that this one does not work with;
     /// [`Unavailable`](crate::ErrorKind::Unavailable) if no host is reachable and writable.
     ///
+    /// # Cancellation
+    /// Safe: connections that were opened are closed, and tasks and metrics begin only when all servers have been asked.
+    ///
     /// # Panics
     /// Outside a Tokio runtime: the store has tasks of its own.
     pub async fn connect(self) -> Result<EventStore, Error> {

@@ -15,10 +15,12 @@ pub enum Consistency {
     /// as [`Settings::replica_fallback`](crate::Settings::replica_fallback) has it. For views.
     Eventual,
     /// At least everything up to a token: a replica that has it, or has it within
-    /// [`Settings::replica_wait`](crate::Settings::replica_wait), else the primary. For reading your own writes.
+    /// [`Settings::replica_wait`](crate::Settings::replica_wait), else as
+    /// [`Settings::replica_fallback`](crate::Settings::replica_fallback) has it. For reading your own writes.
     AtLeast(Token),
-    /// Everything that was acknowledged so long ago: a replica that has it, else the primary. What the primary had is known from
-    /// reads of it; where there was none lately, it is asked for its head, once for all reads of the handle. (The age of what a
+    /// Everything that was acknowledged so long ago: a replica that has it, else as
+    /// [`Settings::replica_fallback`](crate::Settings::replica_fallback) has it. What the primary had is known from
+    /// reads of it; where there was none in that time, it is asked for its head, once for all who wait for that. (The age of what a
     /// replica has replayed says nothing: it grows while nobody writes.)
     MaxLag(Duration),
 }

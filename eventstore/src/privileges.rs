@@ -106,6 +106,9 @@ impl EventStore {
     ///
     /// # Errors
     /// As [`grant`](Self::grant).
+    ///
+    /// # Cancellation
+    /// It is taken whole or not at all, and harmless to repeat.
     pub async fn revoke(&self, privilege: Privilege, role: &str) -> Result<(), Error> {
         self.change_privilege(privileges::REVOKE, privilege, role).await
     }

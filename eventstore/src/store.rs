@@ -276,6 +276,10 @@ impl EventStore {
     ///
     /// # Errors
     /// [`Internal`](crate::ErrorKind::Internal) if the writer had died.
+    ///
+    /// # Cancellation
+    /// New calls are refused from its first moment on, and accepted appends are sent and answered all the same. What it had not come
+    /// to is left to the next call, or to the end of the last clone.
     pub async fn close(&self) -> Result<(), Error> {
         let result = self.inner.writer.close().await;
         self.inner.bulk.close().await;

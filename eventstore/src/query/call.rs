@@ -66,7 +66,8 @@ impl Query {
         }
     }
 
-    /// Sets how new the answer must be; [`Consistency::Strong`] unless said.
+    /// Sets how new the answer must be; [`Consistency::Strong`] unless said, and of a [session](crate::Session)'s query
+    /// [`Consistency::AtLeast`] what it has seen.
     pub fn consistency(mut self, consistency: Consistency) -> Self {
         self.consistency = Some(consistency);
         self

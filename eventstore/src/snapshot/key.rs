@@ -113,7 +113,10 @@ impl SnapshotKey {
     /// Deletes the snapshot, if there is one; tells whether there was.
     ///
     /// # Errors
-    /// [`Unavailable`](crate::ErrorKind::Unavailable), [`Closed`](crate::ErrorKind::Closed).
+    /// [`Unavailable`](crate::ErrorKind::Unavailable), after which it may be deleted or not; [`Closed`](crate::ErrorKind::Closed).
+    ///
+    /// # Cancellation
+    /// Deleted or not, and harmless to repeat.
     pub async fn delete(&self) -> Result<bool, Error> {
         let rows = self.on_primary(snapshot::DELETE, &[]).await?;
         Ok(rows.first().is_some_and(|row| row.get::<_, Option<bool>>(0) == Some(true)))
