@@ -5,9 +5,9 @@
 //! long as connecting may take, and has the answer as soon as there is one. It holds nothing meanwhile.
 //!
 //! *The primary* is asked too, once a tick, and as long as it answers when reads with a bound on lag will need its head before the next
-//! one: for the head that tells by how much replicas lag, and for the events that this handle knows, so that one which only reads notices what a failover lost. What seems to be lost is looked up
-//! on a new connection before it is told: the old one may lead to a server that is the primary no more. A primary that does
-//! not answer changes nothing: its reads tell their callers.
+//! one: for the head that tells by how much replicas lag, and for the events that this handle knows, so that one which only reads
+//! notices what a failover lost. What seems to be lost is looked up on a new connection before it is told: the old one may lead to a
+//! server that is the primary no more. A primary that does not answer changes nothing: its reads tell their callers.
 //!
 //! *Another history.* A replica that lacks an event which this handle knows may be another history's; or that event was lost in a
 //! failover that nobody has told yet. So the primary is asked, and only a replica that lacks what the primary has is out.
