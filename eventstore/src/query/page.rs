@@ -167,7 +167,11 @@ impl Page {
 
     /// Reading forwards: up to where the page has everything. Where more would have matched and none came, nothing is passed over.
     pub(crate) fn reached(&self) -> Token {
-        if self.is_full { self.events.last().map_or(Token::START, RecordedEvent::token) } else { self.complete }
+        if self.is_full {
+            self.events.last().map_or(Token::START, RecordedEvent::token)
+        } else {
+            self.complete
+        }
     }
 
     /// Removes events that do not match. False where others may have to take their place.

@@ -227,7 +227,9 @@ impl Watched {
         if let Some(lack) = replica.lack().filter(|lack| view.found.has(lack.token)) {
             replica.does_not_lack(lack.token);
         }
-        if let Some(missing) = tokens.iter().find(|token| token.position() <= head && view.found.excludes(**token)) {
+        if let Some(missing) =
+            tokens.iter().find(|token| token.position() <= head && view.found.excludes(**token))
+        {
             replica.seems_to_lack(*missing);
         }
         // Found by a read while this look was under way, too.

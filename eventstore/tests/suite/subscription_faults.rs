@@ -74,8 +74,7 @@ async fn reads_that_hold_every_connection_do_not_keep_the_heart_from_beating() {
     );
     let held = async { while !sql.query_one(&all_wait, &[]).await.unwrap().get::<_, bool>(0) {} };
     timeout(LONG, held).await.expect("not all connections are in use");
-    let now: std::time::SystemTime =
-        sql.query_one("SELECT clock_timestamp()", &[]).await.unwrap().get(0);
+    let now: std::time::SystemTime = sql.query_one("SELECT clock_timestamp()", &[]).await.unwrap().get(0);
     let beats = format!("SELECT beat_at > $1 FROM {name}.subscriptions");
     let beaten = async { while !sql.query_one(&beats, &[&now]).await.unwrap().get::<_, bool>(0) {} };
     timeout(LONG, beaten).await.expect("its holder counts as dead");
