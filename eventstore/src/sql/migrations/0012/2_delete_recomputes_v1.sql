@@ -29,7 +29,8 @@ BEGIN
     END IF;
     DELETE FROM recompute_queue q
     WHERE q.projection = p_projection
-      AND q.key IN (SELECT o.key FROM recompute_queue o WHERE o.projection = p_projection ORDER BY o.key LIMIT p_limit FOR UPDATE);
+      -- As an array, so that it is chosen once: rows that are deleted already are passed over, and a second choice would take more.
+      AND q.key = ANY (ARRAY(SELECT o.key FROM recompute_queue o WHERE o.projection = p_projection ORDER BY o.key LIMIT p_limit FOR UPDATE));
     DELETE FROM subscriptions o WHERE o.name = 'recompute/' || p_projection;
     RETURN CASE WHEN NOT v_is_there THEN 'missing'
                 WHEN EXISTS (SELECT FROM recompute_queue q WHERE q.projection = p_projection) THEN 'more'
